@@ -1,0 +1,42 @@
+# make demo       a video from a shipped image and recording, or from IMAGE=... AUDIO=...
+# make test       the tests, in an environment of its own; make lint: style and types
+# make presenter  train the shipped model from nothing
+PYTHON ?= python3
+VENV   ?= .venv
+IMAGE  ?= paha/assets/presenter/amara.png
+AUDIO  ?= paha/assets/presenter/speech.wav
+OUT    ?= out/demo.mp4
+# Two busy processes with spinning OpenMP threads run ten times slower than with sleeping ones.
+export OMP_WAIT_POLICY = PASSIVE
+
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint presenter clean
+demo: $(VENV)/core
+	@mkdir -p $(dir $(OUT))
+	$(BIN)/paha animate "$(IMAGE)" "$(AUDIO)" -o "$(OUT)" --contact-sheet
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest --cov=paha --cov-report=term --cov-fail-under=85
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright paha
+
+presenter: $(VENV)/dev
+	$(BIN)/python -m paha.training.presenter --out work/presenter
+
+# torch first and pinned, so that pip takes the build that this machine's index offers for it.
+$(VENV)/core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out

@@ -1,0 +1,188 @@
+"""Typed, validated configuration: every option of a preset or a run, with its paper default and its unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from paha.errors import PahaError
+
+
+class Section(BaseModel):
+    """A section of the configuration: unknown names are errors, values are checked, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """UniVDM (section 4.1.1). The defaults are Stable Video Diffusion's U-Net (design rows 1 and 4)."""
+
+    latent_channels: int = 4
+    block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
+    attention_levels: tuple[bool, ...] = (True, True, True, False)
+    num_attention_heads: tuple[int, ...] = (5, 10, 20, 20)
+    layers_per_block: int = 2
+    cross_attention_dim: int = 1024
+    """Width of the image tokens."""
+    audio_layers: int = 12
+    """L of one frame's audio feature: wav2vec 2.0 layers, or mel frames a video frame."""
+    audio_dim: int = 768
+    """D of one frame's audio feature."""
+    audio_margin: int = 2
+    """m of A(f): frames added on each side."""
+    num_audio_tokens: int = 32
+    audio_token_dim: int = 768
+    audio_hidden_dim: int = 512
+    num_time_ids: int = 3
+    """SVD's added ids (fps - 1, motion bucket, noise augmentation); 0 for none."""
+    time_ids: tuple[float, ...] = (24.0, 127.0, 0.0)
+
+
+class DiffusionConfig(Section):
+    """The forward process and what the network predicts (design rows 2, 3, 5)."""
+
+    num_train_timesteps: int = 1000
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    prediction_type: Literal["v_prediction", "epsilon"] = "v_prediction"
+    loss_space: Literal["prediction", "epsilon"] = "prediction"
+    """`epsilon` gives Eq. 1 to the letter: alpha_t^2 times the v error."""
+    target: Literal["absolute", "residual"] = "absolute"
+    """`residual` diffuses (z_0 - f_ref) / residual_std instead of z_0."""
+    residual_std: float = 1.0
+    first_frame_prob: float = Field(0.5, ge=0, le=1)
+    first_frame_max_timestep: int = 100
+    """The given first frame is noised in training to a uniform t' of 0 to this."""
+    first_frame_timestep: int = 0
+    """t' of the given first frame while sampling."""
+
+
+class CodecConfig(Section):
+    """Which autoencoder. `presenter` is our own small one, `svd` is SVD's VAE (AutoencoderKLTemporalDecoder)."""
+
+    kind: Literal["presenter", "svd"] = "svd"
+    latent_channels: int = 4
+    downsample: int = 8
+    widths: tuple[int, ...] = (32, 64, 128, 128)
+
+
+class AudioConfig(Section):
+    """Which audio encoder. `logmel` needs no weights; `wav2vec2` takes a directory or hub name."""
+
+    kind: Literal["logmel", "wav2vec2"] = "wav2vec2"
+    name: str = "facebook/wav2vec2-base-960h"
+    mel_bands: int = 80
+
+
+class ImageConfig(Section):
+    """Which image encoder. `pooled` averages the reference latent to pool x pool tokens; `clip` is CLIP ViT-H/14."""
+
+    kind: Literal["pooled", "clip"] = "clip"
+    pool: int = 4
+    name: str = "stabilityai/stable-video-diffusion-img2vid"
+
+
+class ParConfig(Section):
+    """Parts-Aware Re-weighting (Eq. 2, 3; design row 7). Lengths are pixels at 512 x 512 and scale with the frame."""
+
+    enabled: bool = True
+    hand_threshold: float = Field(0.8, ge=0, le=1)
+    face_threshold: float = Field(0.8, ge=0, le=1)
+    body_threshold: float = Field(0.8, ge=0, le=1)
+    radius: float = Field(10.0, gt=0)
+    hand_face_weight: float = Field(10.0, ge=0)
+    """omega_1"""
+    body_weight: float = Field(2.0, ge=0)
+    """omega_2"""
+    overlap: Literal["sum", "max"] = "sum"
+    smoothing: bool = True
+    extend_body_to_bottom: bool = True
+
+
+class TrainConfig(Section):
+    """One training run."""
+
+    batch_size: int = Field(8, ge=1)
+    steps: int = Field(100_000, ge=1)
+    learning_rate: float = Field(5e-5, gt=0)
+    weight_decay: float = 0.01
+    warmup_steps: int = Field(0, ge=0)
+    cosine_decay: bool = False
+    """Cosine decay of the learning rate to a tenth over the steps; off is the paper's constant rate."""
+    grad_clip: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.9999, ge=0, lt=1)
+    drop_reference_prob: float = Field(0.1, ge=0, le=1)
+    drop_audio_prob: float = Field(0.1, ge=0, le=1)
+    gradient_accumulation: int = Field(1, ge=1)
+    gradient_checkpointing: bool = False
+    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    seed: int = 0
+    checkpoint_every: int = Field(1000, ge=1)
+    sample_every: int = Field(1000, ge=0)
+    """Steps between sample grids; 0 for none."""
+
+
+class SampleConfig(Section):
+    """Sampling defaults of a preset."""
+
+    steps: int = Field(30, ge=1, le=1000)
+    cfg_scale: float = Field(1.0, ge=0)
+    """1 is off (the paper does not mention classifier-free guidance)."""
+
+
+class PahaConfig(Section):
+    """A preset: everything that defines a model, its training and its sampling."""
+
+    name: str
+    height: int = 512
+    width: int = 512
+    num_frames: int = 32
+    model: ModelConfig = ModelConfig()
+    codec: CodecConfig = CodecConfig()
+    audio: AudioConfig = AudioConfig()
+    image: ImageConfig = ImageConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    par: ParConfig = ParConfig()
+    train: TrainConfig = TrainConfig()
+    sample: SampleConfig = SampleConfig()
+
+
+def override(config: PahaConfig, changes: dict[str, object]) -> PahaConfig:
+    """A copy with dotted names set, e.g. {"train.steps": 10}. Raises PahaError that names what is unknown or bad."""
+    data = config.model_dump()
+    for dotted, value in changes.items():
+        *path, last = dotted.split(".")
+        section = data
+        for part in path:
+            if not isinstance(section.get(part), dict):
+                raise PahaError(f"unknown option '{dotted}': '{part}' is no section of the configuration")
+            section = section[part]
+        if last not in section:
+            raise PahaError(f"unknown option '{dotted}'; known here: {', '.join(sorted(section))}")
+        section[last] = value
+    return parse(data, "options")
+
+
+def parse(data: object, where: str) -> PahaConfig:
+    """Validate plain data (from YAML or JSON). Raises PahaError with `where`, the key and the reason in one line."""
+    try:
+        return PahaConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PahaError(f"{where}: '{'.'.join(map(str, first['loc']))}': {first['msg']}") from error
+
+
+def load(path: Path) -> PahaConfig:
+    """Read a resolved configuration written by `dump`."""
+    try:
+        return parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PahaError(f"cannot read the configuration {path}: {error}") from error
+
+
+def dump(config: PahaConfig, path: Path) -> None:
+    """Write the resolved configuration beside a run's weights."""
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")

@@ -1,0 +1,85 @@
+"""The named full configurations: `debug` for tests, `presenter` shipped and trained, `paper` the real thing."""
+
+from __future__ import annotations
+
+from paha.config import (
+    AudioConfig,
+    CodecConfig,
+    DiffusionConfig,
+    ImageConfig,
+    ModelConfig,
+    PahaConfig,
+    SampleConfig,
+    TrainConfig,
+)
+from paha.errors import PahaError
+
+PAPER = PahaConfig(name="paper")
+
+PRESENTER = PahaConfig(
+    name="presenter",
+    height=128,
+    width=128,
+    num_frames=16,
+    model=ModelConfig(
+        latent_channels=32,
+        block_out_channels=(64, 128),
+        attention_levels=(True, True),
+        num_attention_heads=(4, 8),
+        layers_per_block=1,
+        cross_attention_dim=32,
+        audio_layers=4,
+        audio_dim=80,
+        num_audio_tokens=4,
+        audio_token_dim=128,
+        audio_hidden_dim=256,
+        num_time_ids=0,
+        time_ids=(),
+    ),
+    codec=CodecConfig(kind="presenter", latent_channels=32, downsample=16, widths=(32, 64, 128, 192)),
+    audio=AudioConfig(kind="logmel"),
+    image=ImageConfig(kind="pooled", pool=4),
+    diffusion=DiffusionConfig(target="residual"),
+    train=TrainConfig(
+        learning_rate=5e-4,
+        steps=2500,
+        warmup_steps=100,
+        cosine_decay=True,
+        ema_decay=0.995,
+        checkpoint_every=250,
+        sample_every=500,
+    ),
+)
+
+DEBUG = PahaConfig(
+    name="debug",
+    height=32,
+    width=32,
+    num_frames=4,
+    model=PRESENTER.model.model_copy(
+        update={
+            "latent_channels": 4,
+            "block_out_channels": (32, 32),
+            "num_attention_heads": (2, 2),
+            "cross_attention_dim": 4,
+            "num_audio_tokens": 2,
+            "audio_token_dim": 32,
+            "audio_hidden_dim": 32,
+        }
+    ),
+    codec=CodecConfig(kind="presenter", latent_channels=4, downsample=8, widths=(32, 32, 32)),
+    audio=AudioConfig(kind="logmel"),
+    image=ImageConfig(kind="pooled", pool=2),
+    diffusion=DiffusionConfig(target="residual"),
+    train=TrainConfig(batch_size=2, steps=20, learning_rate=1e-3, ema_decay=0.9, checkpoint_every=10, sample_every=0),
+    sample=SampleConfig(steps=3),
+)
+
+PRESETS = {preset.name: preset for preset in (DEBUG, PRESENTER, PAPER)}
+
+
+def preset(name: str) -> PahaConfig:
+    """The preset of that name. Raises PahaError that lists the known ones."""
+    if name not in PRESETS:
+        raise PahaError(f"unknown preset '{name}'; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
