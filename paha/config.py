@@ -53,7 +53,7 @@ class DiffusionConfig(Section):
     target: Literal["absolute", "residual"] = "absolute"
     """`residual` diffuses (z_0 - f_ref) / residual_std instead of z_0."""
     residual_std: float = 1.0
-    first_frame_prob: float = Field(0.5, ge=0, le=1)
+    first_frame_prob: float = Field(default=0.5, ge=0, le=1)
     first_frame_max_timestep: int = 100
     """The given first frame is noised in training to a uniform t' of 0 to this."""
     first_frame_timestep: int = 0
@@ -89,13 +89,13 @@ class ParConfig(Section):
     """Parts-Aware Re-weighting (Eq. 2, 3; design row 7). Lengths are pixels at 512 x 512 and scale with the frame."""
 
     enabled: bool = True
-    hand_threshold: float = Field(0.8, ge=0, le=1)
-    face_threshold: float = Field(0.8, ge=0, le=1)
-    body_threshold: float = Field(0.8, ge=0, le=1)
-    radius: float = Field(10.0, gt=0)
-    hand_face_weight: float = Field(10.0, ge=0)
+    hand_threshold: float = Field(default=0.8, ge=0, le=1)
+    face_threshold: float = Field(default=0.8, ge=0, le=1)
+    body_threshold: float = Field(default=0.8, ge=0, le=1)
+    radius: float = Field(default=10.0, gt=0)
+    hand_face_weight: float = Field(default=10.0, ge=0)
     """omega_1"""
-    body_weight: float = Field(2.0, ge=0)
+    body_weight: float = Field(default=2.0, ge=0)
     """omega_2"""
     overlap: Literal["sum", "max"] = "sum"
     smoothing: bool = True
@@ -105,31 +105,31 @@ class ParConfig(Section):
 class TrainConfig(Section):
     """One training run."""
 
-    batch_size: int = Field(8, ge=1)
-    steps: int = Field(100_000, ge=1)
-    learning_rate: float = Field(5e-5, gt=0)
+    batch_size: int = Field(default=8, ge=1)
+    steps: int = Field(default=100_000, ge=1)
+    learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = 0.01
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
     cosine_decay: bool = False
     """Cosine decay of the learning rate to a tenth over the steps; off is the paper's constant rate."""
-    grad_clip: float = Field(1.0, gt=0)
-    ema_decay: float = Field(0.9999, ge=0, lt=1)
-    drop_reference_prob: float = Field(0.1, ge=0, le=1)
-    drop_audio_prob: float = Field(0.1, ge=0, le=1)
-    gradient_accumulation: int = Field(1, ge=1)
+    grad_clip: float = Field(default=1.0, gt=0)
+    ema_decay: float = Field(default=0.9999, ge=0, lt=1)
+    drop_reference_prob: float = Field(default=0.1, ge=0, le=1)
+    drop_audio_prob: float = Field(default=0.1, ge=0, le=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
     gradient_checkpointing: bool = False
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     seed: int = 0
-    checkpoint_every: int = Field(1000, ge=1)
-    sample_every: int = Field(1000, ge=0)
+    checkpoint_every: int = Field(default=1000, ge=1)
+    sample_every: int = Field(default=1000, ge=0)
     """Steps between sample grids; 0 for none."""
 
 
 class SampleConfig(Section):
     """Sampling defaults of a preset."""
 
-    steps: int = Field(30, ge=1, le=1000)
-    cfg_scale: float = Field(1.0, ge=0)
+    steps: int = Field(default=30, ge=1, le=1000)
+    cfg_scale: float = Field(default=1.0, ge=0)
     """1 is off (the paper does not mention classifier-free guidance)."""
 
 
