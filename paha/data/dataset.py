@@ -1,0 +1,199 @@
+"""Random windows of clips out of cached features, as `ClipBatch`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from paha.config import PahaConfig
+from paha.data.features import CLIP_TENSORS, INDEX, find_features
+from paha.errors import PahaError
+from paha.types import ClipBatch
+
+RAM_LIMIT_BYTES = 8 * 2**30
+"""Larger sets of features stay memory-mapped: the system reads what a batch touches."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Features of one clip, as `paha.data.features.CLIP_TENSORS` says."""
+
+    clip_id: str
+    identity: str
+    tensors: dict[str, Tensor]
+
+    @property
+    def num_frames(self) -> int:
+        """T of the whole clip."""
+        return len(self.tensors["latents"])
+
+
+class FeatureDataset:
+    """Every window of `config.num_frames` frames of every clip long enough; drawing one is uniform over the windows.
+
+    folder: features/<key>, or a folder with only one of them below. image_encoder: makes the image tokens from the
+    reference latent where the features do not hold them. skipped: ids of clips shorter than a window.
+    Raises PahaError where the features were made for another configuration, or a file is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: PahaConfig,
+        image_encoder: Any = None,
+        device: torch.device | str = "cpu",
+        ram_limit_bytes: int = RAM_LIMIT_BYTES,
+    ) -> None:
+        self.folder = find_features(folder)
+        self.num_frames = config.num_frames
+        self.audio_margin = config.model.audio_margin
+        self.device = torch.device(device)
+        self.image_encoder = image_encoder or _image_encoder(config)
+        index = _read_index(self.folder)
+        _check_index(index, config, self.folder)
+        self.channel_scale = float(index["channel_scale"])
+        """What the reference channels are, relative to the latents (`paha.data.features.channel_scale`)."""
+        files = [self.folder / f"{clip['clip_id']}.safetensors" for clip in index["clips"]]
+        in_ram = sum(path.stat().st_size for path in files if path.exists()) <= ram_limit_bytes
+        clips = [_load_clip(path, clip, in_ram=in_ram) for path, clip in zip(files, index["clips"], strict=True)]
+        self.clips = [clip for clip in clips if clip.num_frames >= self.num_frames]
+        self.skipped = [clip.clip_id for clip in clips if clip.num_frames < self.num_frames]
+        if not self.clips:
+            raise PahaError(f"no clip in {self.folder} has {self.num_frames} frames; make longer ones")
+        _check_shapes(self.clips[0], config, self.folder)
+        windows = torch.tensor([clip.num_frames - self.num_frames + 1 for clip in self.clips])
+        self._window_ends = windows.cumsum(0)
+
+    @property
+    def num_windows(self) -> int:
+        """How many different windows there are."""
+        return int(self._window_ends[-1])
+
+    def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
+        """batch_size windows, each with a uniformly random reference frame of its clip, on the dataset's device."""
+        windows = torch.randint(self.num_windows, (batch_size,), generator=generator)
+        clips = torch.searchsorted(self._window_ends, windows, right=True)
+        from_end = self._window_ends[clips] - windows  # 1 for the clip's last window
+        lengths = torch.tensor([self.clips[i].num_frames for i in clips.tolist()])
+        starts = lengths - self.num_frames + 1 - from_end
+        fractions = torch.rand(batch_size, generator=generator, dtype=torch.float64)
+        refs = (fractions * lengths).long()
+        return self.windows(clips.tolist(), starts.tolist(), refs.tolist())
+
+    def windows(self, clips: list[int], starts: list[int], refs: list[int]) -> ClipBatch:
+        """The windows that start at frame `starts[b]` of clip `clips[b]`, with reference frame `refs[b]` of that
+        clip."""
+        chosen = [self.clips[i].tensors for i in clips]
+
+        def frames(name: str) -> Tensor:
+            cut = [t[name][start : start + self.num_frames] for t, start in zip(chosen, starts, strict=True)]
+            return torch.stack(cut).float().to(self.device)
+
+        def reference(name: str) -> Tensor:
+            return torch.stack([t[name][ref] for t, ref in zip(chosen, refs, strict=True)]).float().to(self.device)
+
+        ref_latent = reference("latents")
+        stored = "image_tokens" in chosen[0]
+        return ClipBatch(
+            latents=frames("latents"),
+            ref_latent=ref_latent,
+            audio=self._audio(chosen, starts),
+            image_tokens=reference("image_tokens") if stored else self.image_encoder.encode(ref_latent),
+            points=frames("points"),
+            scores=frames("scores"),
+            face_box=reference("face_box"),
+            clip_ids=tuple(self.clips[i].clip_id for i in clips),
+        )
+
+    def _audio(self, chosen: list[dict[str, Tensor]], starts: list[int]) -> Tensor:
+        """A(f) of every frame, (B, T, 2m+1, L, D): true neighbours outside the window, clamped at the clip's ends."""
+        around = torch.arange(self.num_frames)[:, None] + torch.arange(-self.audio_margin, self.audio_margin + 1)
+        windows = [
+            t["audio"][(start + around).clamp(0, len(t["audio"]) - 1)] for t, start in zip(chosen, starts, strict=True)
+        ]
+        return torch.stack(windows).float().to(self.device)
+
+
+def to_device(batch: ClipBatch, device: torch.device | str) -> ClipBatch:
+    """The same batch on another device."""
+    tensors = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name != "clip_ids"}
+    return replace(batch, **{name: value.to(device) for name, value in tensors.items()})
+
+
+def measure_residual_std(dataset: FeatureDataset, *, frames_per_clip: int = 64) -> float:
+    """Standard deviation of z_0 - z_ref over random pairs of frames of one clip: `diffusion.residual_std`.
+
+    Deterministic: the pairs come from a fixed seed. Raises PahaError where nothing moves.
+    """
+    generator = torch.Generator().manual_seed(0)
+    square, count = 0.0, 0
+    for clip in dataset.clips:
+        frames, refs = torch.randint(clip.num_frames, (2, frames_per_clip), generator=generator)
+        residual = clip.tensors["latents"][frames].double() - clip.tensors["latents"][refs].double()
+        square, count = square + residual.square().sum().item(), count + residual.numel()
+    std = (square / count) ** 0.5
+    if not std > 0:
+        raise PahaError(f"all frames of every clip in {dataset.folder} are equal; there is no motion to learn")
+    return std
+
+
+def _image_encoder(config: PahaConfig) -> Any:
+    if config.image.kind == "clip":
+        return None  # its tokens are among the features
+    from paha.extractors.image import load_image_encoder
+
+    return load_image_encoder(config.image)
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PahaError(f"cannot read {folder / INDEX}: {error}; make the features again") from error
+
+
+def _check_index(index: dict[str, Any], config: PahaConfig, folder: Path) -> None:
+    wanted = {
+        "width": config.width,
+        "height": config.height,
+        "codec": config.codec.model_dump(mode="json"),
+        "audio": config.audio.model_dump(mode="json"),
+    }
+    for key, value in wanted.items():
+        if index.get(key) != value:
+            raise PahaError(f"{folder} was made with {key} {index.get(key)}, not {value}; run `paha features` again")
+
+
+def _load_clip(path: Path, entry: dict[str, str], *, in_ram: bool) -> Clip:
+    try:
+        tensors = load_file(path)  # pages of the file, read when touched
+    except (OSError, SafetensorError) as error:
+        raise PahaError(f"cannot read the features {path}: {error}; remove it and run `paha features` again") from error
+    missing = [name for name in CLIP_TENSORS if name not in tensors]
+    if missing:
+        raise PahaError(f"{path} has no '{missing[0]}'; remove it and run `paha features` again")
+    if in_ram:
+        tensors = {name: value.clone() for name, value in tensors.items()}
+    return Clip(entry["clip_id"], entry["identity"], tensors)
+
+
+def _check_shapes(clip: Clip, config: PahaConfig, folder: Path) -> None:
+    model = config.model
+    size = (config.height // config.codec.downsample, config.width // config.codec.downsample)
+    for name, wanted in {
+        "latents": (model.latent_channels, *size),
+        "audio": (model.audio_layers, model.audio_dim),
+    }.items():
+        found = tuple(clip.tensors[name].shape[1:])
+        if found != wanted:
+            raise PahaError(
+                f"{name} in {folder} are {found} a frame, the model wants {wanted}; choose a fitting preset"
+            )

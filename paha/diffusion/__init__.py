@@ -1,0 +1,1 @@
+"""The forward process (schedule) and the solver (ddim)."""

@@ -1,0 +1,89 @@
+"""Autoencoders behind one interface: the presenter codec and Stable Video Diffusion's.
+
+Both have `encode` (pixels (N, 3, H, W) in [-1, 1] to scaled latents (N, C, h, w)), `encode_unscaled` (what the channel
+half of a frame's input holds, design row 1), `decode`, `downsample` and `latent_channels`. The N frames of a `decode`
+are one video in order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from paha.config import CodecConfig
+from paha.errors import PahaError
+from paha.models.codec import PresenterCodec
+from paha.models.pretrained import load_model
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKLTemporalDecoder
+
+SVD_NAME = "stabilityai/stable-video-diffusion-img2vid"
+
+
+class SVDCodec(nn.Module):
+    """SVD's autoencoder. decode_chunk: frames decoded at once; its temporal decoder sees no further than a chunk."""
+
+    def __init__(self, vae: AutoencoderKLTemporalDecoder, *, decode_chunk: int = 14) -> None:
+        super().__init__()
+        self.vae = vae.eval().requires_grad_(False)
+        self.decode_chunk = decode_chunk
+        self.downsample = 2 ** (len(vae.config["block_out_channels"]) - 1)
+        self.latent_channels = int(vae.config["latent_channels"])
+
+    @property
+    def scaling_factor(self) -> float:
+        """Scaled latents are the posterior's mode times this."""
+        return float(self.vae.config["scaling_factor"])
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The posterior's mode times the scaling factor."""
+        return self.encode_unscaled(x) * self.scaling_factor
+
+    def encode_unscaled(self, x: Tensor) -> Tensor:
+        """The posterior's mode."""
+        return self.vae.encode(x.to(self.vae.dtype), return_dict=False)[0].mode()
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Scaled latents of one video to pixels clamped to [-1, 1], a chunk of frames at a time."""
+        chunks = (z.to(self.vae.dtype) / self.scaling_factor).split(self.decode_chunk)
+        return torch.cat(
+            [self.vae.decode(chunk, num_frames=len(chunk), return_dict=False)[0] for chunk in chunks]
+        ).clamp(-1, 1)
+
+
+Codec = PresenterCodec | SVDCodec
+
+
+def load_codec(config: CodecConfig, source: str | Path | None = None) -> Codec:
+    """Load a codec's weights, in eval mode, float32, without gradients.
+
+    source: for `presenter` the folder that training wrote; for `svd` a local folder or hub name that holds the VAE
+    itself or in its subfolder "vae" (SVD's own name by default). Raises PahaError that names what is missing and the
+    remedy.
+    """
+    if config.kind == "svd":
+        return load_svd_codec(SVD_NAME if source is None else source)
+    if source is None or not Path(source).is_dir():
+        raise PahaError(f"no presenter codec at {source}; train one with `paha train codec` and give its model folder")
+    codec = load_model(PresenterCodec, source, remedy="train it again with `paha train codec` or copy it again")
+    wanted = (config.latent_channels, config.downsample)
+    if (codec.latent_channels, codec.downsample) != wanted:
+        raise PahaError(
+            f"the codec in {source} has {codec.latent_channels} latent channels at 1/{codec.downsample}, the "
+            f"configuration wants {wanted[0]} at 1/{wanted[1]}; give the codec that the model was trained on"
+        )
+    return codec
+
+
+def load_svd_codec(source: str | Path) -> SVDCodec:
+    """Load SVD's VAE from a local folder or the hub."""
+    from diffusers import AutoencoderKLTemporalDecoder
+
+    folder = Path(source)
+    subfolder = None if (folder / "config.json").is_file() else "vae"
+    remedy = "give a folder with its config.json and diffusion_pytorch_model.safetensors, or a hub name while online"
+    return SVDCodec(load_model(AutoencoderKLTemporalDecoder, source, subfolder=subfolder, remedy=remedy))

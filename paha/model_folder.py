@@ -1,0 +1,152 @@
+"""Model folders: paha.yaml and one subfolder of safetensors a part. Loading is strict; every complaint names the file.
+
+model/paha.yaml  model/model_index.json  model/univdm/  model/codec/ (or vae/)  [model/audio_encoder/  model/image_encoder/]
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from paha import config as configuration
+from paha.config import ModelConfig, PahaConfig
+from paha.errors import PahaError
+
+CONFIG_FILE = "paha.yaml"
+UNIVDM_FOLDER = "univdm"
+CODEC_FOLDER = "codec"
+VAE_FOLDER = "vae"
+WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+REMEDY = "copy the model folder again, or train one with `paha train`"
+Part = TypeVar("Part")
+
+
+def find_model(name: str | Path) -> Path:
+    """The local folder of a model: `name` itself, or the download of that hub name. Raises PahaError if neither."""
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise PahaError(f"{folder} is a file; give the model folder")
+    if str(name).count("/") != 1 or str(name).startswith(("/", ".", "~")):
+        raise PahaError(f"no model folder at {name}; give one that holds {CONFIG_FILE} and {UNIVDM_FOLDER}/")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=["*.json", "*.yaml", "*.safetensors"]))
+    except Exception as error:
+        # The hub's client raises its own, requests' and httpx's errors.
+        raise PahaError(f"no model folder at {name}, and the hub has none to give: {_reason(error)}") from error
+
+
+def read_config(folder: Path) -> PahaConfig:
+    """The configuration in paha.yaml. Raises PahaError that names the file if it is missing or not valid."""
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise PahaError(f"{path} is missing; {REMEDY}")
+    return configuration.load(path)
+
+
+def load_univdm(folder: Path, config: PahaConfig) -> Any:
+    """The UniVDM in folder/univdm, float32. Raises PahaError where it is not whole or not the one paha.yaml tells of."""
+    from paha.models.univdm import UniVDM
+
+    univdm = load_part(UniVDM, folder / UNIVDM_FOLDER)
+    if ModelConfig(**{name: univdm.config[name] for name in ModelConfig.model_fields}) != config.model:
+        part = folder / UNIVDM_FOLDER / "config.json"
+        raise PahaError(f"{part} and {folder / CONFIG_FILE} tell of different models; {REMEDY}")
+    return univdm
+
+
+def load_model_codec(folder: Path, config: PahaConfig) -> Any:
+    """The codec of a model folder: its own presenter codec, or SVD's VAE from folder/vae, else from the hub."""
+    if config.codec.kind == "svd":
+        from paha.extractors.codec import load_codec
+
+        return load_codec(config.codec, folder if (folder / VAE_FOLDER).is_dir() else None)
+    from paha.models.codec import PresenterCodec
+
+    codec = load_part(PresenterCodec, folder / CODEC_FOLDER)
+    if (codec.latent_channels, codec.downsample) != (config.codec.latent_channels, config.codec.downsample):
+        part = folder / CODEC_FOLDER / "config.json"
+        raise PahaError(f"{part} and {folder / CONFIG_FILE} tell of different codecs; {REMEDY}")
+    return codec
+
+
+def load_part(cls: type[Part], folder: Path) -> Part:
+    """One network out of its config.json and safetensors, in evaluation mode, float32, without gradients.
+
+    Every key and shape must fit. Raises PahaError that names the file, and the key where one is missing, extra or of
+    another shape.
+    """
+    from accelerate import init_empty_weights
+
+    settings = _read_settings(folder / "config.json", cls.__name__)
+    weights = read_weights(folder)
+    try:
+        with init_empty_weights(include_buffers=False):
+            model: Any = cls.from_config(settings)  # pyright: ignore[reportAttributeAccessIssue]
+    except (TypeError, ValueError, KeyError, PahaError) as error:
+        raise PahaError(f"{folder / 'config.json'} does not describe a {cls.__name__}: {_reason(error)}") from error
+    check_weights(weights, model.state_dict(), folder)
+    model.load_state_dict({key: value.float() for key, value in weights.items()}, strict=True, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All tensors of the folder's safetensors files. Raises PahaError that names a missing, cut or foreign file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise PahaError(f"{folder / WEIGHTS_FILE} is missing (only safetensors is read); {REMEDY}")
+    weights: dict[str, Tensor] = {}
+    for path in files:
+        try:
+            weights |= load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise PahaError(f"{path} is not a whole safetensors file: {_reason(error)}; {REMEDY}") from error
+    return weights
+
+
+def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], folder: Path) -> None:
+    """Raises PahaError that names the first key that is missing, of another shape, or not known."""
+    for key, value in expected.items():
+        if key not in weights:
+            raise PahaError(f"the weights in {folder} have no '{key}'; they are of another model: {REMEDY}")
+        if weights[key].shape != value.shape:
+            found, wanted = tuple(weights[key].shape), tuple(value.shape)
+            raise PahaError(f"'{key}' in {folder} has shape {found}, the model wants {wanted}; {REMEDY}")
+    unknown = sorted(weights.keys() - expected.keys())
+    if unknown:
+        raise PahaError(f"'{unknown[0]}' in {folder} is no weight of this model; {REMEDY}")
+
+
+def _read_settings(path: Path, class_name: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise PahaError(f"{path} is missing; {REMEDY}")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        found = settings["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PahaError(f"{path} is not the configuration of a {class_name}; {REMEDY}") from error
+    if found != class_name:
+        raise PahaError(f"{path} describes a {found}, not a {class_name}; {REMEDY}")
+    return settings
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def as_dtype(name: str) -> torch.dtype:
+    """float32, float16 or bfloat16 by name. Raises PahaError that lists them."""
+    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise PahaError(f"unknown dtype '{name}'; known: {', '.join(known)}")
+    return known[name]

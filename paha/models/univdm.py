@@ -1,0 +1,217 @@
+"""UniVDM (section 4.1.1): Stable Video Diffusion's U-Net with audio attention, a reference slot and a time per frame.
+
+Parameter names equal SVD's; the new ones are `audio_projection.*` and, in each spatial transformer block,
+`audio_norm.*` and `audio_attn.*` (`paha.models.weights.new_keys`). Letters: B batch, T frames, C channels, H W latent
+size, S image tokens, A audio tokens of a frame, L layers of an audio feature, D width, W = 2m+1 frames of a window.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from paha.config import ModelConfig
+from paha.errors import PahaError
+from paha.models.blocks import Context, per_frame
+from paha.models.embeddings import SMALLEST_TIME, TIME_ID_DIM, AudioProjection, TimestepEmbedding, sinusoids
+from paha.models.levels import DownLevel, MiddleLevel, UpLevel
+from paha.types import Conditioning
+
+
+class UniVDM(ModelMixin, ConfigMixin):
+    """The unified video diffusion model G. Build it with `from_model_config`; the options are those of `ModelConfig`.
+
+    encoder_only leaves the way up and the output out: the trunk of the PCE classifiers.
+    Positions in time: video frames are 0 .. T-1, as SVD was trained; the reference slot, which the temporal
+    convolutions see before frame 0, is -1, whatever the clip's length.
+    """
+
+    _supports_gradient_checkpointing = True
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        latent_channels: int,
+        block_out_channels: tuple[int, ...],
+        attention_levels: tuple[bool, ...],
+        num_attention_heads: tuple[int, ...],
+        layers_per_block: int,
+        cross_attention_dim: int,
+        audio_layers: int,
+        audio_dim: int,
+        audio_margin: int,
+        num_audio_tokens: int,
+        audio_token_dim: int,
+        audio_hidden_dim: int,
+        num_time_ids: int,
+        time_ids: tuple[float, ...],
+        encoder_only: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_widths(block_out_channels, attention_levels, num_attention_heads, time_ids, num_time_ids)
+        width = block_out_channels[0]
+        time_dim = 4 * width
+        self.conv_in = nn.Conv2d(2 * latent_channels, width, 3, padding=1)
+        self.time_embedding = TimestepEmbedding(width, time_dim)
+        self.add_embedding = TimestepEmbedding(num_time_ids * TIME_ID_DIM, time_dim) if num_time_ids else None
+        self.audio_projection = AudioProjection(
+            (2 * audio_margin + 1) * audio_layers * audio_dim,
+            hidden_dim=audio_hidden_dim,
+            num_tokens=num_audio_tokens,
+            token_dim=audio_token_dim,
+        )
+        shared = {"time_dim": time_dim, "image_dim": cross_attention_dim, "audio_dim": audio_token_dim}
+        heads = [h if attends else 0 for h, attends in zip(num_attention_heads, attention_levels, strict=True)]
+        self.down_blocks = _down_levels(block_out_channels, heads, layers_per_block, shared)
+        self.mid_block = MiddleLevel(
+            [(block_out_channels[-1], block_out_channels[-1])] * 2,
+            eps=1e-5,
+            num_heads=num_attention_heads[-1],
+            num_attentions=1,
+            **shared,
+        )
+        if encoder_only:
+            return
+        self.up_blocks = _up_levels(block_out_channels, heads, layers_per_block, shared)
+        self.conv_norm_out = nn.GroupNorm(32, width, eps=1e-5)
+        self.conv_out = nn.Conv2d(width, latent_channels, 3, padding=1)
+
+    @classmethod
+    def from_model_config(cls, config: ModelConfig, *, encoder_only: bool = False) -> Self:
+        """The model of a preset's `model` section, with random weights and zero-initialised audio output."""
+        return cls(**config.model_dump(), encoder_only=encoder_only)
+
+    def encoder_copy(self) -> Self:
+        """A trainable copy of everything but the way up: the trunk of a PCE classifier, on the same device."""
+        encoder = type(self)(**{**self.config, "encoder_only": True}).to(device=self.device, dtype=self.dtype)
+        encoder.load_state_dict({key: self.state_dict()[key] for key in encoder.state_dict()})
+        return encoder
+
+    def forward(
+        self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, *, ref_time: float = SMALLEST_TIME
+    ) -> Tensor:
+        """The prediction (v or eps) of each frame: (B, T, C, H, W).
+
+        z_BTCHW: noisy latents, any T, H and W divisible by 2^(levels - 1). time_BT: ln(sigma/alpha)/4 of each frame.
+        ref_time: the same quantity of the reference slot (the smallest timestep's). Raises PahaError on sizes that do
+        not fit.
+        """
+        x, skips, context = self._down(z_BTCHW, time_BT, conditioning, ref_time)
+        x = self.mid_block(x, context)
+        for block in self.up_blocks:
+            x = block(x, skips, context)
+        x = per_frame(self.conv_out, F.silu(per_frame(self.conv_norm_out, x)))
+        return x[:, -z_BTCHW.shape[1] :].permute(0, 1, 4, 2, 3).contiguous()
+
+    def encode(
+        self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, *, ref_time: float = SMALLEST_TIME
+    ) -> Tensor:
+        """The way down and the middle: features (B, T, C', H', W') of the video frames. Arguments as in `forward`."""
+        x, _, context = self._down(z_BTCHW, time_BT, conditioning, ref_time)
+        x = self.mid_block(x, context)
+        return x[:, -z_BTCHW.shape[1] :].permute(0, 1, 4, 2, 3).contiguous()
+
+    def audio_tokens(self, audio_BTWLD: Tensor) -> Tensor:
+        """Windows A(f) of raw audio features (B, T, 2m+1, L, D) to audio tokens (B, T, A, audio_token_dim)."""
+        return self.audio_projection(audio_BTWLD)
+
+    def _down(
+        self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, ref_time: float
+    ) -> tuple[Tensor, list[Tensor], Context]:
+        self._check_sizes(z_BTCHW, time_BT, conditioning)
+        context = self._context(time_BT, conditioning, ref_time)
+        x = per_frame(self.conv_in, _merge(z_BTCHW, conditioning))
+        skips = [x]
+        for block in self.down_blocks:
+            x, features = block(x, context)
+            skips += features
+        return x, skips, context
+
+    def _context(self, time_BT: Tensor, conditioning: Conditioning, ref_time: float) -> Context:
+        audio = self.audio_tokens(conditioning.audio)
+        if conditioning.audio_mask is not None:
+            audio = audio * conditioning.audio_mask.to(audio.dtype)[:, None, None, None]
+        positions_T = torch.arange(time_BT.shape[1], device=time_BT.device)
+        if conditioning.ref_latent is not None:
+            time_BT = F.pad(time_BT, (1, 0), value=ref_time)
+            audio = F.pad(audio, (0, 0, 0, 0, 1, 0))  # the slot's tokens are zero
+            positions_T = F.pad(positions_T, (1, 0), value=-1)
+        time_BTD = self._embed_time(time_BT, conditioning.time_ids)
+        return Context(F.silu(time_BTD), conditioning.image_tokens, audio, positions_T)
+
+    def _embed_time(self, time_BT: Tensor, time_ids_BN: Tensor | None) -> Tensor:
+        embedded = self.time_embedding(sinusoids(time_BT.flatten(), self.config["block_out_channels"][0]))
+        time_BTD = embedded.unflatten(0, time_BT.shape)
+        if self.add_embedding is None:
+            return time_BTD
+        if time_ids_BN is None:
+            time_ids_BN = torch.tensor([self.config["time_ids"]], device=time_BT.device)
+        ids = sinusoids(time_ids_BN.flatten(), TIME_ID_DIM).unflatten(0, time_ids_BN.shape).flatten(1)
+        return time_BTD + self.add_embedding(ids)[:, None]
+
+    def _check_sizes(self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning) -> None:
+        factor = 2 ** (len(self.down_blocks) - 1)
+        if z_BTCHW.shape[3] % factor or z_BTCHW.shape[4] % factor:
+            raise PahaError(f"latents of {z_BTCHW.shape[4]} x {z_BTCHW.shape[3]}: both must be divisible by {factor}")
+        if time_BT.shape != z_BTCHW.shape[:2] or conditioning.audio.shape[:2] != z_BTCHW.shape[:2]:
+            raise PahaError(
+                f"latents of {tuple(z_BTCHW.shape[:2])} (clips, frames) with times of {tuple(time_BT.shape)} and audio "
+                f"of {tuple(conditioning.audio.shape[:2])}: they must agree"
+            )
+
+
+def _merge(z_BTCHW: Tensor, conditioning: Conditioning) -> Tensor:
+    """f_merge with the channel half: (B, T or T+1, H, W, 2C), the reference latent being frame 0."""
+    channels = conditioning.ref_channels
+    channels_BTCHW = channels[:, None] if channels.ndim == 4 else channels
+    channels_BTCHW = channels_BTCHW.expand_as(z_BTCHW)
+    if conditioning.ref_latent is not None:
+        z_BTCHW = torch.cat([conditioning.ref_latent[:, None], z_BTCHW], dim=1)
+        channels_BTCHW = torch.cat([channels_BTCHW[:, :1], channels_BTCHW], dim=1)
+    merged = torch.cat([z_BTCHW, channels_BTCHW], dim=2)
+    return merged.permute(0, 1, 3, 4, 2).contiguous()
+
+
+def _down_levels(widths: tuple[int, ...], heads: list[int], layers: int, shared: dict) -> nn.ModuleList:
+    inputs = (widths[0], *widths)
+    levels = []
+    for i, out in enumerate(widths):
+        channels = [(inputs[i], out)] + [(out, out)] * (layers - 1)
+        # SVD's levels with and without attention differ in this number.
+        eps = 1e-6 if heads[i] else 1e-5
+        levels.append(DownLevel(channels, downsample=i < len(widths) - 1, eps=eps, num_heads=heads[i], **shared))
+    return nn.ModuleList(levels)
+
+
+def _up_levels(widths: tuple[int, ...], heads: list[int], layers: int, shared: dict) -> nn.ModuleList:
+    levels = []
+    before = widths[-1]
+    for i in reversed(range(len(widths))):
+        skips = [widths[i]] * layers + [widths[max(i - 1, 0)]]
+        inputs = [before] + [widths[i]] * layers
+        channels = [(a + b, widths[i]) for a, b in zip(inputs, skips, strict=True)]
+        levels.append(UpLevel(channels, upsample=i > 0, eps=1e-6, num_heads=heads[i], **shared))
+        before = widths[i]
+    return nn.ModuleList(levels)
+
+
+def _check_widths(
+    widths: tuple[int, ...],
+    attends: tuple[bool, ...],
+    heads: tuple[int, ...],
+    time_ids: tuple[float, ...],
+    num_time_ids: int,
+) -> None:
+    if not len(widths) == len(attends) == len(heads):
+        raise PahaError("model: block_out_channels, attention_levels and num_attention_heads must be equally long")
+    for width, head_count in zip(widths, heads, strict=True):
+        if width % 32 or width % head_count:
+            raise PahaError(f"model: block_out_channels {width} must be divisible by 32 and by its {head_count} heads")
+    if len(time_ids) != num_time_ids:
+        raise PahaError(f"model: num_time_ids is {num_time_ids}, but time_ids has {len(time_ids)}")

@@ -1,0 +1,1 @@
+"""The presenter corpus: illustrated people whose lips, face and hands follow speech."""

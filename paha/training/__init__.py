@@ -1,0 +1,1 @@
+"""Training: a generic loop, exact checkpoints, and one module per thing that is trained."""

@@ -1,0 +1,209 @@
+"""Training of UniVDM (section 4.1): Eq. 1 with a timestep per frame, both noise modes, and the loss weight of Eq. 3.
+
+Letters: B clips, T frames, C latent channels, H W latent size. t is an integer timestep, t_BT one per frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paha import par
+from paha.config import PahaConfig, dump
+from paha.data.dataset import FeatureDataset, measure_residual_std, to_device
+from paha.diffusion.schedule import Schedule
+from paha.diffusion.target import to_target
+from paha.losses import par_loss, region_losses
+from paha.training.conditioning import conditioning_of, predict
+from paha.training.loop import Job, StepContext
+from paha.training.probe import GRID_STEPS, PROBE_SEED, audio_probe, generate, save_grid
+from paha.types import ClipBatch
+
+
+@dataclass(frozen=True)
+class NoiseDraw:
+    """All that is random about one training step.
+
+    timesteps: (B, T) int64. eps: (B, T, C, H, W). frame_mask: (B, T), 0 where a given first frame carries no loss.
+    keep_reference, keep_audio: (B,), 0 where that conditioning is dropped.
+    """
+
+    timesteps: Tensor
+    eps: Tensor
+    frame_mask: Tensor
+    keep_reference: Tensor
+    keep_audio: Tensor
+
+
+def draw_noise(shape: torch.Size, *, config: PahaConfig, generator: torch.Generator) -> NoiseDraw:
+    """Timesteps, noise, mode and dropout for latents of shape (B, T, C, H, W), on the generator's device.
+
+    One t, uniform, for all frames of a clip. With probability first_frame_prob the clip is in first-frame mode: frame 0
+    has a small t' of its own and no loss (design rows 2 and 3). What is drawn does not depend on the probabilities.
+    """
+    B, T = shape[:2]
+    diffusion, train = config.diffusion, config.train
+    t = torch.randint(diffusion.num_train_timesteps, (B,), generator=generator)
+    t_first = torch.randint(diffusion.first_frame_max_timestep + 1, (B,), generator=generator)
+    chance_first, chance_reference, chance_audio = torch.rand(3, B, generator=generator)
+    first = chance_first < diffusion.first_frame_prob
+    t_BT = t[:, None].repeat(1, T)
+    t_BT[:, 0] = torch.where(first, t_first, t)
+    frame_mask = torch.ones(B, T)
+    frame_mask[:, 0] = (~first).float()
+    return NoiseDraw(
+        timesteps=t_BT,
+        eps=torch.randn(shape, generator=generator),
+        frame_mask=frame_mask,
+        keep_reference=(chance_reference >= train.drop_reference_prob).float(),
+        keep_audio=(chance_audio >= train.drop_audio_prob).float(),
+    )
+
+
+def univdm_loss(
+    model: nn.Module,
+    batch: ClipBatch,
+    *,
+    config: PahaConfig,
+    schedule: Schedule,
+    generator: torch.Generator,
+    channel_scale: float = 1.0,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Eq. 1 weighted by Eq. 3 on one batch: the scalar loss, and unweighted errors by noise level and region to log.
+
+    generator: on the CPU; the same one gives the same noise on every device.
+    """
+    draw = draw_noise(batch.latents.shape, config=config, generator=generator)
+    t_BT, eps = draw.timesteps.to(batch.latents.device), draw.eps.to(batch.latents)
+    z_0 = to_target(batch.latents, batch.ref_latent, config.diffusion)
+    z_t = schedule.add_noise(z_0, eps, t_BT)
+    kept = {"keep_reference": draw.keep_reference, "keep_audio": draw.keep_audio}
+    conditioning = conditioning_of(batch, config=config, channel_scale=channel_scale, **kept)
+    prediction = predict(model, z_t, t_BT, conditioning=conditioning, schedule=schedule).float()
+    target = schedule.target(z_0, eps, t_BT, config.diffusion.prediction_type)
+    frame_mask = draw.frame_mask.to(z_0)
+    weight = _loss_weight(batch, config) if config.par.enabled else None
+    loss = par_loss(
+        *_in_loss_space(prediction, target, z_t, eps, t_BT, config, schedule), weight, frame_mask=frame_mask
+    )
+    return loss, _scalars((prediction.detach() - target) ** 2, draw.timesteps[:, -1], frame_mask, batch, config)
+
+
+def _in_loss_space(
+    prediction: Tensor,
+    target: Tensor,
+    z_t: Tensor,
+    eps: Tensor,
+    t_BT: Tensor,
+    config: PahaConfig,
+    schedule: Schedule,
+) -> tuple[Tensor, Tensor]:
+    if config.diffusion.loss_space == "prediction" or config.diffusion.prediction_type == "epsilon":
+        return prediction, target
+    return schedule.v_to_eps(z_t, prediction, t_BT), eps
+
+
+def _loss_weight(batch: ClipBatch, config: PahaConfig) -> Tensor:
+    """M of Eq. 3 at latent size, (B, T, 1, h, w)."""
+    h, w = batch.latents.shape[-2:]
+    size = {"height": config.height, "width": config.width, "latent_height": h, "latent_width": w}
+    return par.loss_weight(batch.points, batch.scores, config.par, **size)
+
+
+@torch.no_grad()
+def _scalars(error: Tensor, t: Tensor, frame_mask: Tensor, batch: ClipBatch, config: PahaConfig) -> dict[str, Tensor]:
+    """Unweighted errors of the prediction: by third of the noise levels, and by region. Absent ones are left out."""
+    per_clip = (error.mean(dim=(2, 3, 4)) * frame_mask).sum(1) / frame_mask.sum(1).clamp_min(1)
+    third = t * 3 // config.diffusion.num_train_timesteps
+    levels = {
+        f"t_{name}": per_clip[(third == i).to(per_clip.device)].mean() for i, name in enumerate(("low", "mid", "high"))
+    }
+    area = par.awareness_area(batch.points, batch.scores, config.par, height=config.height, width=config.width)
+    found = levels | region_losses(error, area, frame_mask=frame_mask)
+    return {name: value for name, value in found.items() if not value.isnan()}
+
+
+def resolve(config: PahaConfig, dataset: FeatureDataset) -> PahaConfig:
+    """The configuration with diffusion.residual_std measured on the data, where the target needs it and it is not
+    set.
+    """
+    if config.diffusion.target == "absolute" or config.diffusion.residual_std != 1.0:
+        return config
+    diffusion = config.diffusion.model_copy(update={"residual_std": round(measure_residual_std(dataset), 6)})
+    return config.model_copy(update={"diffusion": diffusion})
+
+
+def build_univdm(config: PahaConfig) -> nn.Module:
+    """A UniVDM with random weights, a function of train.seed alone."""
+    from paha.models.univdm import UniVDM
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)
+        model = UniVDM.from_model_config(config.model)
+    if config.train.gradient_checkpointing:
+        model.enable_gradient_checkpointing()
+    return model
+
+
+def univdm_job(
+    config: PahaConfig,
+    features_dir: Path,
+    *,
+    codec: Any = None,
+    model: nn.Module | None = None,
+    probe_batches: int = 2,
+    grid_clips: int = 2,
+) -> Job:
+    """The job that `paha train univdm` fits on the features in `features_dir`.
+
+    model: a fresh one by default. codec: decodes the sample grids; none are drawn without it. The model's folder gets
+    the EMA weights and config.yaml, the resolved configuration. Raises PahaError where features and configuration do
+    not fit.
+    """
+    dataset = FeatureDataset(features_dir, config=config)
+    config = resolve(config, dataset)
+    common = {"config": config, "schedule": Schedule(config.diffusion), "channel_scale": dataset.channel_scale}
+    fixed = torch.Generator().manual_seed(PROBE_SEED)
+    size = max(2, config.train.batch_size)
+    batches = [dataset.batch(fixed, size) for _ in range(probe_batches)]
+    grid_batch = dataset.batch(fixed, grid_clips)
+
+    def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = dataset.batch(context.generator("batch"), config.train.batch_size)
+        return univdm_loss(model, to_device(batch, context.device), generator=context.generator("noise"), **common)
+
+    def sample(model: nn.Module, step: int, path: Path) -> None:
+        device = next(model.parameters()).device
+        batch = to_device(grid_batch, device)
+        generated = generate(model, batch, num_steps=min(GRID_STEPS, config.sample.steps), **common)
+        save_grid(path, codec=codec.to(device), batch=batch, generated=generated)
+
+    def probe(model: nn.Module, step: int) -> dict[str, float]:
+        device = next(model.parameters()).device
+        return audio_probe(model, [to_device(batch, device) for batch in batches], **common)
+
+    return Job(
+        name="univdm",
+        model=model or build_univdm(config),
+        loss=loss,
+        save=partial(save_model, config=config),
+        sample=sample if codec is not None else None,
+        probe=probe if batches else None,
+        fingerprint=_fingerprint(config, dataset),
+    )
+
+
+def save_model(model: Any, folder: Path, *, config: PahaConfig) -> None:
+    """Write the weights (diffusers layout) and config.yaml into `folder`."""
+    model.save_pretrained(folder)
+    dump(config, folder / "config.yaml")
+
+
+def _fingerprint(config: PahaConfig, dataset: FeatureDataset) -> dict[str, Any]:
+    own = config.model_dump(mode="json", exclude={"name", "train", "sample"})
+    return own | {"features": dataset.folder.name, "windows": dataset.num_windows}
