@@ -1,7 +1,7 @@
 """Videos of any length out of segments of the trained length (appendix B.4.1, design rows 2 and 17).
 
-The first segment starts from noise alone; each later one is given the last *latent* of the one before as its first frame,
-which is not emitted twice. The last segment runs at full length too, on the last frame's audio, and is cut.
+The first segment starts from noise alone; each later one is given the last *latent* of the one before as its first
+frame, which is not emitted twice. The last segment runs at full length too, on the last frame's audio, and is cut.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Model folders: paha.yaml and one subfolder of safetensors a part. Loading is strict; every complaint names the file.
 
-model/paha.yaml  model/model_index.json  model/univdm/  model/codec/ (or vae/)  [model/audio_encoder/  model/image_encoder/]
+Parts: paha.yaml, model_index.json, univdm/, codec/ (or vae/), and where they are carried along audio_encoder/ and
+image_encoder/.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ CONFIG_FILE = "paha.yaml"
 UNIVDM_FOLDER = "univdm"
 CODEC_FOLDER = "codec"
 VAE_FOLDER = "vae"
-WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 REMEDY = "copy the model folder again, or train one with `paha train`"
 Part = TypeVar("Part")
 
@@ -52,7 +52,7 @@ def read_config(folder: Path) -> PahaConfig:
 
 
 def load_univdm(folder: Path, config: PahaConfig) -> Any:
-    """The UniVDM in folder/univdm, float32. Raises PahaError where it is not whole or not the one paha.yaml tells of."""
+    """The UniVDM in folder/univdm, float32. Raises PahaError where it is not whole or not paha.yaml's."""
     from paha.models.univdm import UniVDM
 
     univdm = load_part(UniVDM, folder / UNIVDM_FOLDER)
@@ -85,8 +85,10 @@ def load_part(cls: type[Part], folder: Path) -> Part:
     """
     from accelerate import init_empty_weights
 
+    from paha.models.weights import load_folder
+
     settings = _read_settings(folder / "config.json", cls.__name__)
-    weights = read_weights(folder)
+    weights = load_folder(folder)
     try:
         with init_empty_weights(include_buffers=False):
             model: Any = cls.from_config(settings)  # pyright: ignore[reportAttributeAccessIssue]
@@ -95,23 +97,6 @@ def load_part(cls: type[Part], folder: Path) -> Part:
     check_weights(weights, model.state_dict(), folder)
     model.load_state_dict({key: value.float() for key, value in weights.items()}, strict=True, assign=True)
     return model.eval().requires_grad_(False)
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of the folder's safetensors files. Raises PahaError that names a missing, cut or foreign file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise PahaError(f"{folder / WEIGHTS_FILE} is missing (only safetensors is read); {REMEDY}")
-    weights: dict[str, Tensor] = {}
-    for path in files:
-        try:
-            weights |= load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise PahaError(f"{path} is not a whole safetensors file: {_reason(error)}; {REMEDY}") from error
-    return weights
 
 
 def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], folder: Path) -> None:

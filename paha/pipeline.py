@@ -1,4 +1,4 @@
-"""PahaPipeline: one reference image and one recording in, a video of that person speaking out (diffusers conventions)."""
+"""PahaPipeline: reference image and recording in, a video of that person speaking out (diffusers conventions)."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ class PahaPipeline(DiffusionPipeline):
         config = read_config(folder)
         univdm, codec = load_univdm(folder, config), load_model_codec(folder, config)
         psnr = _stored_psnr(folder)
-        return cls(univdm, codec, config, reference_psnr_db=psnr, folder=folder).to(dtype=dtype)
+        pipeline = cls(univdm, codec, config, reference_psnr_db=psnr, folder=folder)
+        return pipeline if dtype == torch.float32 else pipeline.to(dtype=dtype)
 
     def save_pretrained(self, save_directory: str | Path) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Write the model folder: paha.yaml, model_index.json and safetensors. Public encoders are kept by name."""
@@ -140,7 +141,15 @@ class PahaPipeline(DiffusionPipeline):
         speech = scenes.speech_for_model(*audio)
         pixels = scenes.image_to_pixels(image, width=width, height=height)
         ref_latent, ref_channels, image_tokens = self._encode_image(pixels)
-        return Scene(ref_latent, ref_channels, image_tokens, self.audio_encoder.encode(speech, total), segments)
+        return Scene(
+            width=width,
+            height=height,
+            ref_latent=ref_latent,
+            ref_channels=ref_channels,
+            image_tokens=image_tokens,
+            audio_features=self.audio_encoder.encode(speech, total),
+            segments=segments,
+        )
 
     def generate(
         self,
@@ -184,10 +193,34 @@ class PahaPipeline(DiffusionPipeline):
             yield SegmentOutput(segment, self.decode(scene, segment, latents), latents)
 
     def stream(
-        self, image: ImageInput, audio: AudioInput, *, num_frames: int | None = None, **options: Any
+        self,
+        image: ImageInput,
+        audio: AudioInput,
+        *,
+        num_frames: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        num_inference_steps: int | None = None,
+        seed: int = 0,
+        cfg_scale: float | None = None,
+        guidance: GuidanceFactory | None = None,
+        guidance_rate: float = 0.5,
+        callback_on_step_end: StepEnd | None = None,
+        start_segment: int = 0,
+        first_latent: Tensor | None = None,
     ) -> Iterator[SegmentOutput]:
-        """`prepare` and `generate` in one; `options` are those of `generate`. Inputs are checked at once, not later."""
-        return self.generate(self.prepare(image, audio, num_frames=num_frames), **options)
+        """`prepare` and `generate` in one. The inputs are checked at once, not when the first segment is asked for."""
+        return self.generate(
+            self.prepare(image, audio, num_frames=num_frames, width=width, height=height),
+            num_inference_steps=num_inference_steps,
+            seed=seed,
+            cfg_scale=cfg_scale,
+            guidance=guidance,
+            guidance_rate=guidance_rate,
+            callback_on_step_end=callback_on_step_end,
+            start_segment=start_segment,
+            first_latent=first_latent,
+        )
 
     def __call__(
         self,
@@ -212,9 +245,9 @@ class PahaPipeline(DiffusionPipeline):
         path. num_frames: as long as the sound by default. width, height, num_inference_steps, cfg_scale: the preset's
         by default. generator, seed: where the noise comes from, the seed first; a random seed without both.
         cfg_scale: classifier-free guidance on the audio, prediction without it + scale * (with - without); 1 is off and
-        costs nothing, else every step costs two evaluations. guidance: makes the classifier guidance of a segment, which
-        acts on the first guidance_rate of the steps. callback_on_step_end: diffusers' callback; steps count through all
-        segments.
+        costs nothing, else every step costs two evaluations. guidance: makes the classifier guidance of a segment,
+        which acts on the first guidance_rate of the steps. callback_on_step_end: diffusers' callback; steps count
+        through all segments.
         """
         scene = self.prepare(image, audio, num_frames=num_frames, width=width, height=height)
         outputs = self.generate(
@@ -226,8 +259,11 @@ class PahaPipeline(DiffusionPipeline):
             guidance_rate=guidance_rate,
             callback_on_step_end=callback_on_step_end,
         )
-        with self.progress_bar(total=len(scene.segments)) as bar:
-            collected = [self._collect(scene, output, output_type) for output in outputs if bar.update() or True]
+        collected = []
+        with self.progress_bar(total=len(scene.segments)) as bar:  # pyright: ignore[reportCallIssue]
+            for output in outputs:
+                collected.append(self._collect(scene, output, output_type))
+                bar.update()
         frames: Any = torch.cat(collected) if output_type == "latent" else np.concatenate(collected)
         return PahaPipelineOutput(frames=_as_pil(frames) if output_type == "pil" else frames)
 
@@ -274,9 +310,9 @@ class PahaPipeline(DiffusionPipeline):
         psnr = scenes.psnr_db(self.codec.decode(ref_latent), pixels)
         if psnr < self.config["reference_psnr_db"]:
             warnings.warn(
-                f"the image is unlike those this model was trained on (drawn presenters; its codec reproduces it at "
-                f"{psnr:.1f} dB): the video will look wrong. Give a presenter image (`paha synth` makes them), or a model "
-                f"trained on such people (`paha train`)",
+                f"the image is unlike those this model was trained on, drawn presenters (its codec reproduces it at "
+                f"{psnr:.1f} dB): the video will look wrong. Give a presenter image (`paha synth` makes them), or a "
+                f"model trained on such people (`paha train`)",
                 PahaWarning,
                 stacklevel=4,
             )

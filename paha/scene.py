@@ -1,4 +1,4 @@
-"""What a video is made from: one reference image and one recording, checked and turned into what UniVDM sees of them."""
+"""What a video is made from: one reference image and one recording, checked and turned into what UniVDM sees."""
 
 from __future__ import annotations
 
@@ -32,9 +32,12 @@ class PahaWarning(UserWarning):
 class Scene:
     """Everything that does not change from segment to segment.
 
-    ref_latent, ref_channels: (1, C, h, w) float32. image_tokens: (1, S, D). audio_features: (T, L, D) of the whole video.
+    width, height: of the video, pixels. ref_latent, ref_channels: (1, C, h, w) float32. image_tokens: (1, S, D).
+    audio_features: (T, L, D), the whole video.
     """
 
+    width: int
+    height: int
     ref_latent: Tensor
     ref_channels: Tensor
     image_tokens: Tensor
@@ -80,9 +83,7 @@ def as_audio(audio: AudioInput) -> tuple[np.ndarray, int]:
     samples = samples.astype(np.float32, copy=False).reshape(len(samples), -1)
     where = audio if isinstance(audio, str | Path) else "the audio"
     if len(samples) < MIN_AUDIO_SECONDS * rate_hz:
-        raise PahaError(
-            f"{where} is {len(samples) / rate_hz:.2f} s long; give at least {MIN_AUDIO_SECONDS} s of speech"
-        )
+        raise PahaError(f"{where} is {len(samples) / rate_hz:.2f} s long; give {MIN_AUDIO_SECONDS} s of speech or more")
     if not np.isfinite(samples).all():
         raise PahaError(f"{where} holds samples that are not numbers; record or convert it again")
     return samples, rate_hz
@@ -102,7 +103,7 @@ def speech_for_model(samples: np.ndarray, rate_hz: int) -> np.ndarray:
 def image_to_pixels(image: np.ndarray, *, width: int, height: int) -> Tensor:
     """(H, W, 3) uint8 of any size to (1, 3, height, width) float32 in [-1, 1]."""
     fitted = fit_image(image, width=width, height=height)
-    return torch.from_numpy(np.ascontiguousarray(fitted)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def pixels_to_frames(pixels: Tensor) -> np.ndarray:

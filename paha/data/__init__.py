@@ -1,1 +1,1 @@
-"""Media and the on-disk dataset: sound, video, pictures, and manifest.jsonl with its annotations (docs/data_format.md)."""
+"""Media and the dataset on disk: sound, video, pictures, the manifest and its annotations (docs/data_format.md)."""

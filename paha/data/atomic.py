@@ -25,9 +25,10 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
 
 
-def unwritable(path: Path, error: OSError) -> PahaError:
+def unwritable(path: Path, error: Exception) -> PahaError:
     """The one line about a file that could not be written: its name and the system's reason."""
-    return PahaError(f"cannot write {path}: {error.strerror or error}; check the folder, its rights and the free space")
+    reason = getattr(error, "strerror", None) or error
+    return PahaError(f"cannot write {path}: {reason}; check the folder, its rights and the free space")
 
 
 @contextmanager

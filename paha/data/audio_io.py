@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paha.data.atomic import atomic_path
-from paha.data.containers import exact_duration_s, first_pts_s, open_media, start_s
+from paha.data.containers import (
+    MAX_LEAD_S,
+    exact_duration_s,
+    frame_s,
+    open_media,
+    picture_of,
+    reason,
+    sound_of,
+    start_s,
+)
 from paha.errors import PahaError
 from paha.types import FPS, SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from av import AudioFrame
+    from av.container import InputContainer
 
 MIN_AUDIO_SECONDS = 0.2
 """Speech shorter than this is refused by the pipeline."""
 SILENCE_DBFS = -60.0
 """Root mean square below which sound counts as silent, in decibels of full scale."""
-_MAX_BAD_PACKETS = 2
-_MAX_LEAD_S = 60
+_MAX_PADDING = 4096
+"""Two blocks of AAC with SBR: a longer excess over the declared duration is no padding."""
+_TRUNCATED_S = Fraction(1, 10)
 
 
 def read_audio(path: Path | str) -> tuple[np.ndarray, int]:
@@ -26,27 +42,30 @@ def read_audio(path: Path | str) -> tuple[np.ndarray, int]:
 
     Channels and rate stay as they are. Sound of a video that starts after its picture is led in by silence, so that
     sample 0 belongs to frame 0 of `read_video`. Raises PahaError that names the file if it is no media, has no sound
-    track, no samples, samples that are not numbers, or stops before its end.
+    track, no samples, samples that are not numbers, is damaged, or stops before the end that it declares (mp3, ogg and
+    bare AAC declare none).
     """
     path = Path(path)
     with open_media(path) as container:
-        if not container.streams.audio:
+        stream = sound_of(container)
+        if stream is None:
             raise PahaError(f"{path} has no sound; give a recording of speech")
         blocks, rate_hz, lead = _decode(container, path)
-        expected_s = exact_duration_s(container, container.streams.audio[0])
-        trims_padding = "mp4" in container.format.name
-    samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
-    if not len(samples):
-        raise PahaError(f"{path} has a sound track without a single sample; give another recording")
-    if expected_s is not None:
-        samples = _fit_duration(samples, expected_s=expected_s, rate_hz=rate_hz, trim=trims_padding, path=path)
+        if not blocks:
+            raise PahaError(f"{path} has a sound track without a single sample; give another recording")
+        samples = np.concatenate(blocks)
+        expected_s = exact_duration_s(container, stream)
+        if expected_s is not None:
+            _refuse_truncated(path, have_s=Fraction(len(samples), rate_hz), expected_s=expected_s)
+            if "mp4" in container.format.name:
+                samples = _without_padding(samples, expected=round(expected_s * rate_hz))
     if not np.isfinite(samples).all():
         raise PahaError(f"{path} holds samples that are not numbers; export the recording again")
     return np.pad(samples, ((lead, 0), (0, 0))), rate_hz
 
 
 def to_mono_16k(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Mean of the channels of (N, channels) or (N,) samples, resampled to 16 kHz: (M,) float32, M = ceil-ish N 16000/rate."""
+    """Mean of the channels of (N, channels) or (N,) samples at 16 kHz: (M,) float32, M = N * 16000 / rate_hz rounded."""
     import soxr
 
     mono = np.asarray(samples, np.float32)
@@ -62,7 +81,8 @@ def write_wav(path: Path | str, samples: np.ndarray, rate_hz: int) -> None:
 
     Raises PahaError if the file cannot be written.
     """
-    frames = np.asarray(samples, np.float32).reshape(len(samples), -1)
+    frames = np.asarray(samples, np.float32)
+    frames = frames[:, None] if frames.ndim == 1 else frames
     pcm = np.clip(np.rint(frames * 32768.0), -32768, 32767).astype("<i2")
     with atomic_path(path) as temporary, temporary.open("wb") as file, wave.open(file, "wb") as wav:
         wav.setnchannels(frames.shape[1])
@@ -84,66 +104,78 @@ def num_video_frames(num_samples: int, rate_hz: int) -> int:
     return max(1, int(Fraction(num_samples * FPS, rate_hz) + Fraction(1, 2)))
 
 
-def _decode(container, path: Path) -> tuple[list[np.ndarray], int, int]:
+def _decode(container: InputContainer, path: Path) -> tuple[list[np.ndarray], int, int]:
     """Blocks (n, channels) of the first sound track, its rate, and how many samples of silence lead it in."""
-    from av.error import FFmpegError, InvalidDataError
+    import av
 
-    stream = container.streams.audio[0]
     blocks: list[np.ndarray] = []
-    bad_packets = 0
-    rate_hz, lead, converter = 0, 0, None
+    rate_hz, lead, convert = 0, 0, None
     try:
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except InvalidDataError:
-                # Tags at the end of an mp3 look like a packet; more than a few are damage.
-                bad_packets += 1
-                continue
-            for frame in frames:
-                if converter is None:
-                    rate_hz, converter = frame.sample_rate, _Converter(frame)
-                    lead = _lead_samples(container, frame, rate_hz)
-                blocks.append(converter(frame))
-    except (FFmpegError, OSError, ValueError) as error:
-        raise PahaError(f"cannot decode the sound of {path}: {error}; export it again, as WAV for instance") from error
-    if bad_packets > _MAX_BAD_PACKETS:
-        raise PahaError(f"the sound of {path} is damaged ({bad_packets} packets do not decode); export it again")
+        for frame in _frames(container, path):
+            if convert is None:
+                rate_hz, convert = frame.sample_rate, _Converter(frame)
+                lead = _lead_samples(container, frame)
+            if frame.samples:
+                blocks.append(convert(frame))
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise PahaError(f"cannot decode the sound of {path}: {reason(error)}; export it again as WAV") from error
     return blocks, rate_hz, lead
 
 
-class _Converter:
-    """Frames of any sample format to (n, channels) float32; a later change of rate or channels follows the first."""
+def _frames(container: InputContainer, path: Path) -> Iterator[AudioFrame]:
+    """Decoded frames. A packet that does not decode is refused between good ones; at the ends it is a tag or a cut."""
+    import av
 
-    def __init__(self, first) -> None:
+    good, bad = False, False
+    for packet in container.demux(container.streams.audio[0]):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            bad = good
+            continue
+        if frames and bad:
+            raise PahaError(f"the sound of {path} is damaged; copy or export it again")
+        good = good or bool(frames)
+        yield from frames  # type: ignore[misc]
+
+
+class _Converter:
+    """Frames of any sample format to (n, channels) float32 at the rate and with the channels of the first one."""
+
+    def __init__(self, first: AudioFrame) -> None:
         from av import AudioResampler
 
-        self.key = (first.sample_rate, first.layout.name, first.format.name)
-        self.make = lambda: AudioResampler(format="fltp", layout=first.layout, rate=first.sample_rate)
-        self.resampler = self.make()
+        self._new = lambda: AudioResampler(format="fltp", layout=first.layout, rate=first.sample_rate)
+        self._format, self._resampler = _format(first), self._new()
 
-    def __call__(self, frame) -> np.ndarray:
-        key = (frame.sample_rate, frame.layout.name, frame.format.name)
-        if key != self.key:
-            self.key, self.resampler = key, self.make()
-        frame.pts = None
-        planes = [out.to_ndarray() for out in self.resampler.resample(frame)]
+    def __call__(self, frame: AudioFrame) -> np.ndarray:
+        """Convert one frame. A recording may change its format on the way: the resampler takes one only."""
+        if _format(frame) != self._format:
+            self._format, self._resampler = _format(frame), self._new()
+        frame.pts = None  # gaps in the timestamps would make the resampler refuse the frame
+        planes = [out.to_ndarray() for out in self._resampler.resample(frame)]
         return np.concatenate(planes, axis=1).T.astype(np.float32, copy=False)
 
 
-def _lead_samples(container, first_frame, rate_hz: int) -> int:
+def _format(frame: AudioFrame) -> tuple[int, str, str]:
+    return frame.sample_rate, frame.layout.name, frame.format.name
+
+
+def _lead_samples(container: InputContainer, first: AudioFrame) -> int:
     """Samples of silence before the first one, for a video whose sound starts after its picture."""
-    if not container.streams.video or first_frame.pts is None:
+    first_s = frame_s(first)
+    if picture_of(container) is None or first_s is None:
         return 0
-    lead_s = first_pts_s(first_frame) - start_s(container)
-    return round(lead_s * rate_hz) if 0 < lead_s < _MAX_LEAD_S else 0
+    lead_s = first_s - start_s(container)
+    return round(lead_s * first.sample_rate) if 0 < lead_s < MAX_LEAD_S else 0
 
 
-def _fit_duration(samples: np.ndarray, *, expected_s: Fraction, rate_hz: int, trim: bool, path: Path) -> np.ndarray:
-    """Cut the codec's padding off (mp4 family), and refuse a track that stops well before its declared end."""
-    expected = round(expected_s * rate_hz)
-    if len(samples) < expected - rate_hz // 4:
-        have, want = len(samples) / rate_hz, float(expected_s)
+def _refuse_truncated(path: Path, *, have_s: Fraction, expected_s: Fraction) -> None:
+    if have_s < expected_s - _TRUNCATED_S:
+        have, want = float(have_s), float(expected_s)
         raise PahaError(f"{path} is truncated: {have:.2f} s of {want:.2f} s of sound; copy or export it again")
-    # AAC comes in blocks of 1024 or 2048; a longer excess is no padding, then the declared duration is wrong.
-    return samples[:expected] if trim and len(samples) - expected <= 4096 else samples
+
+
+def _without_padding(samples: np.ndarray, *, expected: int) -> np.ndarray:
+    """AAC comes in whole blocks; the mp4 says how many samples are meant."""
+    return samples[:expected] if len(samples) - expected <= _MAX_PADDING else samples

@@ -6,57 +6,97 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paha.errors import PahaError
 
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioStream, VideoFrame, VideoStream
+    from av.container import InputContainer
+
+MAX_LEAD_S = 60
+"""Sound and picture that start further apart than this have broken timestamps; both then start at zero."""
+
 _EXACT_FORMATS = ("mp4", "flac", "wav", "matroska", "avi", "aiff")
 """Containers that declare a duration; others estimate it from the bit rate."""
+_TEXT_ART = {"tty", "bin", "xbin", "adf", "idf"}
+"""FFmpeg plays any file that is called *.txt as a video of its characters."""
 
 
 @contextmanager
-def open_media(path: Path | str) -> Iterator:
-    """An open PyAV input container. Raises PahaError that names the file if it is missing or no audio or video."""
+def open_media(path: Path | str) -> Iterator[InputContainer]:
+    """An open PyAV input container. Raises PahaError that names the file if it is missing or no audio or video.
+
+    PyAV is silent as it comes. `av.logging.set_level` stays untouched: with any level set, the decoder's threads log
+    through Python and can deadlock on a damaged file.
+    """
     import av
 
     path = Path(path)
     if not path.is_file():
-        raise PahaError(f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a file")
+        raise PahaError(f"{path} is a folder; give a file" if path.exists() else f"{path} does not exist")
     try:
-        # The file's own object keeps a name such as "a:b.wav" or "%03d" from being read as a URL or pattern.
         file = path.open("rb")
     except OSError as error:
         raise PahaError(f"cannot open {path}: {error.strerror}") from error
     with file:
         try:
-            container = av.open(file, "r", metadata_errors="replace")
+            # An open file, because FFmpeg takes a name such as "a:b.wav" or "%03d" for a protocol or a pattern; and no
+            # protocols, because a playlist called .mp4 would have it read other files and addresses.
+            container = av.open(file, "r", metadata_errors="replace", options={"protocol_whitelist": "none"})
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise PahaError(f"{path} is no audio or video that can be read ({_reason(error)}); is it whole?") from error
+            raise PahaError(f"{path} is no audio or video that can be read ({reason(error)}); is it whole?") from error
         with container:
+            if container.format.name in _TEXT_ART:
+                raise PahaError(f"{path} is text, no audio or video; give a recording")
             yield container
 
 
-def first_pts_s(frame) -> Fraction:
-    """Time of a decoded frame in seconds, exactly."""
-    return frame.pts * Fraction(frame.time_base)
+def sound_of(container: InputContainer) -> AudioStream | None:
+    """The first sound track, or None."""
+    return next(iter(container.streams.audio), None)
 
 
-def start_s(container) -> Fraction:
-    """Time zero of a file: the earlier of the starts of its first picture and first sound track, in seconds."""
-    streams = [*container.streams.video[:1], *container.streams.audio[:1]]
-    starts = [s.start_time * Fraction(s.time_base) for s in streams if s.start_time is not None]
+def picture_of(container: InputContainer) -> VideoStream | None:
+    """The first picture track that is no cover art, or None."""
+    from av.stream import Disposition
+
+    return next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
+
+
+def frame_s(frame: AudioFrame | VideoFrame) -> Fraction | None:
+    """Time of a decoded frame in seconds, exactly; None where the file gives none."""
+    return None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
+
+
+def start_s(container: InputContainer) -> Fraction:
+    """Time zero of a file: the earlier of the starts of its picture and its sound, in seconds."""
+    streams = [s for s in (picture_of(container), sound_of(container)) if s is not None]
+    starts = [s.start_time * Fraction(s.time_base) for s in streams if s.start_time is not None and s.time_base]
     return min(starts, default=Fraction(0))
 
 
-def exact_duration_s(container, stream) -> Fraction | None:
+def exact_duration_s(container: InputContainer, stream: AudioStream | VideoStream) -> Fraction | None:
     """Duration in seconds that the file declares for a stream, or None where it only guesses one."""
     if not any(name in container.format.name for name in _EXACT_FORMATS):
         return None
-    if stream.duration is not None and stream.duration > 0:
+    if stream.duration is not None and stream.duration > 0 and stream.time_base:
         return stream.duration * Fraction(stream.time_base)
+    if "DURATION" in stream.metadata:  # Matroska's tag, 00:00:10.008000000
+        return _clock_s(stream.metadata["DURATION"])
     if container.duration is not None and len(container.streams) == 1:
         return Fraction(container.duration, 1_000_000)
     return None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """The system's or FFmpeg's words for an error, without its number."""
     return str(getattr(error, "strerror", None) or error).lower()
+
+
+def _clock_s(clock: str) -> Fraction | None:
+    try:
+        hours, minutes, seconds = clock.split(":")
+        return Fraction(hours) * 3600 + Fraction(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return None

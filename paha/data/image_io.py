@@ -14,6 +14,7 @@ from paha.errors import PahaError
 
 MIN_IMAGE_PX = 16
 MAX_IMAGE_PIXELS = 100_000_000
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -28,18 +29,17 @@ def read_image(path: Path | str) -> np.ndarray:
     if not path.is_file():
         raise PahaError(f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a picture")
     try:
-        with warnings.catch_warnings():
-            # Pillow's own limit is answered by ours, before any pixel is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                _check_size(path, *image.size)
-                image.load()
-                return _rgb(ImageOps.exif_transpose(image))
+        with warnings.catch_warnings(), _opened(path) as image:
+            _check_size(path, *image.size)
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except PahaError:
+        raise
     except UnidentifiedImageError as error:
         raise PahaError(f"{path} is no picture that can be read; give a PNG or JPEG") from error
     except Image.DecompressionBombError as error:
-        raise PahaError(f"{path} has more than {MAX_IMAGE_PIXELS // 10**6} megapixels; make it smaller") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise PahaError(f"{path} has more than {MAX_IMAGE_PIXELS // 10**6} megapixels; shrink it") from error
+    except Exception as error:  # Pillow's readers raise anything at all on damaged files
         raise PahaError(f"cannot read the picture {path}: {error}; is it whole?") from error
 
 
@@ -56,7 +56,7 @@ def fit_image(image: np.ndarray, *, width: int, height: int) -> np.ndarray:
     # Area averaging while shrinking; bicubic has no ringing to speak of while enlarging.
     method = Image.Resampling.BOX if scale >= 2 else Image.Resampling.BICUBIC
     box = (left, top, left + crop_width, top + crop_height)
-    return np.asarray(Image.fromarray(image).resize((width, height), method, box=box))
+    return np.array(Image.fromarray(image).resize((width, height), method, box=box))
 
 
 def save_png(path: Path | str, image: np.ndarray) -> None:
@@ -79,6 +79,15 @@ def contact_sheet(frames: np.ndarray | Sequence[np.ndarray], *, columns: int, ga
     return sheet
 
 
+def _opened(path: Path):
+    """The file as Pillow's lazy image. Only raster formats: its EPS reader, for one, runs another program."""
+    from PIL import Image
+
+    # Pillow warns at a limit of its own; ours is checked before any pixel is decoded.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    return Image.open(path, formats=_FORMATS)
+
+
 def _check_size(path: Path, width: int, height: int) -> None:
     if min(width, height) < MIN_IMAGE_PX:
         raise PahaError(f"{path} is {width}x{height} pixels; a picture needs at least {MIN_IMAGE_PX} on each side")
@@ -99,5 +108,5 @@ def _rgb(image) -> np.ndarray:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
+        return np.array(Image.alpha_composite(white, rgba).convert("RGB"))
+    return np.array(image.convert("RGB"))

@@ -5,9 +5,11 @@ OUT/manifest.jsonl   OUT/clips/<clip_id>.mp4   OUT/clips/<clip_id>.wav   OUT/cli
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from pydantic import ValidationError
@@ -52,9 +54,7 @@ def append_record(folder: Path | str, record: ClipRecord) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
-            file.seek(0)
-            text = file.read()
-            file.truncate(text.rfind(b"\n") + 1)
+            _drop_unfinished_line(file)
             file.write(_line(record))
     except OSError as error:
         raise unwritable(path, error) from error
@@ -104,6 +104,16 @@ def load_annotations(path: Path | str) -> ClipAnnotations:
         raise PahaError(f"{path} holds no annotations of a clip: {error} is missing") from error
     except (OSError, SafetensorError, ValueError, IndexError) as error:
         raise PahaError(f"cannot read the annotations {path}: {error}; make them again") from error
+
+
+def _drop_unfinished_line(file: BinaryIO) -> None:
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return
+    file.seek(size - 1)
+    if file.read(1) != b"\n":
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _line(record: ClipRecord) -> bytes:

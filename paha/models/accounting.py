@@ -102,7 +102,7 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
 
 
 def step_cost(model: nn.Module, loss: Callable[[], Tensor], *, lower: torch.dtype | None = None) -> StepCost:
-    """Count one step of `loss()`, a scalar computed by the model; gradients are dropped. lower: see `TrainingKernels`."""
+    """Count one step of `loss()`, a scalar computed by the model; gradients are dropped. lower: `TrainingKernels`."""
     known = {p.untyped_storage()._cdata: p.untyped_storage() for p in (*model.parameters(), *model.buffers())}
     saved = SavedBytes(known)
     with TrainingKernels(lower) as kernels, FlopCounterMode(display=False) as counter:

@@ -23,8 +23,8 @@ from paha.models.embeddings import TimestepEmbedding, sinusoids
 class Context:
     """What every block is given beside the features.
 
-    time: (B, T, D), SiLU of the time embedding of each frame. image: (B, S, D), tokens of the clip. audio: (B, T, A, D),
-    tokens of each frame. positions: (T,), of the frames in time, 0 .. T-1, and -1 for the reference slot.
+    time: (B, T, D), SiLU of the time embedding of each frame. image: (B, S, D), tokens of the clip.
+    audio: (B, T, A, D), tokens of each frame. positions: (T,), 0 .. T-1 in time, and -1 for the reference slot.
     """
 
     time: Tensor
@@ -34,7 +34,7 @@ class Context:
 
 
 class Checkpointed(nn.Module):
-    """A module that runs its blocks under gradient checkpointing once `enable_gradient_checkpointing` switched it on."""
+    """Runs its blocks under gradient checkpointing once `enable_gradient_checkpointing` has switched it on."""
 
     def __init__(self) -> None:
         super().__init__()

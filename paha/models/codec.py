@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -27,14 +28,12 @@ MIN_STD = 1e-4
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(silu(conv(silu(x)))), the second convolution starting at zero."""
+    """x + conv(silu(conv(silu(x)))); `initialise` starts the second convolution at zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)  # pyright: ignore[reportArgumentType]
         self.act = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,6 +111,7 @@ class PresenterCodec(ModelMixin, ConfigMixin):
         self.decoder = Decoder(
             widths=widths, latent_channels=latent_channels, blocks=decoder_blocks, refine_width=refine_width
         )
+        initialise(self)
         self.latent_mean: Tensor
         self.latent_std: Tensor
         self.register_buffer("latent_mean", torch.zeros(latent_channels))
@@ -168,6 +168,20 @@ class PresenterCodec(ModelMixin, ConfigMixin):
         raw = torch.cat([self.encode(x) for x in batches])
         self.latent_mean.copy_(raw.mean((0, 2, 3)))
         self.latent_std.copy_(raw.std((0, 2, 3)).clamp(min=MIN_STD))
+
+
+def initialise(model: nn.Module) -> None:
+    """Variance-preserving weights: without normalisation layers the default ones would let the signal die out.
+
+    Residual branches start at zero.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(cast(Tensor, module.bias))
+    for module in model.modules():
+        if isinstance(module, ResidualBlock):
+            nn.init.zeros_(module.conv2.weight)
 
 
 def standardise(raw: Tensor, mean: Tensor, std: Tensor) -> Tensor:

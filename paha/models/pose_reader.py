@@ -20,7 +20,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from paha.models.codec import ResidualBlock
+from paha.models.codec import ResidualBlock, initialise
 from paha.types import FACE, NUM_KEYPOINTS
 
 INPUT_SIZE = 128
@@ -153,6 +153,7 @@ class PoseReader(ModelMixin, ConfigMixin):
         # Scale and shift of the two corner points: an expectation alone cannot leave the frame.
         self.corner_affine = nn.Parameter(torch.tensor([[1.0, 1.0, 0.0, 0.0]] * 2))
         self.face_head = FaceHead(face_widths, face_hidden)
+        initialise(self)
 
     def forward(self, x: Tensor, crop_box: Tensor | None = None) -> ReaderOutput:
         """Frames (N, 3, 128, 128) in [-1, 1].

@@ -89,8 +89,10 @@ class UniVDM(ModelMixin, ConfigMixin):
 
     def encoder_copy(self) -> Self:
         """A trainable copy of everything but the way up: the trunk of a PCE classifier, on the same device."""
-        encoder = type(self)(**{**self.config, "encoder_only": True}).to(device=self.device, dtype=self.dtype)
-        encoder.load_state_dict({key: self.state_dict()[key] for key in encoder.state_dict()})
+        encoder = type(self).from_config({**self.config, "encoder_only": True})
+        encoder.to(device=self.device, dtype=self.dtype)
+        own = self.state_dict()
+        encoder.load_state_dict({key: own[key] for key in encoder.state_dict()})
         return encoder
 
     def forward(

@@ -17,7 +17,18 @@ HAIR_STYLES += ("ponytail", "bald", "receding", "afro")
 LONG_STYLES = ("bob", "fringe_bob", "long", "long_wavy", "bun", "ponytail")
 SHORT_STYLES = ("side_part", "crop", "quiff", "waves_short", "curly", "bald", "receding", "afro")
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
-CLOTHES = ("shirt", "jacket_tie", "jacket_open", "sweater", "tee", "v_neck", "turtleneck", "cardigan", "dress", "hoodie")
+CLOTHES = (
+    "shirt",
+    "jacket_tie",
+    "jacket_open",
+    "sweater",
+    "tee",
+    "v_neck",
+    "turtleneck",
+    "cardigan",
+    "dress",
+    "hoodie",
+)
 PATTERNS = ("plain", "stripes", "pinstripes", "checks", "dots", "knit")
 BACKGROUNDS = ("plain", "gradient", "studio", "bookshelf", "window")
 GLASSES = ("none", "round", "square", "thin")
@@ -196,7 +207,9 @@ def _sample_face(rng: np.random.Generator, *, feminine: bool) -> FaceShape:
 
 
 def _sample_hair(rng: np.random.Generator, *, feminine: bool, skin_index: int) -> Hair:
-    styles = LONG_STYLES * 3 + ("side_part", "curly", "crop", "afro") if feminine else SHORT_STYLES * 3 + ("bun", "long")
+    styles = (
+        LONG_STYLES * 3 + ("side_part", "curly", "crop", "afro") if feminine else SHORT_STYLES * 3 + ("bun", "long")
+    )
     style = str(rng.choice(styles))
     pool = DARK_HAIRS + GREY_HAIRS if skin_index > 5 else tuple(range(len(HAIRS)))
     index = int(rng.choice(pool))
@@ -215,8 +228,29 @@ def _sample_hair(rng: np.random.Generator, *, feminine: bool, skin_index: int) -
 
 
 def _sample_outfit(rng: np.random.Generator, *, feminine: bool) -> Outfit:
-    masculine_kinds = ("shirt", "jacket_tie", "jacket_tie", "jacket_open", "sweater", "tee", "v_neck", "turtleneck", "hoodie")
-    feminine_kinds = ("shirt", "jacket_open", "sweater", "tee", "v_neck", "turtleneck", "cardigan", "dress", "dress", "hoodie")
+    masculine_kinds = (
+        "shirt",
+        "jacket_tie",
+        "jacket_tie",
+        "jacket_open",
+        "sweater",
+        "tee",
+        "v_neck",
+        "turtleneck",
+        "hoodie",
+    )
+    feminine_kinds = (
+        "shirt",
+        "jacket_open",
+        "sweater",
+        "tee",
+        "v_neck",
+        "turtleneck",
+        "cardigan",
+        "dress",
+        "dress",
+        "hoodie",
+    )
     kind = str(rng.choice(feminine_kinds if feminine else masculine_kinds))
     outer, inner, accent = OUTFITS[int(rng.integers(len(OUTFITS)))]
     if kind == "shirt" and rng.random() < 0.4:
@@ -248,7 +282,11 @@ def _sample_backdrop(rng: np.random.Generator, *, avoid: Colour) -> Backdrop:
     light, mid, accent = BACKDROPS[int(rng.choice(usable))]
     kind = str(rng.choice(BACKGROUNDS, p=(0.12, 0.24, 0.24, 0.2, 0.2)))
     return Backdrop(
-        kind=kind, light=_jitter(rng, light, 6), mid=_jitter(rng, mid, 6), accent=_jitter(rng, accent, 8), seed=int(rng.integers(1 << 30))
+        kind=kind,
+        light=_jitter(rng, light, 6),
+        mid=_jitter(rng, mid, 6),
+        accent=_jitter(rng, accent, 8),
+        seed=int(rng.integers(1 << 30)),
     )
 
 

@@ -21,7 +21,7 @@ ESPEAK_RATE_HZ = 22_050
 
 # espeak-ng/speak_lib.h
 _SYNCHRONOUS, _PHONEME_EVENTS, _PHONEME_IPA, _UTF8, _POSITION_CHARACTER = 2, 1, 2, 1, 1
-_PARAMETER_RATE, _PARAMETER_PITCH, _PARAMETER_RANGE = 1, 3, 4
+_RATE, _PITCH, _RANGE = 1, 3, 4
 _EVENT_LIST_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 
 
@@ -54,7 +54,9 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 _lock = threading.Lock()
 
 
-def synthesise(text: str, *, voice: str, rate_wpm: int, pitch: int, pitch_range: int = 50) -> tuple[np.ndarray, list]:
+def synthesise(
+    text: str, *, voice: str, rate_wpm: int, pitch: int, pitch_range: int = 50
+) -> tuple[np.ndarray, list[Event]]:
     """Text to (samples (N,) float32 at 22,050 Hz, list of `Event`s in order of time).
 
     voice: an espeak-ng voice with an optional variant, such as "en-us+f2" or "cmn". rate_wpm: 80 to 450 words a minute.
@@ -67,7 +69,7 @@ def synthesise(text: str, *, voice: str, rate_wpm: int, pitch: int, pitch_range:
             if library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), _PHONEME_EVENTS | _PHONEME_IPA) < 0:
                 raise PahaError(f"espeak-ng cannot start with {data_path}: reinstall it by pip install 'paha[synth]'")
             _set_voice(library, voice)
-            for parameter, value in ((_PARAMETER_RATE, rate_wpm), (_PARAMETER_PITCH, pitch), (4, pitch_range)):
+            for parameter, value in ((_RATE, rate_wpm), (_PITCH, pitch), (_RANGE, pitch_range)):
                 library.espeak_SetParameter(parameter, int(value), 0)
             return _run(library, text)
         finally:
@@ -110,17 +112,8 @@ def _run(library: ctypes.CDLL, text: str) -> tuple[np.ndarray, list[Event]]:
     callback = _Callback(on_audio)
     library.espeak_SetSynthCallback(callback)
     encoded = text.encode()
-    c = ctypes
-    library.espeak_Synth.argtypes = [
-        c.c_char_p,
-        c.c_size_t,
-        c.c_uint,
-        c.c_int,
-        c.c_uint,
-        c.c_uint,
-        c.c_void_p,
-        c.c_void_p,
-    ]
+    size, uint, pointer = ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p
+    library.espeak_Synth.argtypes = [ctypes.c_char_p, size, uint, ctypes.c_int, uint, uint, pointer, pointer]
     status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     if status != 0 or not chunks:

@@ -75,11 +75,16 @@ class FacePainter:
         centre = (eye.iris + shift) * self.scale
         radius = self.character.face.eye_height * 0.98 * self.scale
         parts = [((0, 0), 1.0, self.iris_rim), ((0, 0.1), 0.8, self.iris), ((0, 0.42), 0.42, self.iris_light)]
-        parts += [((0, 0), 0.46, (18, 14, 16, 255)), ((0.36 * np.sign(self.character.light), -0.38), 0.27, (255, 255, 255, 255))]
+        parts += [
+            ((0, 0), 0.46, (18, 14, 16, 255)),
+            ((0.36 * np.sign(self.character.light), -0.38), 0.27, (255, 255, 255, 255)),
+        ]
         for (dx, dy), size, colour in parts:
             at = fixed_point(centre + np.array([dx, dy]) * radius)
             cv2.circle(patch, at.tolist(), round(size * radius * (1 << SHIFT)), colour, -1, cv2.LINE_AA, SHIFT)
-        self._fill(patch, np.concatenate([eye.upper + (0, -0.03), (eye.upper + (0, 0.006))[::-1]]) + shift, self.lower_lash)
+        self._fill(
+            patch, np.concatenate([eye.upper + (0, -0.03), (eye.upper + (0, 0.006))[::-1]]) + shift, self.lower_lash
+        )
         mask = np.zeros(region.shape[:2], dtype=np.uint8)
         self._fill(mask, np.concatenate([eye.upper, eye.lower[::-1]]) + shift, (255,))
         weight = mask[..., None].astype(np.int16)

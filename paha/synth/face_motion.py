@@ -9,12 +9,12 @@ from paha.synth.stress import Accent, Phrase, choose
 
 
 def head_motion(parts: list[Phrase], at_s: np.ndarray, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """head_yaw, head_pitch, head_roll (T,) in [-1, 1]: nods on accents, turns at phrases, slow sway, stiller in pauses."""
+    """head_yaw, head_pitch, head_roll (T,) in [-1, 1]: nods on accents, turns at phrases, slow sway."""
     accents = _some(parts, min_gap_s=0.45, rng=rng)
     turns_s = np.array([phrase.start_s + rng.uniform(-0.2, 0.4) for phrase in parts])
-    turns = np.concatenate([[rng.normal(0, 0.15)], rng.normal(0, 0.35, len(parts))])
+    turns = np.concatenate([[rng.normal(0, 0.15)], rng.normal(0, 0.3, len(parts)).clip(-0.7, 0.7)])
     tilts = np.concatenate([[rng.normal(0, 0.1)], rng.normal(0, 0.25, len(parts))])
-    heights = np.array([a.strength for a in accents]) * rng.uniform(0.2, 0.6) * rng.uniform(0.5, 1.3, len(accents))
+    heights = np.array([a.strength for a in accents]) * rng.uniform(0.3, 0.8) * rng.uniform(0.5, 1.3, len(accents))
     nods = bumps(_times(accents), heights, at_s, rise_s=0.2, fall_s=0.35)
     return {
         "head_pitch": np.clip(nods - 0.1 + 0.15 * drift(at_s, rng=rng), -1, 1),
@@ -48,7 +48,7 @@ def eye_motion(at_s: np.ndarray, *, rng: np.random.Generator) -> dict[str, np.nd
 
 
 def shoulder_motion(parts: list[Phrase], at_s: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """(T,) in [-1, 1]: a breath before each phrase that is let out while speaking, quiet breathing beneath, some shrugs."""
+    """(T,) in [-1, 1]: a breath before each phrase, let out while speaking; quiet breathing; some shrugs."""
     breaths_s = np.array([phrase.start_s - 0.05 for phrase in parts])
     breaths = bumps(breaths_s, rng.uniform(0.25, 0.5, len(parts)), at_s, rise_s=0.45, fall_s=1.6)
     quiet = 0.15 * np.sin(2 * np.pi * (rng.uniform(0.2, 0.3) * at_s + rng.random()))

@@ -13,7 +13,7 @@ import numpy as np
 from paha.synth.motion import drift, keyframes
 from paha.synth.stress import Accent, Phrase, choose
 
-MAX_MEAN_SPEED = 3.6
+MAX_MEAN_SPEED = 3.0
 """Shoulder widths a second over a whole move; the peak of a minimum-jerk move is 1.875 times that."""
 ARM_LENGTH = 1.55
 _SHOULDER = np.array([0.5, 0.0])
@@ -46,12 +46,14 @@ _REST = {"down": ((0.42, 1.9), (0.4, -0.5, 0.0)), "belly": ((0.14, 1.42), (0.35,
 
 @dataclass(frozen=True)
 class _Style:
-    """What stays the same over one speech: rest pose, size of gestures, time between strokes, liking for each hand."""
+    """What stays the same over one speech: rest pose, size of gestures, time between strokes, liking for the right
+    hand, share of phrases without gestures."""
 
     rest: str
     size: float
     gap_s: float
     right_share: float
+    calm_share: float
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,17 @@ def gesture(parts: list[Phrase], at_s: np.ndarray, *, rng: np.random.Generator) 
     """Hands for the phrases of a speech at the times at_s (T,)."""
     style = _Style(
         rest=str(rng.choice(["down", "belly"], p=[0.65, 0.35])),
-        size=float(rng.uniform(0.75, 1.2)),
+        size=float(rng.uniform(0.85, 1.35)),
         gap_s=float(rng.uniform(0.5, 0.9)),
         right_share=float(rng.uniform(0.3, 0.7)),
+        calm_share=float(rng.uniform(0.05, 0.3)),
     )
     moves: dict[str, list[list[_Move]]] = {"left": [], "right": []}
     strokes: list[Accent] = []
     for phrase in parts:
         chosen = choose(phrase.accents, min_gap_s=style.gap_s * rng.uniform(0.8, 1.3), rng=rng)
+        if rng.random() < style.calm_share:
+            chosen = []
         planned = _plan_phrase(chosen, phrase, style, rng)
         strokes += chosen
         for side, side_moves in planned.items():
@@ -108,7 +113,7 @@ def _plan_phrase(
         if rng.random() < 0.35:
             hands = _choose_hands(style, rng)
         kind = GESTURES[str(rng.choice(list(GESTURES)))]
-        next_s = chosen[index + 1].time_s if index + 1 < len(chosen) else phrase.end_s + 0.6
+        next_s = chosen[index + 1].time_s if index + 1 < len(chosen) else phrase.end_s + 0.25
         scale = style.size * rng.uniform(0.7, 1.15) * (0.7 + 0.4 * accent.strength)
         for side in hands:
             # Two hands mirror each other, never exactly.
@@ -160,7 +165,7 @@ def _trajectory(groups: list[list[_Move]], at_s: np.ndarray, style: _Style, rng:
             _prepare(frames, move, rest)
             frames += [(move.land_s, move.stroke), (move.hold_s, move.stroke)]
         if moves:
-            frames.append((moves[-1].hold_s + rng.uniform(0.55, 0.85), rest))
+            frames.append((moves[-1].hold_s + rng.uniform(0.5, 0.75), rest))
     _relax(frames, rest)
     frames.append((max(frames[-1][0], float(at_s[-1])) + 10.0, frames[-1][1]))
     times, values = _slowed(frames)

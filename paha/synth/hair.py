@@ -114,7 +114,13 @@ def _skull(face: FaceShape, volume: float, *, sides: float = 0.0, low: float = 0
     """Right half of the outer outline of hair, crown to ear."""
     c = face.cheek + sides
     v = volume
-    return [(0, -0.565 - v), (0.2, -0.535 - v * 0.95), (c * 0.96, -0.36 - v * 0.6), (c + 0.035 + v * 0.3, -0.17), (c + 0.02, low)]
+    return [
+        (0, -0.565 - v),
+        (0.2, -0.535 - v * 0.95),
+        (c * 0.96, -0.36 - v * 0.6),
+        (c + 0.035 + v * 0.3, -0.17),
+        (c + 0.02, low),
+    ]
 
 
 def _flip(points: np.ndarray, side: float) -> np.ndarray:
@@ -134,7 +140,15 @@ def _cap(face: FaceShape, volume: float, hairline: list[tuple[float, float]], *,
 
 def _side_part(hair: Hair, face: FaceShape) -> HairShapes:
     v = 0.035 + 0.05 * hair.volume
-    line = [(face.cheek - 0.06, -0.2), (0.2, -0.29), (0.02, -0.31), (-0.14, -0.37), (-0.2, -0.4), (-0.25, -0.33), (-face.cheek + 0.06, -0.2)]
+    line = [
+        (face.cheek - 0.06, -0.2),
+        (0.2, -0.29),
+        (0.02, -0.31),
+        (-0.14, -0.37),
+        (-0.2, -0.4),
+        (-0.25, -0.33),
+        (-face.cheek + 0.06, -0.2),
+    ]
     cap = _cap(face, v, line)
     swept = Piece(
         outline=_flip(cap.outline, hair.side),
@@ -152,21 +166,48 @@ def _under_cap(face: FaceShape) -> Piece:
 
 
 def _crop(hair: Hair, face: FaceShape) -> HairShapes:
-    line = [(face.cheek - 0.055, -0.18), (0.27, -0.3), (0.12, -0.345), (-0.12, -0.345), (-0.27, -0.3), (-face.cheek + 0.055, -0.18)]
+    line = [
+        (face.cheek - 0.055, -0.18),
+        (0.27, -0.3),
+        (0.12, -0.345),
+        (-0.12, -0.345),
+        (-0.27, -0.3),
+        (-face.cheek + 0.055, -0.18),
+    ]
     return HairShapes(front=[_cap(face, 0.012 + 0.025 * hair.volume, line, burn=0.05)])
 
 
 def _receding(hair: Hair, face: FaceShape) -> HairShapes:
-    line = [(face.cheek - 0.045, -0.2), (0.28, -0.36), (0.2, -0.46), (0.06, -0.4), (-0.06, -0.4), (-0.2, -0.46), (-0.28, -0.36)]
+    line = [
+        (face.cheek - 0.045, -0.2),
+        (0.28, -0.36),
+        (0.2, -0.46),
+        (0.06, -0.4),
+        (-0.06, -0.4),
+        (-0.2, -0.46),
+        (-0.28, -0.36),
+    ]
     return HairShapes(front=[_cap(face, 0.01 + 0.02 * hair.volume, [*line, (-face.cheek + 0.045, -0.2)])])
 
 
 def _quiff(hair: Hair, face: FaceShape) -> HairShapes:
     v = 0.07 + 0.07 * hair.volume
-    line = [(face.cheek - 0.055, -0.2), (0.26, -0.33), (0.1, -0.37), (-0.1, -0.37), (-0.26, -0.33), (-face.cheek + 0.055, -0.2)]
+    line = [
+        (face.cheek - 0.055, -0.2),
+        (0.26, -0.33),
+        (0.1, -0.37),
+        (-0.1, -0.37),
+        (-0.26, -0.33),
+        (-face.cheek + 0.055, -0.2),
+    ]
     cap = _cap(face, v, line)
     start, end = _line((-0.27, -0.33), (0, -0.37), (0.27, -0.33)), _line((-0.3, -0.5), (0.02, -0.6 - v), (0.36, -0.46))
-    piece = Piece(outline=_flip(cap.outline, hair.side), start=_flip(start, hair.side), end=_flip(end, hair.side), bend=(0.03, -0.03))
+    piece = Piece(
+        outline=_flip(cap.outline, hair.side),
+        start=_flip(start, hair.side),
+        end=_flip(end, hair.side),
+        bend=(0.03, -0.03),
+    )
     return HairShapes(under=[_under_cap(face)], front=[piece])
 
 
@@ -194,7 +235,14 @@ def _cloud(outline: np.ndarray, radius: float, seed: int) -> np.ndarray:
 
 def _curly(hair: Hair, face: FaceShape) -> HairShapes:
     v = 0.05 + 0.06 * hair.volume
-    line = [(face.cheek - 0.06, -0.17), (0.22, -0.27), (0.06, -0.27), (-0.1, -0.28), (-0.24, -0.27), (-face.cheek + 0.06, -0.17)]
+    line = [
+        (face.cheek - 0.06, -0.17),
+        (0.22, -0.27),
+        (0.06, -0.27),
+        (-0.1, -0.28),
+        (-0.24, -0.27),
+        (-face.cheek + 0.06, -0.17),
+    ]
     cap = _cap(face, v, line)
     piece = Piece(_cloud(cap.outline, 0.075, hair.seed), cap.start, cap.end, curl=0.045)
     return HairShapes(under=[_under_cap(face)], front=[piece])
@@ -203,7 +251,14 @@ def _curly(hair: Hair, face: FaceShape) -> HairShapes:
 def _afro(hair: Hair, face: FaceShape) -> HairShapes:
     size = 0.5 + 0.08 * hair.volume
     blob = _cloud(ellipse((0, -0.2), (size, size * 0.92), samples=40), 0.06, hair.seed)
-    line = [(face.cheek - 0.04, -0.17), (0.28, -0.29), (0.12, -0.34), (-0.12, -0.34), (-0.28, -0.29), (-face.cheek + 0.04, -0.17)]
+    line = [
+        (face.cheek - 0.04, -0.17),
+        (0.28, -0.29),
+        (0.12, -0.34),
+        (-0.12, -0.34),
+        (-0.28, -0.29),
+        (-face.cheek + 0.04, -0.17),
+    ]
     cap = _cap(face, 0.05, line)
     back = Piece(blob, cap.start, cap.end, curl=0.035)
     return HairShapes(back=[back], under=[], front=[Piece(cap.outline, cap.start, cap.end, curl=0.035)])
@@ -216,20 +271,38 @@ def _bald(hair: Hair, face: FaceShape) -> HairShapes:
 def _falling(face: FaceShape, *, volume: float, bottom: float, flare: float) -> Piece:
     """Hair that falls behind the shoulders down to `bottom`."""
     half = [*_skull(face, volume, sides=0.03)[:4], (face.cheek + 0.1 + flare * 0.3, 0.1)]
-    half += [(face.cheek + 0.1 + flare * 0.8, bottom * 0.62), (face.cheek + 0.03 + flare, bottom - 0.04), (0.2, bottom), (0, bottom)]
+    half += [
+        (face.cheek + 0.1 + flare * 0.8, bottom * 0.62),
+        (face.cheek + 0.03 + flare, bottom - 0.04),
+        (0.2, bottom),
+        (0, bottom),
+    ]
     outline = smooth(mirrored(half))
     start = _line((-0.3, -0.5), (0, -0.58), (0.3, -0.5))
     end = _line((-face.cheek - 0.08 - flare, bottom), (0, bottom + 0.05), (face.cheek + 0.08 + flare, bottom))
     return Piece(outline, start, end, bend=(0.22, 0.0))
 
 
-def _curtain(face: FaceShape, *, side: int, part: float, volume: float, bottom: float, wave: float, flare: float) -> Piece:
+def _curtain(
+    face: FaceShape, *, side: int, part: float, volume: float, bottom: float, wave: float, flare: float
+) -> Piece:
     """Front hair on one side of a parting, down along the cheek to `bottom`."""
     c, s = face.cheek, side
     p = part * s
-    outer = [(p, -0.575 - volume), (0.2, -0.54 - volume), (c, -0.37 - volume * 0.5), (c + 0.075, -0.13), (c + 0.09 + flare * 0.4, 0.16)]
+    outer = [
+        (p, -0.575 - volume),
+        (0.2, -0.54 - volume),
+        (c, -0.37 - volume * 0.5),
+        (c + 0.075, -0.13),
+        (c + 0.09 + flare * 0.4, 0.16),
+    ]
     outer += [(c + 0.07 + flare, bottom * 0.7 + 0.05), (c + 0.02 + flare, bottom)]
-    inner = [(c - 0.07 + flare * 0.8, bottom - 0.02), (c - 0.045 + flare * 0.3, bottom * 0.6), (c - 0.028, 0.2), (c - 0.035, -0.02)]
+    inner = [
+        (c - 0.07 + flare * 0.8, bottom - 0.02),
+        (c - 0.045 + flare * 0.3, bottom * 0.6),
+        (c - 0.028, 0.2),
+        (c - 0.035, -0.02),
+    ]
     inner += [(c - 0.075, -0.2), (0.5 * c, -0.315), (p + 0.015, -0.4)]
     outline = smooth(np.asarray([*outer, *inner], dtype=np.float32)) * np.array([s, 1], dtype=np.float32)
     start = _line((p, -0.575 - volume), (p, -0.48), (p + 0.01, -0.4)) * (s, 1)
@@ -277,7 +350,15 @@ def _fringe_bob(hair: Hair, face: FaceShape) -> HairShapes:
 
 
 def _pulled_back(face: FaceShape, volume: float) -> Piece:
-    line = [(face.cheek - 0.04, -0.15), (0.29, -0.29), (0.14, -0.365), (0, -0.385), (-0.14, -0.365), (-0.29, -0.29), (-face.cheek + 0.04, -0.15)]
+    line = [
+        (face.cheek - 0.04, -0.15),
+        (0.29, -0.29),
+        (0.14, -0.365),
+        (0, -0.385),
+        (-0.14, -0.365),
+        (-0.29, -0.29),
+        (-face.cheek + 0.04, -0.15),
+    ]
     cap = _cap(face, volume, line, burn=0.02)
     start = _line((-face.cheek, -0.1), (-0.29, -0.29), (0, -0.39), (0.29, -0.29), (face.cheek, -0.1))
     return Piece(cap.outline, start, _line((-0.12, -0.66), (0, -0.68), (0.12, -0.66)), bend=(-0.08, -0.03))
@@ -285,14 +366,35 @@ def _pulled_back(face: FaceShape, volume: float) -> Piece:
 
 def _bun(hair: Hair, face: FaceShape) -> HairShapes:
     r = 0.14 + 0.04 * hair.volume
-    knot = Piece(ellipse((0.04 * hair.side, -0.66), (r * 1.1, r)), _line((-0.15, -0.6), (0, -0.8)), _line((0.15, -0.6), (0.1, -0.75)), bend=(0, -0.08))
+    knot = Piece(
+        ellipse((0.04 * hair.side, -0.66), (r * 1.1, r)),
+        _line((-0.15, -0.6), (0, -0.8)),
+        _line((0.15, -0.6), (0.1, -0.75)),
+        bend=(0, -0.08),
+    )
     return HairShapes(back=[knot], front=[_pulled_back(face, 0.02)])
 
 
 def _ponytail(hair: Hair, face: FaceShape) -> HairShapes:
     s, bottom = hair.side, 0.55 + 0.3 * hair.length
-    tail = smooth([(0.1, -0.55), (0.4, -0.42), (0.53, -0.05), (0.5, 0.35), (0.44, bottom), (0.36, 0.35), (0.34, -0.1), (0.1, -0.3)])
-    piece = Piece(_flip(tail, s), _flip(_line((0.1, -0.55), (0.12, -0.35)), s), _flip(_line((0.47, bottom), (0.4, bottom)), s), bend=(0.2, -0.2))
+    tail = smooth(
+        [
+            (0.1, -0.55),
+            (0.4, -0.42),
+            (0.53, -0.05),
+            (0.5, 0.35),
+            (0.44, bottom),
+            (0.36, 0.35),
+            (0.34, -0.1),
+            (0.1, -0.3),
+        ]
+    )
+    piece = Piece(
+        _flip(tail, s),
+        _flip(_line((0.1, -0.55), (0.12, -0.35)), s),
+        _flip(_line((0.47, bottom), (0.4, bottom)), s),
+        bend=(0.2, -0.2),
+    )
     return HairShapes(back=[piece], front=[_pulled_back(face, 0.025)])
 
 

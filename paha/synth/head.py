@@ -158,7 +158,9 @@ def _draw_nose(layer: Layer, character: Character) -> None:
     for s in (-1, 1):
         nostril = ellipse((s * width * 0.48, tip + 0.014), (width * 0.27, 0.0105), angle=-s * 0.35)
         layer.tint(layer.mask(nostril, blur=0.004), scaled(character.blush, 0.3), 0.85)
-        wing = smooth([(width * 0.86, tip - 0.052), (width * 1.06, tip - 0.018), (width * 0.9, tip + 0.016)], closed=False)
+        wing = smooth(
+            [(width * 0.86, tip - 0.052), (width * 1.06, tip - 0.018), (width * 0.9, tip + 0.016)], closed=False
+        )
         line = ribbon(wing * (s, 1), 0.006 * np.sin(np.linspace(0.3, np.pi, len(wing))))
         layer.tint(layer.mask(line, blur=0.005), scaled(dark, 0.8), 0.75)
 
@@ -172,7 +174,14 @@ def _draw_beard(layer: Layer, character: Character) -> None:
     cheek, jaw, my = face.cheek, face.jaw, face.mouth_y
     full = [(0, my - 0.03), (0.1, my - 0.05), (0.2, my - 0.06), (cheek * 0.93, 0.13), (cheek * 1.06, 0.06)]
     full += [(cheek * 1.04, 0.24), (jaw * 1.1, 0.37), (face.chin * 1.45, face.chin_y + 0.03), (0, face.chin_y + 0.05)]
-    moustache = [(0, my - 0.075), (0.05, my - 0.082), (0.13, my - 0.035), (0.165, my + 0.02), (0.1, my - 0.02), (0, my - 0.03)]
+    moustache = [
+        (0, my - 0.075),
+        (0.05, my - 0.082),
+        (0.13, my - 0.035),
+        (0.165, my + 0.02),
+        (0.1, my - 0.02),
+        (0, my - 0.03),
+    ]
     goatee = [(0, my + 0.075), (0.07, my + 0.06), (0.14, my + 0.0), (0.15, my + 0.09), (0.11, face.chin_y + 0.01)]
     goatee += [(0, face.chin_y + 0.035)]
     if kind == "stubble":
@@ -207,7 +216,10 @@ def _draw_glasses(layer: Layer, character: Character) -> None:
     thickness = {"round": 0.013, "square": 0.016, "thin": 0.008}[character.glasses]
     power = 4 if character.glasses == "square" else 2.2
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    shape = np.stack([np.sign(np.cos(t)) * np.abs(np.cos(t)) ** (2 / power), np.sign(np.sin(t)) * np.abs(np.sin(t)) ** (2 / power)], 1)
+    shape = np.stack(
+        [np.sign(np.cos(t)) * np.abs(np.cos(t)) ** (2 / power), np.sign(np.sin(t)) * np.abs(np.sin(t)) ** (2 / power)],
+        1,
+    )
     rims, lenses = [], []
     for side in (-1, 1):
         centre = (side * (face.eye_x + 0.004), 0.012)
@@ -220,6 +232,9 @@ def _draw_glasses(layer: Layer, character: Character) -> None:
     bridge = smooth([(-face.eye_x + 0.125, -0.005), (0, -0.03), (face.eye_x - 0.125, -0.005)], closed=False)
     rims.append(ribbon(bridge, np.full(len(bridge), thickness)))
     layer.paint(layer.mask(*lenses), (225, 238, 246), 0.08)
-    glare = [np.array([(-0.06, -0.09), (-0.02, -0.09), (-0.07, 0.07), (-0.1, 0.05)]) + (s * face.eye_x, 0.01) for s in (-1, 1)]
+    glare = [
+        np.array([(-0.06, -0.09), (-0.02, -0.09), (-0.07, 0.07), (-0.1, 0.05)]) + (s * face.eye_x, 0.01)
+        for s in (-1, 1)
+    ]
     layer.paint(layer.mask(*glare, blur=0.006), (255, 255, 255), 0.12)
     layer.paint(layer.mask(*rims), character.glasses_colour, 0.96)

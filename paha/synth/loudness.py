@@ -62,7 +62,7 @@ def is_speech(loud: np.ndarray, *, min_pause_s: float = 0.2) -> np.ndarray:
 
 
 def band_shape(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(8 T,) each: centroid in Hz of 200-1200 (follows F1), of 900-3000 (follows F2), and the share of power above 3500."""
+    """(8 T,) each: centroid in Hz of 200-1200 (follows F1), of 900-3000 (F2), share of power above 3500."""
     frame, bins = 512, np.fft.rfftfreq(512, 1 / SAMPLE_RATE_HZ)
     steps = STEPS_PER_FRAME * num_frames(samples)
     padded = np.pad(_padded(samples, steps * _HOP), (frame // 2, frame // 2))

@@ -12,7 +12,7 @@ def minimum_jerk(u: np.ndarray) -> np.ndarray:
 
 
 def keyframes(times_s: np.ndarray, values: np.ndarray, at_s: np.ndarray) -> np.ndarray:
-    """Minimum-jerk moves between keyframes, standing still at each: times (K,) rising, values (K, n), at (T,) -> (T, n).
+    """Minimum-jerk moves between keyframes, still at each: times (K,) rising, values (K, n), at (T,) -> (T, n).
 
     The first value holds before the first time, the last after the last.
     """
@@ -46,7 +46,7 @@ def steps(times_s: np.ndarray, levels: np.ndarray, at_s: np.ndarray, *, move_s: 
 
 
 def random_times(rng: np.random.Generator, duration_s: float, *, low_s: float, high_s: float) -> np.ndarray:
-    """Rising times in (0, duration_s) with gaps drawn uniformly from low_s to high_s, beginning anywhere in the first."""
+    """Rising times in (0, duration_s), their gaps uniform in low_s to high_s, beginning anywhere within a gap."""
     gaps = rng.uniform(low_s, high_s, int(duration_s / low_s) + 2)
     times = np.cumsum(gaps) - rng.uniform(0, high_s)
     return times[(times > 0) & (times < duration_s)]

@@ -17,9 +17,8 @@ def record(samples: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     tilt = rng.uniform(-0.25, 0.25)
     heard = lfilter([1.0, tilt], [1.0], fftconvolve(samples, _room(rng))[: len(samples)])
     loudness = float(np.sqrt(np.mean(np.square(heard)))) + 1e-6
-    noise = lfilter([1.0], [1.0, -rng.uniform(0, 0.9)], rng.standard_normal(len(samples)))
-    noise *= loudness * 10 ** (-rng.uniform(30, 60) / 20) / np.std(noise)
-    noisy = heard + noise
+    noise = np.asarray(lfilter([1.0], [1.0, -rng.uniform(0, 0.9)], rng.standard_normal(len(samples))))
+    noisy = heard + noise * (loudness * 10 ** (-rng.uniform(30, 60) / 20) / np.std(noise))
     peak = 0.9 * 10 ** (-rng.uniform(0, 12) / 20)
     return (noisy * peak / max(float(np.abs(noisy).max()), 1e-6)).astype(np.float32)
 
@@ -28,6 +27,6 @@ def _room(rng: np.random.Generator) -> np.ndarray:
     length = int(rng.uniform(0.02, 0.06) * SAMPLE_RATE_HZ)
     decay = np.exp(-5 * np.arange(length) / length)
     tail = rng.standard_normal(length) * decay
-    tail *= rng.uniform(0.05, 0.35) / np.sqrt(np.sum(np.square(tail)))
+    tail = tail * (rng.uniform(0.05, 0.35) / float(np.linalg.norm(tail)))
     tail[0] = 1.0
     return tail

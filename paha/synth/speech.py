@@ -189,7 +189,7 @@ def _faded(samples: np.ndarray) -> np.ndarray:
 
 
 def random_speech(rng: np.random.Generator, *, language: str, min_seconds: float) -> Speech:
-    """Random sentences of one random voice with pauses of 0.2 to 0.8 s, at least min_seconds long, still clean."""
+    """Random sentences of one random voice with pauses of 0.2 to 1.5 s, at least min_seconds long, still clean."""
     from paha.synth.texts import random_sentence
 
     voice = random_voice(rng, language)
@@ -200,7 +200,8 @@ def random_speech(rng: np.random.Generator, *, language: str, min_seconds: float
         parts.append(
             speak(text, voice=voice.name, rate_wpm=voice.rate_wpm, pitch=voice.pitch, pitch_range=voice.pitch_range)
         )
-        pauses_s.append(float(rng.uniform(0.2, 0.8)))
+        # Mostly a breath; sometimes long enough for the hands to come to rest.
+        pauses_s.append(float(rng.uniform(0.2, 0.8) if rng.random() < 0.7 else rng.uniform(0.8, 1.5)))
     return join(parts, pauses_s)
 
 

@@ -76,7 +76,7 @@ def viseme_units(symbol: str) -> list[tuple[float, float, float, float]]:
 
 
 def lips(speech: Speech) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """mouth_open, mouth_wide, lip_press on the fine grid, (8 T,) each: from phonemes if there are any, else from sound."""
+    """mouth_open, mouth_wide, lip_press on the fine grid, (8 T,) each: from phonemes, or else from the sound."""
     return lips_from_phonemes(speech) if speech.phonemes else lips_from_sound(speech.samples)
 
 
@@ -119,12 +119,17 @@ def _closures(phonemes: tuple[Phoneme, ...], press: np.ndarray) -> np.ndarray:
 
 
 def lips_from_sound(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same from sound alone: open where loud with a high first formant, wide by the second, pressed at short dips."""
+    """The same from sound alone: open where loud with a high first formant, wide by the second, pressed at dips.
+
+    Formants are taken relative to the recording's own range, as voices differ.
+    """
     loud = loudness(samples)
     first, second, high = band_shape(samples)
-    openness = np.clip((first - 420) / 260, 0.2, 1) * (1 - 0.8 * np.clip(2 * high - 0.3, 0, 1))
+    low, up = np.percentile(first[loud > 0.5], (10, 95)) if (loud > 0.5).any() else (400.0, 700.0)
+    openness = np.clip((first - low) / max(up - low, 50.0), 0.2, 1) * (1 - 0.8 * np.clip(2 * high - 0.3, 0, 1))
     voiced = np.clip((loud - 0.35) / 0.5, 0, 1)
-    spread = np.clip((second - 1650) / 450, -1, 1)
+    centre = np.median(second[loud > 0.5]) if (loud > 0.5).any() else 1650.0
+    spread = np.clip((second - centre) / 400, -1, 1)
     active = is_speech(loud).astype(np.float64)
     dip = np.clip((smooth(loud, 0.08) - loud - 0.12) / 0.2, 0, 1) * active * (high < 0.3)
     mouth_open = smooth(openness * voiced * active, BLEND_S) * (1 - 0.8 * smooth(dip, PRESS_BLEND_S))

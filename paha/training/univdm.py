@@ -24,6 +24,9 @@ from paha.training.loop import Job, StepContext
 from paha.training.probe import GRID_STEPS, PROBE_SEED, audio_probe, generate, save_grid
 from paha.types import ClipBatch
 
+REGIONS_EVERY = 10
+"""Steps between errors by region in the log: drawing the regions costs some per cent of a small model's step."""
+
 
 @dataclass(frozen=True)
 class NoiseDraw:
@@ -73,14 +76,17 @@ def univdm_loss(
     schedule: Schedule,
     generator: torch.Generator,
     channel_scale: float = 1.0,
+    log_regions: bool = True,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Eq. 1 weighted by Eq. 3 on one batch: the scalar loss, and unweighted errors by noise level and region to log.
+    """Eq. 1 weighted by Eq. 3 on one batch: the scalar loss, and unweighted errors to log.
 
-    generator: on the CPU; the same one gives the same noise on every device.
+    generator: on the CPU; the same one gives the same noise on every device. The errors are those by third of the noise
+    levels, and with log_regions by region.
     """
     draw = draw_noise(batch.latents.shape, config=config, generator=generator)
     t_BT, eps = draw.timesteps.to(batch.latents.device), draw.eps.to(batch.latents)
     z_0 = to_target(batch.latents, batch.ref_latent, config.diffusion)
+    # Eq. 1
     z_t = schedule.add_noise(z_0, eps, t_BT)
     kept = {"keep_reference": draw.keep_reference, "keep_audio": draw.keep_audio}
     conditioning = conditioning_of(batch, config=config, channel_scale=channel_scale, **kept)
@@ -91,7 +97,11 @@ def univdm_loss(
     loss = par_loss(
         *_in_loss_space(prediction, target, z_t, eps, t_BT, config, schedule), weight, frame_mask=frame_mask
     )
-    return loss, _scalars((prediction.detach() - target) ** 2, draw.timesteps[:, -1], frame_mask, batch, config)
+    with torch.no_grad():
+        error = (prediction - target) ** 2
+        scalars = _level_errors(error, draw.timesteps[:, -1], frame_mask, config)
+        regions = _region_errors(error, frame_mask, batch, config) if log_regions else {}
+    return loss, scalars | regions
 
 
 def _in_loss_space(
@@ -115,16 +125,18 @@ def _loss_weight(batch: ClipBatch, config: PahaConfig) -> Tensor:
     return par.loss_weight(batch.points, batch.scores, config.par, **size)
 
 
-@torch.no_grad()
-def _scalars(error: Tensor, t: Tensor, frame_mask: Tensor, batch: ClipBatch, config: PahaConfig) -> dict[str, Tensor]:
-    """Unweighted errors of the prediction: by third of the noise levels, and by region. Absent ones are left out."""
+def _level_errors(error: Tensor, t: Tensor, frame_mask: Tensor, config: PahaConfig) -> dict[str, Tensor]:
+    """Unweighted error of the clips in each third of the noise levels; thirds without a clip are left out."""
     per_clip = (error.mean(dim=(2, 3, 4)) * frame_mask).sum(1) / frame_mask.sum(1).clamp_min(1)
     third = t * 3 // config.diffusion.num_train_timesteps
-    levels = {
-        f"t_{name}": per_clip[(third == i).to(per_clip.device)].mean() for i, name in enumerate(("low", "mid", "high"))
-    }
+    chosen = {f"t_{name}": third == i for i, name in enumerate(("low", "mid", "high"))}
+    return {name: per_clip[clips.to(per_clip.device)].mean() for name, clips in chosen.items() if clips.any()}
+
+
+def _region_errors(error: Tensor, frame_mask: Tensor, batch: ClipBatch, config: PahaConfig) -> dict[str, Tensor]:
+    """Unweighted error of each region of `region_losses`; regions that nothing covers are left out."""
     area = par.awareness_area(batch.points, batch.scores, config.par, height=config.height, width=config.width)
-    found = levels | region_losses(error, area, frame_mask=frame_mask)
+    found = region_losses(error, area, frame_mask=frame_mask)
     return {name: value for name, value in found.items() if not value.isnan()}
 
 
@@ -175,7 +187,8 @@ def univdm_job(
 
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         batch = dataset.batch(context.generator("batch"), config.train.batch_size)
-        return univdm_loss(model, to_device(batch, context.device), generator=context.generator("noise"), **common)
+        options = {"generator": context.generator("noise"), "log_regions": context.step % REGIONS_EVERY == 0}
+        return univdm_loss(model, to_device(batch, context.device), **options, **common)
 
     def sample(model: nn.Module, step: int, path: Path) -> None:
         device = next(model.parameters()).device

@@ -287,3 +287,24 @@ def test_an_unwritable_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PahaError, match=r"cannot write to .*file"):
         run(tmp_path / "file" / "run")
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[2]), "ACCELERATE_USE_CPU": "true"}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [sys.executable, *torchrun, str(SCRIPT), str(tmp_path / "two"), "6"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, errors = process.communicate(timeout=90)
+        finally:
+            process.terminate()  # torchrun ends its workers when it is asked, not when it is killed
+    assert process.returncode == 0, errors
+    assert len(stats(tmp_path / "two")) == 6
+    state = json.loads((tmp_path / "two/checkpoint/state.json").read_text())
+    assert state["fingerprint"]["processes"] == 2
+    run(tmp_path / "one", steps=6)
+    # The second process draws other batches, so the averaged loss differs from one process's.
+    assert stats(tmp_path / "two")[0]["loss"] != stats(tmp_path / "one")[0]["loss"]
+    with pytest.raises(PahaError, match="'processes' was 2 and is now 1"):
+        run(tmp_path / "two", steps=8)

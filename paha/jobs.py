@@ -1,0 +1,104 @@
+"""`paha animate --jobs jobs.csv`: a list of videos, one a row; a failed row never stops the others."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from paha.errors import PahaError
+
+REQUIRED = ("image", "audio", "output")
+OPTIONAL = ("seed",)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the list. row: its line in the file. seed: None where the row gives none."""
+
+    row: int
+    image: Path
+    audio: Path
+    output: Path
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of a job. error: the reason of the failure, or None. skipped: its output was there already."""
+
+    job: Job
+    error: str | None = None
+    skipped: bool = False
+
+
+def read_jobs(path: Path | str) -> list[Job]:
+    """The rows of a CSV file with columns image, audio, output and, if wanted, seed.
+
+    Paths are relative to the file's folder. Raises PahaError that names the file, and the row or column that is wrong:
+    nothing is run of a list that is not whole.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            _check_columns(path, reader.fieldnames or [])
+            jobs = [_job(path, reader.line_num, row) for row in reader if any(row.values())]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PahaError(f"cannot read the list of jobs {path}: {error}") from error
+    if not jobs:
+        raise PahaError(f"{path} lists no jobs; add rows below the header {','.join(REQUIRED)}")
+    seen: dict[Path, int] = {}
+    for job in jobs:
+        if job.output in seen:
+            raise PahaError(f"{path} rows {seen[job.output]} and {job.row} have the same output {job.output}")
+        seen[job.output] = job.row
+    return jobs
+
+
+def run_jobs(path: Path | str, animate_job: Callable[[Job], object], *, resume: bool = False) -> list[JobResult]:
+    """Run every job of the list, in order; one that raises is noted and the next one goes on.
+
+    animate_job: makes one video. resume: rows whose output exists are skipped. Raises PahaError for a bad list only.
+    """
+    return [_run(job, animate_job, resume=resume) for job in read_jobs(path)]
+
+
+def failures(results: Sequence[JobResult]) -> list[str]:
+    """A line for every failed job: its row, its output and why."""
+    return [f"row {r.job.row}, {r.job.output}: {r.error}" for r in results if r.error is not None]
+
+
+def _run(job: Job, animate_job: Callable[[Job], object], *, resume: bool) -> JobResult:
+    if resume and job.output.exists():
+        return JobResult(job, skipped=True)
+    try:
+        animate_job(job)
+    except PahaError as error:
+        return JobResult(job, error=str(error))
+    except Exception as error:
+        # One video out of many: memory that runs out, say, must not take the others down. The caller reports it.
+        return JobResult(job, error=f"{type(error).__name__}: {error}")
+    return JobResult(job)
+
+
+def _check_columns(path: Path, found: Sequence[str]) -> None:
+    missing = [name for name in REQUIRED if name not in found]
+    unknown = [name for name in found if name not in REQUIRED + OPTIONAL]
+    if missing or unknown:
+        what = f"has no column '{missing[0]}'" if missing else f"has an unknown column '{unknown[0]}'"
+        raise PahaError(f"{path} {what}; its first line must be {','.join(REQUIRED)}[,{','.join(OPTIONAL)}]")
+
+
+def _job(path: Path, line: int, row: dict[str, str | None]) -> Job:
+    values = {name: (row[name] or "").strip() for name in REQUIRED}
+    empty = [name for name, value in values.items() if not value]
+    # DictReader keeps surplus cells under None.
+    if empty or None in row:
+        raise PahaError(f"{path} row {line}: {'too many cells' if not empty else f'{empty[0]} is empty'}")
+    seed = (row.get("seed") or "").strip()
+    if seed and not seed.isdecimal():
+        raise PahaError(f"{path} row {line}: seed '{seed}' is no whole number")
+    paths = {name: path.parent / value for name, value in values.items()}
+    return Job(row=line, **paths, seed=int(seed) if seed else None)

@@ -1,0 +1,224 @@
+"""What the verbs of the command line do, once their options are parsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import typer
+import yaml
+
+from paha.config import PahaConfig, override
+from paha.errors import PahaError
+from paha.presets import preset as preset_by_name
+
+if TYPE_CHECKING:
+    from paha.jobs import Job
+    from paha.pipeline import PahaPipeline
+
+SHIPPED_MODEL = Path(__file__).parent / "assets" / "presenter"
+
+
+@dataclass(frozen=True)
+class AnimateOptions:
+    """Options of `paha animate`, the same for every job of a list. contact_sheet: write OUT_sheet.png."""
+
+    steps: int | None
+    seed: int
+    cfg_scale: float | None
+    width: int | None
+    height: int | None
+    label: bool
+    save_frames: Path | None
+    contact_sheet: bool
+    resume: bool
+
+
+def parse_size(text: str | None) -> tuple[int | None, int | None]:
+    """'128' or '512x896' to (width, height). Raises PahaError for anything else."""
+    if text is None:
+        return None, None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise PahaError(f"--size {text}: give N or WIDTHxHEIGHT in pixels, e.g. 512x896")
+    return int(sides[0]), int(sides[-1])
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The named device, or the best there is. Raises PahaError where it is unknown or not there."""
+    if name is None:
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise PahaError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
+    return device
+
+
+def load_pipeline(model: Path | None, *, device: str | None = None, dtype: str = "float32") -> PahaPipeline:
+    """The pipeline of a model folder, the shipped presenter by default, on its device."""
+    from paha.pipeline import PahaPipeline
+
+    place = pick_device(device)
+    pipeline = PahaPipeline.from_pretrained(SHIPPED_MODEL if model is None else model, dtype=getattr(torch, dtype))
+    return pipeline.to(place)
+
+
+def animate_one(pipeline: PahaPipeline, image: Path, audio: Path, out: Path, options: AnimateOptions) -> None:
+    """One video; says where it is."""
+    from paha.animate import animate
+
+    sheet = out.with_name(f"{out.stem}_sheet.png") if options.contact_sheet else None
+    animate(
+        pipeline,
+        image,
+        audio,
+        out,
+        width=options.width,
+        height=options.height,
+        steps=options.steps,
+        seed=options.seed,
+        cfg_scale=options.cfg_scale,
+        resume=options.resume,
+        label=options.label,
+        save_frames=options.save_frames,
+        contact_sheet=sheet,
+    )
+    typer.echo(f"{out}" + (f" and {sheet}" if sheet else ""))
+
+
+def animate_jobs(pipeline: PahaPipeline, path: Path, options: AnimateOptions) -> None:
+    """Every row of a list; goes on after a failed one. Raises PahaError at the end that lists what failed and why."""
+    from paha.jobs import failures, run_jobs
+
+    def run(job: Job) -> None:
+        own = replace(options, seed=options.seed if job.seed is None else job.seed)
+        if own.save_frames is not None:
+            own = replace(own, save_frames=own.save_frames / job.output.stem)
+        animate_one(pipeline, job.image, job.audio, job.output, own)
+
+    results = run_jobs(path, run, resume=options.resume)
+    failed = failures(results)
+    skipped = sum(result.skipped for result in results)
+    typer.echo(f"{len(results) - len(failed) - skipped} made, {skipped} were there already, {len(failed)} failed")
+    if failed:
+        raise PahaError(f"{len(failed)} of {len(results)} jobs failed: {'; '.join(failed)}")
+
+
+def configuration(preset: str, settings: list[str], *, steps: int | None = None) -> PahaConfig:
+    """A preset with NAME=VALUE changes. Raises PahaError for unknown names and bad values."""
+    changes = parse_settings(settings)
+    if steps is not None:
+        changes["train.steps"] = steps
+    return override(preset_by_name(preset), changes)
+
+
+def parse_settings(settings: list[str]) -> dict[str, object]:
+    """['train.seed=1', ...] to {'train.seed': 1, ...}; values are YAML scalars or lists."""
+    changes: dict[str, object] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise PahaError(f"--set {setting}: give NAME=VALUE")
+        try:
+            changes[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise PahaError(f"--set {setting}: '{value}' is no value") from error
+    return changes
+
+
+def make_features(data: Path, config: PahaConfig, *, codec: Path | None, device: str | None = None) -> Path:
+    """Cache the features of a dataset; returns their folder."""
+    from paha.data.features import make_features as make
+    from paha.extractors.audio import load_audio_encoder
+    from paha.extractors.image import load_image_encoder
+
+    return make(
+        data,
+        config=config,
+        codec=_codec(config, codec),
+        audio_encoder=load_audio_encoder(config.audio),
+        image_encoder=load_image_encoder(config.image) if config.image.kind == "clip" else None,
+        device=pick_device(device),
+    )
+
+
+def train_codec(
+    data: Path,
+    out: Path,
+    preset: str,
+    settings: list[str],
+    *,
+    steps: int | None,
+    init: Path | None,
+    stop_after_minutes: float | None,
+) -> None:
+    """Train the preset's codec with the codec's own training settings."""
+    from paha.training.codec import CODEC_TRAIN, codec_job
+    from paha.training.loop import fit
+
+    config = preset_by_name(preset).model_copy(update={"train": CODEC_TRAIN})
+    config = override(config, parse_settings(settings) | ({"train.steps": steps} if steps else {}))
+    job = codec_job(config, data)
+    fit(job, config.train, out, init=init, stop_after_s=_seconds(stop_after_minutes))
+
+
+def train_pose_reader(
+    data: Path,
+    out: Path,
+    settings: list[str],
+    *,
+    codec: Path | None,
+    steps: int | None,
+    init: Path | None,
+    stop_after_minutes: float | None,
+) -> None:
+    """Train the pose reader, on codec round trips as well where a codec is given."""
+    from paha.training.loop import fit
+    from paha.training.pose_reader import POSE_READER_TRAIN, pose_reader_job
+
+    config = preset_by_name("presenter").model_copy(update={"train": POSE_READER_TRAIN})
+    config = override(config, parse_settings(settings) | ({"train.steps": steps} if steps else {}))
+    loaded: Any = None if codec is None else _codec(config, codec)
+    job = pose_reader_job(data, batch_size=config.train.batch_size, codec=loaded)
+    fit(job, config.train, out, init=init, stop_after_s=_seconds(stop_after_minutes))
+
+
+def train_univdm(
+    data: Path,
+    out: Path,
+    config: PahaConfig,
+    *,
+    codec: Path | None,
+    init: Path | None,
+    stop_after_minutes: float | None,
+) -> None:
+    """Make the features that are missing, then train; OUT/model is a model folder for `paha animate --model`."""
+    from paha.training.loop import fit
+    from paha.training.univdm import univdm_job
+
+    features = make_features(data, config, codec=codec)
+    job = univdm_job(config, features, codec=_codec(config, codec))
+    fit(job, config.train, out, init=init, stop_after_s=_seconds(stop_after_minutes))
+
+
+def print_plan(config: PahaConfig, *, gpus: int, gpu_memory_gb: float, gpu_tflops: float) -> None:
+    """Parameters, memory and time of a training, from the model on the meta device."""
+    from paha.models.plan import format_plan, plan
+
+    typer.echo(format_plan(plan(config, gpus=gpus, gpu_memory_gb=gpu_memory_gb, gpu_tflops=gpu_tflops)))
+
+
+def _codec(config: PahaConfig, source: Path | None) -> Any:
+    from paha.extractors.codec import load_codec
+
+    shipped = SHIPPED_MODEL / "codec" if config.codec.kind == "presenter" else None
+    return load_codec(config.codec, source or shipped)
+
+
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else 60 * minutes
