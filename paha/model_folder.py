@@ -95,7 +95,9 @@ def load_part(cls: type[Part], folder: Path) -> Part:
     except (TypeError, ValueError, KeyError, PahaError) as error:
         raise PahaError(f"{folder / 'config.json'} does not describe a {cls.__name__}: {_reason(error)}") from error
     check_weights(weights, model.state_dict(), folder)
-    model.load_state_dict({key: value.float() for key, value in weights.items()}, strict=True, assign=True)
+    # Copies: tensors of the mapped file are not aligned, which changes the last bit of what is computed with them.
+    copies = {key: value.to(torch.float32, copy=True) for key, value in weights.items()}
+    model.load_state_dict(copies, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 
 

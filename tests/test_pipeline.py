@@ -15,6 +15,7 @@ from paha.diffusion.schedule import Schedule
 from paha.errors import PahaError
 from paha.extractors.audio import LogMelEncoder, audio_windows
 from paha.extractors.image import PooledLatentEncoder
+from paha.model_folder import as_dtype
 from paha.pipeline import PahaPipeline
 from paha.presets import preset
 from paha.sampling import sample
@@ -332,3 +333,9 @@ def test_a_swapped_part_is_named(folder):
 def test_a_missing_folder_is_named(name):
     with pytest.raises(PahaError, match=name.strip("./")):
         PahaPipeline.from_pretrained(name)
+
+
+def test_dtypes_by_name():
+    assert as_dtype("bfloat16") == torch.bfloat16
+    with pytest.raises(PahaError, match=r"float8.*float32"):
+        as_dtype("float8")

@@ -59,7 +59,8 @@ class AacTrack:
 
         if not len(block):
             return
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block.T), format="fltp", layout=self._layout)
+        # Packed, not planar: PyAV miscounts the planes of eight channels.
+        frame = AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=self._layout)
         frame.sample_rate, frame.pts, frame.time_base = self._rate_hz, self._position, Fraction(1, self._rate_hz)
         self._container.mux(self._stream.encode(frame))
         self._position += len(block)

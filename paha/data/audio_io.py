@@ -65,7 +65,7 @@ def read_audio(path: Path | str) -> tuple[np.ndarray, int]:
 
 
 def to_mono_16k(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Mean of the channels of (N, channels) or (N,) samples at 16 kHz: (M,) float32, M = N * 16000 / rate_hz rounded."""
+    """Mean of the channels of (N, channels) or (N,) samples at 16 kHz: (M,) float32, M = N 16000 / rate_hz rounded."""
     import soxr
 
     mono = np.asarray(samples, np.float32)
@@ -126,17 +126,20 @@ def _frames(container: InputContainer, path: Path) -> Iterator[AudioFrame]:
     """Decoded frames. A packet that does not decode is refused between good ones; at the ends it is a tag or a cut."""
     import av
 
-    good, bad = False, False
+    good, failure = False, None
     for packet in container.demux(container.streams.audio[0]):
         try:
             frames = packet.decode()
-        except av.InvalidDataError:
-            bad = good
+        except av.FFmpegError as error:
+            failure = error
             continue
-        if frames and bad:
+        if frames and good and failure:
             raise PahaError(f"the sound of {path} is damaged; copy or export it again")
-        good = good or bool(frames)
+        if frames and not good:
+            good, failure = True, None
         yield from frames  # type: ignore[misc]
+    if failure and not good:
+        raise failure
 
 
 class _Converter:
@@ -145,7 +148,9 @@ class _Converter:
     def __init__(self, first: AudioFrame) -> None:
         from av import AudioResampler
 
-        self._new = lambda: AudioResampler(format="fltp", layout=first.layout, rate=first.sample_rate)
+        # Packed, not planar: PyAV reads past its plane pointers from nine channels on, and crashes.
+        self._channels = first.layout.nb_channels
+        self._new = lambda: AudioResampler(format="flt", layout=first.layout, rate=first.sample_rate)
         self._format, self._resampler = _format(first), self._new()
 
     def __call__(self, frame: AudioFrame) -> np.ndarray:
@@ -153,8 +158,8 @@ class _Converter:
         if _format(frame) != self._format:
             self._format, self._resampler = _format(frame), self._new()
         frame.pts = None  # gaps in the timestamps would make the resampler refuse the frame
-        planes = [out.to_ndarray() for out in self._resampler.resample(frame)]
-        return np.concatenate(planes, axis=1).T.astype(np.float32, copy=False)
+        packed = [out.to_ndarray().reshape(-1, self._channels) for out in self._resampler.resample(frame)]
+        return np.concatenate(packed) if packed else np.zeros((0, self._channels), np.float32)
 
 
 def _format(frame: AudioFrame) -> tuple[int, str, str]:

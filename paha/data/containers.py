@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from paha.errors import PahaError
 
@@ -21,6 +21,10 @@ _EXACT_FORMATS = ("mp4", "flac", "wav", "matroska", "avi", "aiff")
 """Containers that declare a duration; others estimate it from the bit rate."""
 _TEXT_ART = {"tty", "bin", "xbin", "adf", "idf"}
 """FFmpeg plays any file that is called *.txt as a video of its characters."""
+_RIFF_UNKNOWN = 0x7FFF_FF00
+"""Programs that write a WAV into a pipe announce this many bytes or more."""
+_RIFF_SLACK = 1024
+"""Many a writer counts its header twice."""
 
 
 @contextmanager
@@ -40,6 +44,7 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     except OSError as error:
         raise PahaError(f"cannot open {path}: {error.strerror}") from error
     with file:
+        _refuse_short_riff(path, file)
         try:
             # An open file, because FFmpeg takes a name such as "a:b.wav" or "%03d" for a protocol or a pattern; and no
             # protocols, because a playlist called .mp4 would have it read other files and addresses.
@@ -82,8 +87,9 @@ def exact_duration_s(container: InputContainer, stream: AudioStream | VideoStrea
         return None
     if stream.duration is not None and stream.duration > 0 and stream.time_base:
         return stream.duration * Fraction(stream.time_base)
-    if "DURATION" in stream.metadata:  # Matroska's tag, 00:00:10.008000000
-        return _clock_s(stream.metadata["DURATION"])
+    if "DURATION" in stream.metadata and stream.time_base:  # Matroska's tag, 00:00:10.008000000: the time of the end
+        end_s = _clock_s(stream.metadata["DURATION"])
+        return None if end_s is None else end_s - (stream.start_time or 0) * Fraction(stream.time_base)
     if container.duration is not None and len(container.streams) == 1:
         return Fraction(container.duration, 1_000_000)
     return None
@@ -92,6 +98,17 @@ def exact_duration_s(container: InputContainer, stream: AudioStream | VideoStrea
 def reason(error: Exception) -> str:
     """The system's or FFmpeg's words for an error, without its number."""
     return str(getattr(error, "strerror", None) or error).lower()
+
+
+def _refuse_short_riff(path: Path, file: BinaryIO) -> None:
+    """FFmpeg takes a WAV or AVI that was cut off for a shorter one; its first 8 bytes say how long it should be."""
+    head = file.read(8)
+    file.seek(0)
+    announced = int.from_bytes(head[4:], "little")
+    if head[:4] != b"RIFF" or announced > _RIFF_UNKNOWN:
+        return
+    if path.stat().st_size < announced + 8 - _RIFF_SLACK:
+        raise PahaError(f"{path} is truncated: it ends before its announced length; copy or export it again")
 
 
 def _clock_s(clock: str) -> Fraction | None:

@@ -8,7 +8,7 @@ TEXT = "AI-generated"
 
 
 def label_patch(width: int, height: int) -> np.ndarray:
-    """The label as (h, w, 2) float32 in [0, 1]: brightness and opacity of its pixels, white on a dark half-clear box."""
+    """The label as (h, w, 2) float32 in [0, 1]: brightness and opacity of its pixels, white on half-clear black."""
     from PIL import Image, ImageDraw, ImageFont
 
     size = max(9, min(height // 22, width // 10))

@@ -11,7 +11,7 @@ _GROUPING, _ENCODER = b"\xa9grp", b"\xa9too"
 
 
 def name_encoder(path: Path, name: str) -> None:
-    """Rename the tag `grouping` = name to `encoder`, four bytes in place, in an mp4 whose index comes first (faststart).
+    """Rename the tag `grouping` = name to `encoder`, four bytes in place. The mp4's index must come first (faststart).
 
     Raises ValueError if there is no such tag.
     """

@@ -74,7 +74,8 @@ def _timed_frames(
     stream.thread_type = "AUTO"
     origin, step_s = start_s(container), 1 / Fraction(stream.average_rate or FPS)
     shift: Fraction | None = None
-    end_s, count = Fraction(0), 0
+    first_s = end_s = Fraction(0)
+    count = 0
     try:
         for frame in container.decode(stream):
             if frame.is_corrupt and count:
@@ -84,6 +85,7 @@ def _timed_frames(
             if shift is None:
                 shift = origin if time_s - origin < MAX_LEAD_S else time_s
             time_s = max(time_s - shift, Fraction(0))
+            first_s = first_s if count else time_s
             yield frame, time_s
             duration_s = frame.duration * Fraction(frame.time_base) if frame.duration and frame.time_base else step_s
             end_s, count = time_s + duration_s, count + 1
@@ -92,18 +94,15 @@ def _timed_frames(
         raise PahaError(f"cannot decode {path} at {at}: {reason(error)}; copy or export it again") from error
     if not count:
         raise PahaError(f"{path} has a picture track without a single frame; give another video")
-    _refuse_truncated(
-        path, count=count, announced=stream.frames, end_s=end_s, want_s=exact_duration_s(container, stream)
-    )
+    if not stream.frames or count < stream.frames:
+        _refuse_truncated(path, have_s=end_s - first_s, want_s=exact_duration_s(container, stream))
     yield None, end_s
 
 
-def _refuse_truncated(path: Path, *, count: int, announced: int, end_s: Fraction, want_s: Fraction | None) -> None:
+def _refuse_truncated(path: Path, *, have_s: Fraction, want_s: Fraction | None) -> None:
     """A truncated file ends early without an error. Frames alone do not tell: edit lists leave some out on purpose."""
-    if want_s is None or (announced and count >= announced):
-        return
-    if end_s < want_s - _TRUNCATED_S:
-        raise PahaError(f"{path} is truncated: {float(end_s):.2f} s of {float(want_s):.2f} s; copy or export it again")
+    if want_s is not None and have_s < want_s - _TRUNCATED_S:
+        raise PahaError(f"{path} is truncated: {float(have_s):.2f} s of {float(want_s):.2f} s; copy or export it again")
 
 
 def _constant_rate(
@@ -112,10 +111,9 @@ def _constant_rate(
     """Pairs (frame, how often it is shown), so that output k is the frame nearest to k / fps. At least one is shown."""
     emitted = 0
     for (frame, time_s), (following, next_s) in pairwise(timed):
-        if following is None:  # the last one holds to its end
-            total = max(1, int(next_s * fps + Fraction(1, 2)))
-        else:  # every other gives way half-way to its successor
-            total = _ceil((time_s + next_s) / 2 * fps)
+        # Every frame gives way half-way to its successor; the last one holds to its end.
+        last = following is None
+        total = max(1, int(next_s * fps + Fraction(1, 2))) if last else _ceil((time_s + next_s) / 2 * fps)
         if total > emitted and frame is not None:
             yield frame, total - emitted
             emitted = total

@@ -114,13 +114,14 @@ class VideoWriter:
 
     def _write_frame(self, image: np.ndarray) -> None:
         from av import VideoFrame
+        from av.video.reformatter import Colorspace
 
         assert self._container is not None
         image = image if self._patch is None else stamp(image, self._patch)
         if self.width % 2 or self.height % 2:
             image = np.pad(image, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
         rgb = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame = self._reformatter.reformat(rgb, format="yuv420p", dst_colorspace="ITU709")
+        frame = self._reformatter.reformat(rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709)
         frame.pts, frame.time_base = self.written, Fraction(1, self.fps)
         self._container.mux(self._picture.encode(frame))
         self.written += 1

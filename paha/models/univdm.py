@@ -89,8 +89,9 @@ class UniVDM(ModelMixin, ConfigMixin):
 
     def encoder_copy(self) -> Self:
         """A trainable copy of everything but the way up: the trunk of a PCE classifier, on the same device."""
-        encoder = type(self).from_config({**self.config, "encoder_only": True})
-        encoder.to(device=self.device, dtype=self.dtype)
+        config = ModelConfig(**{name: self.config[name] for name in ModelConfig.model_fields})
+        encoder = self.from_model_config(config, encoder_only=True)
+        encoder.to(device=self.device, dtype=self.dtype)  # pyright: ignore[reportCallIssue]
         own = self.state_dict()
         encoder.load_state_dict({key: own[key] for key in encoder.state_dict()})
         return encoder

@@ -14,7 +14,10 @@ from paha.synth.sleeves import FOREARM, UPPER_ARM
 
 SHOULDER_RISE = 0.035
 """How far the shoulders rise at a signal of 1."""
-SHOULDER_Y = 0.03
+SHOULDER = (0.455, 0.085)
+"""The shoulder joint: inside the torso's outline, which the sleeve's round end touches."""
+REACH = np.array([0.86, 0.62])
+"""Wrist targets are drawn nearer to the chest than life has them, so that gestures stay in the frame."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ def reach_depth(wrist: np.ndarray) -> float:
 
 def solve_arm(wrist: np.ndarray, *, side: int, lift: float) -> ArmPose:
     """Arm whose wrist is at (x, y), or as near to it as the arm reaches; the elbow points outward, down and back."""
-    shoulder = np.array([0.5 * side, SHOULDER_Y - lift, 0.0])
-    target = np.array([wrist[0], wrist[1], reach_depth(wrist)])
+    shoulder = np.array([SHOULDER[0] * side, SHOULDER[1] - lift, 0.0])
+    target = np.array([*(wrist * REACH), reach_depth(wrist)])
     span = target - shoulder
     distance = float(np.linalg.norm(span)) + 1e-9
     axis = span / distance

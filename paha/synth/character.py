@@ -291,15 +291,15 @@ def _sample_backdrop(rng: np.random.Generator, *, avoid: Colour) -> Backdrop:
 
 
 def _sample_framing(rng: np.random.Generator, *, feminine: bool) -> Framing:
-    face_height = rng.uniform(37, 43)
+    face_height = rng.uniform(39, 45)
     neck_length = rng.uniform(0.25, 0.31) if feminine else rng.uniform(0.22, 0.28)
     # The crown (0.66 face heights above the eyes) stays in the frame: the head room is what is drawn by chance.
-    eye_y = rng.uniform(3, 8) + 0.7 * face_height
+    eye_y = rng.uniform(2, 6) + 0.68 * face_height
     return Framing(
         centre_x=64 + rng.uniform(-4, 4),
         shoulder_y=eye_y + (0.56 + neck_length) * face_height,
         face_height=face_height,
-        shoulder_ratio=rng.uniform(1.48, 1.6) if feminine else rng.uniform(1.6, 1.76),
+        shoulder_ratio=rng.uniform(1.42, 1.54) if feminine else rng.uniform(1.54, 1.68),
         neck_width=rng.uniform(0.2, 0.23) if feminine else rng.uniform(0.24, 0.28),
         neck_length=neck_length,
     )

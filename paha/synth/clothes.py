@@ -114,7 +114,7 @@ def _fabric(layer: Layer, character: Character, mask: np.ndarray, colour: Colour
     x, y = layer.grid()
     light, strength = character.light, character.light_strength
     tone = 1.02 + 0.1 * strength * light * np.clip(x / 0.5, -1, 1) - 0.1 * np.clip(y, 0, 1)
-    tone = tone - 0.26 * np.clip((np.abs(x) - 0.34) / 0.26, 0, 1) ** 1.5 * np.clip((y + 0.05) / 0.25, 0, 1)
+    tone = tone - 0.26 * np.clip((np.abs(x) - 0.34) / 0.26, 0, 1) ** 1.5 * np.clip((y - 0.12) / 0.25, 0, 1)
     layer.shade(1 + mask * (tone.astype(np.float32) - 1))
     layer.shade(1 + mask * _folds(layer, character))
 

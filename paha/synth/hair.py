@@ -229,6 +229,7 @@ def _cloud(outline: np.ndarray, radius: float, seed: int) -> np.ndarray:
     points = _along(closed, at)
     tangent = np.gradient(points, axis=0)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], 1) / (np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-9)
+    normal *= np.sign(((points - outline.mean(0)) * normal).sum())
     bump = np.abs(np.sin(np.arange(len(at)) * np.pi / 8)) * radius * 0.55 * (0.8 + 0.4 * rng.random())
     return (points + normal * bump[:, None]).astype(np.float32)
 

@@ -92,5 +92,5 @@ class HeadWarp:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (int(x1 - x0), int(y1 - y0))
         coordinates = cv2.warpAffine(nodes, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        turned = cv2.remap(picture, coordinates, np.empty(0), cv2.INTER_LINEAR)
+        turned = cv2.remap(picture, coordinates, None, cv2.INTER_LINEAR)
         return turned, (int(x0), int(y0))

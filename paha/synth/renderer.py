@@ -169,8 +169,8 @@ class Renderer:
     def _paint_head(self, frame: np.ndarray, layout: Layout) -> None:
         picture = self.skin.copy()
         if layout.face.jaw > 0.01:
-            source = self.jaw_y - layout.face.jaw * self.jaw_fall
-            cv2.remap(self.skin, self.jaw_x, source, cv2.INTER_LINEAR, dst=picture[self.jaw_rows])
+            source = (self.jaw_y - layout.face.jaw * self.jaw_fall).astype(np.float32)
+            picture[self.jaw_rows] = cv2.remap(self.skin, self.jaw_x, source, cv2.INTER_LINEAR)
         self.face_painter.draw(picture, layout.face, origin=self.head_low)
         y0, y1, x0, x1 = self.front_box
         blend(picture[y0:y1, x0:x1], self.front[y0:y1, x0:x1])

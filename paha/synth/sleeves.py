@@ -24,10 +24,8 @@ def draw_upper_arm(character: Character, *, scale: float, side: int) -> Layer:
     sleeve = UPPER_ARM if character.outfit.long_sleeves else 0.42
     if not character.outfit.long_sleeves:
         _limb(layer, character, widths=(0.1, 0.092, 0.082), length=UPPER_ARM, skin=True, side=side)
-    widths = (0.135 * bulk, 0.12 * bulk, 0.105 * bulk) if sleeve == UPPER_ARM else (0.135, 0.132, 0.13)
+    widths = (0.116, 0.116 * bulk, 0.1 * bulk) if sleeve == UPPER_ARM else (0.116, 0.122, 0.124)
     _limb(layer, character, widths=widths, length=sleeve, skin=False, side=side, flat_end=sleeve != UPPER_ARM)
-    x, _ = layer.grid()
-    layer.clip(np.clip((x + 0.12) / 0.12, 0, 1) * np.ones(layer.shape, dtype=np.float32))
     return layer
 
 
@@ -50,7 +48,7 @@ def draw_forearm(character: Character, *, scale: float, side: int) -> Layer:
                 inner=True,
             )
             end = FOREARM - 0.07
-        widths = (0.105 * bulk, 0.092 * bulk, 0.07 * bulk)
+        widths = (0.1 * bulk, 0.09 * bulk, 0.07 * bulk)
         _limb(layer, character, widths=widths, length=end, skin=False, side=side, flat_end=True)
         _cuff(layer, character, end)
     return layer
@@ -91,16 +89,18 @@ def _limb(
     outline = _profile(widths, length, flat_end=flat_end)
     grown = ribbon(np.concatenate([outline, outline[:1]]), np.full(len(outline) + 1, 0.009))
     mask = layer.mask(outline)
-    layer.paint(layer.mask(outline, grown), scaled(colour, 0.55 if not skin else 0.66), 0.85)
+    x, y = layer.grid()
+    # The end at the nearer joint has no rim and no shading of its own: it melts into what it grows out of.
+    free = np.clip((x - 0.02) / 0.16, 0, 1).astype(np.float32)
+    layer.paint(layer.mask(outline, grown) * free, scaled(colour, 0.55 if not skin else 0.66), 0.85)
     layer.paint(mask, colour)
     if not skin and not inner:
         pattern_paint(layer, mask, outfit)
-    _, y = layer.grid()
     round_ = np.clip(np.abs(y) / (widths[1] * 1.1), 0, 1) ** 2
     # Positive y lies to the image's left of a hanging arm.
     lean = -np.clip(y / widths[1], -1, 1) * character.light
     tone = 1.03 - 0.26 * round_ + 0.14 * character.light_strength * lean - (0.0 if skin else 0.02)
-    layer.shade(1 + mask * (tone.astype(np.float32) - 1))
+    layer.shade(1 + mask * free * (tone.astype(np.float32) - 1))
     if not skin:
         layer.shade(1 + mask * _wrinkles(layer, character, length, side))
 
@@ -109,7 +109,7 @@ def _wrinkles(layer: Layer, character: Character, length: float, side: int) -> n
     """Short folds near both ends of a sleeve."""
     rng = np.random.default_rng(character.seed * 2 + side + 11)
     total = np.zeros(layer.shape, dtype=np.float32)
-    for x in [*rng.uniform(0.04, 0.22, 3), *rng.uniform(length - 0.2, length - 0.02, 3), *rng.uniform(0.2, length, 1)]:
+    for x in [*rng.uniform(0.14, 0.3, 2), *rng.uniform(length - 0.2, length - 0.02, 3), *rng.uniform(0.2, length, 1)]:
         s = rng.choice((-1, 1))
         y0, reach, lean = 0.12 * s, rng.uniform(0.08, 0.17), rng.normal(0, 0.05)
         curve = smooth([(x, y0), (x + lean * 0.4, y0 - s * reach * 0.5), (x + lean, y0 - s * reach)], closed=False)

@@ -114,14 +114,14 @@ def speak(text: str, *, voice: str = "en-us", rate_wpm: int = 165, pitch: int = 
 
 def _phonemes(events: list[Event], duration_s: float) -> tuple[Phoneme, ...]:
     timed = [e for e in events if e.symbol is not None]
-    ends = [e.start_s for e in timed[1:]] + [duration_s]
     phonemes: list[Phoneme] = []
-    for event, end_s in zip(timed, ends, strict=True):
+    for event, after in zip(timed, [*timed[1:], Event("", duration_s)], strict=True):
+        end_s = after.start_s
         symbol = (event.symbol or "").lstrip("ˈˌ")
         start_s = event.start_s
         if not symbol or symbol[0] == "(":  # "(en)" marks a switch of language
             # A glide or a boundary mark without a sound of its own; longer ones are pauses.
-            if phonemes and phonemes[-1].end_s == start_s and end_s - start_s < 0.06:
+            if after.symbol and phonemes and phonemes[-1].end_s == start_s and end_s - start_s < 0.06:
                 phonemes[-1] = replace(phonemes[-1], end_s=end_s)
             continue
         if symbol[0] in _STOPS:
@@ -149,13 +149,13 @@ def _words(events: list[Event], end_s: float) -> tuple[tuple[float, float], ...]
 
 def cut(speech: Speech, *, start_s: float, stop_s: float) -> Speech:
     """The part from start_s to stop_s; phonemes and words that reach over an end are clipped to it."""
-    first, last = round(start_s * SAMPLE_RATE_HZ), round(stop_s * SAMPLE_RATE_HZ)
-    length_s = stop_s - start_s
+    first, last = round(start_s * SAMPLE_RATE_HZ), min(round(stop_s * SAMPLE_RATE_HZ), len(speech.samples))
+    length_s = (last - first) / SAMPLE_RATE_HZ
     spans = [(max(0.0, a - start_s), min(length_s, b - start_s)) for a, b in speech.words]
     phonemes = [
         replace(p, start_s=max(0.0, p.start_s - start_s), end_s=min(length_s, p.end_s - start_s))
         for p in speech.phonemes
-        if p.end_s > start_s and p.start_s < stop_s
+        if p.end_s > start_s and p.start_s < start_s + length_s
     ]
     words = tuple((a, b) for a, b in spans if b > a)
     return replace(speech, samples=speech.samples[first:last], phonemes=tuple(phonemes), words=words)

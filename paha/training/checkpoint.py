@@ -26,7 +26,8 @@ from paha.errors import PahaError
 FORMAT = 1
 PARTS = ("weights", "ema", "optimizer")
 MAY_DIFFER = frozenset({"train.steps", "train.checkpoint_every", "train.sample_every"})
-"""Keys of the configuration that may change between the parts of one run: none of them changes what a step computes."""
+"""Keys that may change between the parts of one run: how long it goes on, and when it is looked at. (With cosine decay
+more steps also stretch the rest of the decay.)"""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ def test_reading_has_the_shapes_and_ranges_promised(reader):
 
 
 def test_points_are_in_pixels_of_the_frames_given(reader):
-    small = frames(2)
+    shade = np.arange(0, 256, 2, dtype=np.uint8)
+    small = np.stack([np.broadcast_to(shade[:, None], (128, 128)), np.broadcast_to(shade[::-1], (128, 128))])
+    small = small[..., None].repeat(3, axis=-1)
     large = small.repeat(2, axis=1).repeat(3, axis=2)
     at_input, scaled = reader.read(small), reader.read(large)
     np.testing.assert_allclose(scaled.points, at_input.points * (3, 2), atol=1)

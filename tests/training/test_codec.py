@@ -169,4 +169,4 @@ def test_the_loss_is_finite_in_low_precision_too(frames):
     with torch.autocast("cpu", torch.bfloat16):
         low, scalars = loss(model, CONTEXT)
     assert scalars.keys() == {"pixel", "edge"}
-    assert float(low) == pytest.approx(float(exact), rel=0.05)
+    assert low.item() == pytest.approx(exact.item(), rel=0.05)

@@ -240,6 +240,19 @@ def test_mixed_precision_runs_in_bf16_and_keeps_fp32_weights(tmp_path):
     assert {value.dtype for value in load_file(tmp_path / "checkpoint/weights.safetensors").values()} == {torch.float32}
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 works on a GPU")
+def test_fp16_without_a_gpu_is_one_clear_line(tmp_path):
+    with pytest.raises(PahaError, match=r"train\.mixed_precision=fp16"):
+        run(tmp_path, mixed_precision="fp16")
+
+
+def test_progress_shows_steps_and_loss(tmp_path, capsys):
+    fit(toy_job(), toy_config(steps=3), tmp_path, progress=True)
+    shown = capsys.readouterr().err
+    assert "3/3" in shown
+    assert f"loss {stats(tmp_path)[-1]['loss']:.4f}" in shown
+
+
 def test_learning_rate_warms_up_and_decays_to_a_tenth():
     config = toy_config(steps=105, learning_rate=1.0, warmup_steps=5)
     rates = [learning_rate_at(step, config) for step in range(106)]

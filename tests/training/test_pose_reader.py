@@ -118,7 +118,7 @@ def test_the_dct_is_orthonormal_and_fine_steps_change_nothing():
 def test_blur_keeps_the_mean_and_lowers_the_contrast():
     x = torch.rand(1, 3, 32, 32, generator=generator())
     soft = blur(x, 1.5)
-    assert soft.mean() == pytest.approx(x.mean(), abs=0.01)
+    assert soft.mean() == pytest.approx(float(x.mean()), abs=0.02)
     assert soft.std() < 0.5 * x.std()
     flat = torch.full((1, 3, 16, 16), 0.3)
     torch.testing.assert_close(blur(flat, 1.0), flat)
