@@ -57,7 +57,7 @@ def animate(
     out = Path(out)
     picture, sound = read_image(image), read_audio(audio)
     scene = pipeline.prepare(picture, sound, num_frames=num_frames, width=width, height=height)
-    steps = steps or pipeline.preset.sample.steps
+    steps = pipeline.preset.sample.steps if steps is None else steps
     cfg_scale = pipeline.preset.sample.cfg_scale if cfg_scale is None else cfg_scale
     settings = {
         "image": fingerprint(picture),

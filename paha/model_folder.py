@@ -129,11 +129,3 @@ def _read_settings(path: Path, class_name: str) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def as_dtype(name: str) -> torch.dtype:
-    """float32, float16 or bfloat16 by name. Raises PahaError that lists them."""
-    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-    if name not in known:
-        raise PahaError(f"unknown dtype '{name}'; known: {', '.join(known)}")
-    return known[name]

@@ -18,6 +18,7 @@ from paha import config as configuration
 from paha import scene as scenes
 from paha.config import PahaConfig
 from paha.diffusion.schedule import Schedule
+from paha.diffusion.target import from_target
 from paha.errors import PahaError
 from paha.extractors.audio import AudioEncoder, load_audio_encoder
 from paha.extractors.image import ImageEncoder, load_image_encoder
@@ -171,7 +172,7 @@ class PahaPipeline(DiffusionPipeline):
         """
         if (start_segment > 0) != (first_latent is not None):
             raise ValueError("start_segment and first_latent go together")
-        num_steps = num_inference_steps or self.preset.sample.steps
+        num_steps = self.preset.sample.steps if num_inference_steps is None else num_inference_steps
         cfg_scale = self.preset.sample.cfg_scale if cfg_scale is None else cfg_scale
 
         def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
@@ -276,10 +277,8 @@ class PahaPipeline(DiffusionPipeline):
 
     def codec_latents(self, scene: Scene, latents: Tensor) -> Tensor:
         """Diffused latents (T, C, h, w) to the codec's: f_ref + residual_std x where the target is the residual."""
-        latents = latents.to(scene.ref_latent.device)
-        if self.preset.diffusion.target == "absolute":
-            return latents
-        return scene.ref_latent + self.preset.diffusion.residual_std * latents
+        z_0 = latents.to(scene.ref_latent.device)[None]
+        return from_target(z_0, scene.ref_latent, self.preset.diffusion)[0]
 
     @property
     def audio_encoder(self) -> AudioEncoder:

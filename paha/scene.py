@@ -120,7 +120,8 @@ def psnr_db(a: Tensor, b: Tensor) -> float:
 
 def frame_size(config: PahaConfig, width: int | None, height: int | None) -> tuple[int, int]:
     """(width, height), those of the configuration where None. Raises PahaError where the model cannot make them."""
-    width, height = width or config.width, height or config.height
+    width = config.width if width is None else width
+    height = config.height if height is None else height
     factor = config.codec.downsample * 2 ** (len(config.model.block_out_channels) - 1)
     if width < factor or height < factor or width % factor or height % factor:
         raise PahaError(f"{width} x {height} does not fit this model; both must be multiples of {factor}")

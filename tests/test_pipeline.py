@@ -15,7 +15,6 @@ from paha.diffusion.schedule import Schedule
 from paha.errors import PahaError
 from paha.extractors.audio import LogMelEncoder, audio_windows
 from paha.extractors.image import PooledLatentEncoder
-from paha.model_folder import as_dtype
 from paha.pipeline import PahaPipeline
 from paha.presets import preset
 from paha.sampling import sample
@@ -207,6 +206,8 @@ def test_an_image_that_the_codec_cannot_reproduce_is_warned_of():
         (IMAGE, AUDIO, {"num_frames": 0}, "num_frames"),
         (IMAGE, AUDIO, {"width": 40}, "multiples of 16"),
         (IMAGE, AUDIO, {"num_inference_steps": 1001}, "1001"),
+        (IMAGE, AUDIO, {"num_inference_steps": 0}, "0 sampling steps"),
+        (IMAGE, AUDIO, {"width": 0}, "multiples of 16"),
         ("no-such.png", AUDIO, {}, "no-such.png"),
         (IMAGE, "no-such.wav", {}, "no-such.wav"),
     ],
@@ -333,9 +334,3 @@ def test_a_swapped_part_is_named(folder):
 def test_a_missing_folder_is_named(name):
     with pytest.raises(PahaError, match=name.strip("./")):
         PahaPipeline.from_pretrained(name)
-
-
-def test_dtypes_by_name():
-    assert as_dtype("bfloat16") == torch.bfloat16
-    with pytest.raises(PahaError, match=r"float8.*float32"):
-        as_dtype("float8")

@@ -14,7 +14,7 @@ from paha.errors import PahaError
 
 MIN_IMAGE_PX = 16
 MAX_IMAGE_PIXELS = 100_000_000
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -83,9 +83,10 @@ def _opened(path: Path):
     """The file as Pillow's lazy image. Only raster formats: its EPS reader, for one, runs another program."""
     from PIL import Image
 
-    # Pillow warns at a limit of its own; ours is checked before any pixel is decoded.
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    return Image.open(path, formats=_FORMATS)
+    # Pillow warns of sizes (ours is checked before any pixel is decoded) and of damage, which ends in an error anyway.
+    warnings.simplefilter("ignore")
+    Image.init()  # so that a format which this Pillow was built without is known to be missing
+    return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

@@ -96,21 +96,35 @@ class VideoWriter:
         import av
         from av.video.reformatter import VideoReformatter
 
+        self._temporary.touch()  # FFmpeg opens the file at the first packet only: fail before the work, not after
         # Durations in an mp4's edit lists are rounded to its time scale: this one holds samples and frames exactly.
         time_scale = math.lcm(self.fps, 1000 if self._audio is None else self._audio[1])
         # Bit-exact keeps the muxer from writing its own name as the encoder.
         options = {"movflags": "+faststart", "fflags": "+bitexact", "movie_timescale": str(time_scale)}
         self._container = av.open(str(self._temporary), "w", format="mp4", options=options)
         self._container.metadata.update({"comment": self.comment, PLACEHOLDER: ENCODER})
-        self._picture = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf)})
+        self._picture = self._container.add_stream("libx264", rate=self.fps, options=self._x264_options())
         self._picture.width, self._picture.height = self.width + self.width % 2, self.height + self.height % 2
         self._picture.pix_fmt = "yuv420p"
         context = self._picture.codec_context
         context.color_range = context.colorspace = context.color_primaries = context.color_trc = _BT709
-        if self.width * self.height <= _SMALL_PIXELS:
-            context.thread_count = 1  # x264's output depends on it: small clips come out the same on every machine
+        if self._reproducible:
+            context.thread_count = 1  # x264's output depends on it
         self._reformatter = VideoReformatter()
         self._sound = None if self._audio is None else AacTrack(self._container, *self._audio)
+
+    @property
+    def _reproducible(self) -> bool:
+        """Small clips come out the same to the byte every time; on one thread, which large ones are too slow for."""
+        return self.width * self.height <= _SMALL_PIXELS
+
+    def _x264_options(self) -> dict[str, str]:
+        options = {"crf": str(self.crf)}
+        # x264's macroblock tree works on 8 columns of 16 pixels at once, and where they do not come out even it reads
+        # uninitialised memory: the decisions then vary from run to run.
+        if self._reproducible and -(-self.width // 16) % 8:
+            options["x264-params"] = "mbtree=0"
+        return options
 
     def _write_frame(self, image: np.ndarray) -> None:
         from av import VideoFrame
@@ -151,8 +165,10 @@ class VideoWriter:
 
     def _discard(self) -> None:
         """Close and remove the temporary file; after a clean exit both are gone already."""
+        import av
+
         # Closing flushes, which fails again on a full disk; the first failure is the one to report.
-        with suppress(OSError, ValueError):
+        with suppress(OSError, av.FFmpegError):
             if self._container is not None:
                 self._container.close()
         self._temporary.unlink(missing_ok=True)

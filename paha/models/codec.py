@@ -112,6 +112,8 @@ class PresenterCodec(ModelMixin, ConfigMixin):
             widths=widths, latent_channels=latent_channels, blocks=decoder_blocks, refine_width=refine_width
         )
         initialise(self)
+        # Begin near grey: loud random texture would first have to be unlearnt.
+        self.decoder.layers[-1].weight.data.mul_(0.1)  # pyright: ignore[reportCallIssue]
         self.latent_mean: Tensor
         self.latent_std: Tensor
         self.register_buffer("latent_mean", torch.zeros(latent_channels))

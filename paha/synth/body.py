@@ -1,6 +1,7 @@
 """Pose of torso, arms and wrists: from rig signals to joints by two-bone inverse kinematics.
 
-Body units: 1 is the shoulder width, origin midway between the shoulders, x to the image's right, y down, z to the viewer.
+Body units: 1 is the shoulder width, origin midway between the shoulders, x to the image's right, y down,
+z to the viewer.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class BodyFrame:
 
 
 def torso_matrix(frame: BodyFrame, *, low: np.ndarray, scale: float, zoom: float, lift: float) -> np.ndarray:
-    """2x3 affine matrix, texture pixels to frame pixels: raising the shoulders stretches the torso off its lower edge."""
+    """2x3 affine matrix, texture to frame pixels: raising the shoulders stretches the torso off its lower edge."""
     bottom = 1.3
     stretch = (bottom + lift) / bottom
     factor = frame.unit * zoom / scale

@@ -31,6 +31,8 @@ CLOTHES = (
 )
 PATTERNS = ("plain", "stripes", "pinstripes", "checks", "dots", "knit")
 BACKGROUNDS = ("plain", "gradient", "studio", "bookshelf", "window")
+HEAD_ROOM = {"bun": 0.8, "afro": 0.74, "quiff": 0.72}
+"""Face heights from the eyes to the top of tall hair, which stays in the frame; 0.68 for the other styles."""
 GLASSES = ("none", "round", "square", "thin")
 
 
@@ -112,7 +114,7 @@ class Framing:
 
 @dataclass(frozen=True)
 class Character:
-    """Everything that decides a presenter's looks. `light` in [-1, 1]: side that the light comes from (image right: 1)."""
+    """Everything that decides a presenter's looks. `light` in [-1, 1]: side the light comes from (image right: 1)."""
 
     seed: int
     skin: Colour
@@ -157,7 +159,7 @@ def sample_character(seed: int) -> Character:
         hair=hair,
         outfit=outfit,
         backdrop=_sample_backdrop(rng, avoid=outfit.outer),
-        framing=_sample_framing(rng, feminine=feminine),
+        framing=_sample_framing(rng, feminine=feminine, head_room=HEAD_ROOM.get(hair.style, 0.68)),
         glasses=str(rng.choice(GLASSES, p=(0.72, 0.1, 0.1, 0.08))),
         glasses_colour=_pick(rng, ((38, 34, 36), (92, 58, 42), (60, 66, 84), (128, 44, 48))),
         earrings=feminine and bool(rng.random() < 0.4),
@@ -290,11 +292,10 @@ def _sample_backdrop(rng: np.random.Generator, *, avoid: Colour) -> Backdrop:
     )
 
 
-def _sample_framing(rng: np.random.Generator, *, feminine: bool) -> Framing:
+def _sample_framing(rng: np.random.Generator, *, feminine: bool, head_room: float) -> Framing:
     face_height = rng.uniform(39, 45)
     neck_length = rng.uniform(0.25, 0.31) if feminine else rng.uniform(0.22, 0.28)
-    # The crown (0.66 face heights above the eyes) stays in the frame: the head room is what is drawn by chance.
-    eye_y = rng.uniform(2, 6) + 0.68 * face_height
+    eye_y = rng.uniform(2, 6) + head_room * face_height
     return Framing(
         centre_x=64 + rng.uniform(-4, 4),
         shoulder_y=eye_y + (0.56 + neck_length) * face_height,

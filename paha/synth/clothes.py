@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from paha.synth.character import Character, Outfit
-from paha.synth.drawing import Colour, Layer, ellipse, mirrored, mix, ribbon, scaled, smooth
+from paha.synth.drawing import Colour, Layer, ellipse, mirrored, mix, ribbon, scaled, shifted, smooth
 
 TORSO_LOW, TORSO_HIGH = (-0.74, -0.62), (0.74, 1.3)
 OUTLINE = [
@@ -52,8 +52,8 @@ def _collar_colour(outfit: Outfit) -> Colour:
 
 def _draw_neck(layer: Layer, character: Character, neck: float) -> None:
     skin, light = character.skin, character.light
-    half = [(0, -0.6), (neck, -0.6), (neck * 0.98, -0.3), (neck + 0.015, -0.19), (neck + 0.09, -0.125), (0.42, -0.04)]
-    outline = smooth(mirrored([*half, (0.45, 0.15), (0.3, 0.4), (0, 0.5)]))
+    half = [(0, -0.6), (neck, -0.6), (neck * 0.98, -0.3), (neck + 0.015, -0.19), (neck + 0.09, -0.125), (0.36, -0.02)]
+    outline = smooth(mirrored([*half, (0.38, 0.15), (0.3, 0.4), (0, 0.5)]))
     layer.paint(layer.mask(outline), scaled(skin, 0.96))
     dark = scaled(character.blush, 0.62)
     inside = layer.rgba[..., 3].copy()
@@ -82,14 +82,20 @@ def shoulder_outline(neck: float, *, rise: float = 0.0) -> np.ndarray:
     return smooth(mirrored(half), samples=5)
 
 
-def pattern_paint(layer: Layer, mask: np.ndarray, outfit: Outfit) -> None:
-    """Lay the outfit's pattern over the garment where the mask is."""
+def pattern_paint(layer: Layer, mask: np.ndarray, outfit: Outfit, *, along: bool = False) -> None:
+    """Lay the outfit's pattern over the garment where the mask is; `along` turns it for a sleeve."""
     x, y = layer.grid()
-    size = outfit.pattern_scale
-    wave = lambda v, period: np.cos(2 * np.pi * v / (period * size))  # noqa: E731
+    if along:
+        x, y = y, x
+
+    def wave(v: np.ndarray, period: float) -> np.ndarray:
+        return np.cos(2 * np.pi * v / (period * outfit.pattern_scale))
+
+    def line(v: np.ndarray, sharp: float) -> np.ndarray:
+        return np.clip((v - sharp) / (1 - sharp) * 2, 0, 1)
+
     light = sum(outfit.outer) > 380
     tone = scaled(outfit.outer, 0.72) if light else mix(outfit.outer, (255, 255, 255), 0.3)
-    line = lambda v, sharp: np.clip((v - sharp) / (1 - sharp) * 2, 0, 1)  # noqa: E731
     zero = np.zeros(layer.shape, dtype=np.float32)
     if outfit.pattern == "stripes":
         layer.tint(mask * (line(wave(y, 0.15), 0.1) + zero), mix(outfit.accent, tone, 0.4), 0.75)
@@ -151,7 +157,7 @@ def _edge(layer: Layer, line: np.ndarray, colour: Colour, *, width: float = 0.00
 
 def _cast(layer: Layer, shape: np.ndarray, *, strength: float = 0.3, drop: float = 0.025) -> None:
     """Shadow that a shape casts on what is there already."""
-    layer.shade(1 - strength * layer.mask(shape + (0, drop), blur=0.02))
+    layer.shade(1 - strength * layer.mask(shifted(shape, 0, drop), blur=0.02))
 
 
 def _pullover(layer: Layer, character: Character, neckline: np.ndarray, *, rib: float = 0.03) -> None:
@@ -160,7 +166,7 @@ def _pullover(layer: Layer, character: Character, neckline: np.ndarray, *, rib: 
     hole = layer.mask(neckline)
     whole = layer.mask(shoulder_outline(neck_half_width(character)))
     layer.shade(
-        1 - 0.35 * layer.mask(neckline - (0, 0.02), blur=0.03) * (1 - layer.mask(neckline + (0, 0.03), blur=0.03))
+        1 - 0.35 * layer.mask(neckline - (0, 0.02), blur=0.03) * (1 - layer.mask(shifted(neckline, 0, 0.03), blur=0.03))
     )
     _fabric(layer, character, whole * (1 - hole), colour)
     if rib:
@@ -235,8 +241,7 @@ def _collar(layer: Layer, character: Character, neck: float, colour: Colour, *, 
         shape = np.asarray(wing) * (side, 1)
         _cast(layer, shape, strength=0.35)
         layer.paint(layer.mask(shape), scaled(colour, 1.0 + 0.05 * side * character.light))
-        rim = np.concatenate([shape[1:5]])
-        _edge(layer, rim, scaled(colour, 0.7), width=0.005)
+        _edge(layer, shape[1:5], scaled(colour, 0.7), width=0.005)
 
 
 def _shirt(layer: Layer, character: Character, neck: float) -> None:
@@ -284,7 +289,6 @@ def _jacket(layer: Layer, character: Character, neck: float, *, tie: bool) -> No
             (-neck - 0.05, -0.05),
         ]
     )
-    _cast(layer, np.concatenate([front[3:4] * 0 + (0.3, 0.0), OUTLINE[-1:], [(0.0, 0.75)]]), strength=0.0)
     coat = layer.mask(shoulder_outline(neck, rise=0.03)) * (1 - layer.mask(front))
     layer.shade(1 - 0.4 * layer.soften(coat, 0.02) * (1 - coat))
     _fabric(layer, character, coat, outfit.outer)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +169,7 @@ def _in_process(plans: list[ClipPlan], out: Path) -> Iterator[ClipRecord]:
 
 
 def _in_parallel(plans: list[ClipPlan], out: Path, workers: int) -> Iterator[ClipRecord]:
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_single_threaded) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
         futures = [pool.submit(make_clip, plan, out) for plan in plans]
         try:
             for future in as_completed(futures):
@@ -179,11 +180,20 @@ def _in_parallel(plans: list[ClipPlan], out: Path, workers: int) -> Iterator[Cli
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _single_threaded() -> None:
-    """One core a worker: the drawing library would otherwise start threads of its own in each."""
+def _begin_worker() -> None:
+    """One core a worker (the drawing library would start threads of its own), and an end with the parent's."""
     import cv2
 
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells its workers nothing; they would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def write_sheet(out: Path, records: Sequence[ClipRecord]) -> None:

@@ -85,6 +85,11 @@ def ellipse(centre: Sequence[float], radii: Sequence[float], *, angle: float = 0
     return np.stack([centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos], 1)
 
 
+def shifted(points: np.ndarray, dx: float, dy: float) -> np.ndarray:
+    """Points (N, 2) moved by (dx, dy)."""
+    return points + np.array([dx, dy], dtype=points.dtype)
+
+
 def mix(a: Colour, b: Colour, amount: float) -> Colour:
     """Colour between a (0) and b (1)."""
     return tuple((1 - amount) * x + amount * y for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
@@ -93,6 +98,11 @@ def mix(a: Colour, b: Colour, amount: float) -> Colour:
 def scaled(colour: Colour, factor: float) -> Colour:
     """Colour times a factor, clamped."""
     return tuple(min(255.0, x * factor) for x in colour)  # type: ignore[return-value]
+
+
+def lit(colour: Colour, factor: float, plus: float) -> Colour:
+    """Colour where light falls on it: times a factor and a little whiter, clamped."""
+    return tuple(min(255.0, x * factor + plus) for x in colour)  # type: ignore[return-value]
 
 
 def opaque(colour: Colour) -> tuple[float, float, float, float]:
@@ -146,24 +156,37 @@ class Layer:
     def soften(self, values: np.ndarray, blur: float) -> np.ndarray:
         """Gaussian blur with sigma in units; at least a pixel's tenth, else unchanged."""
         sigma = blur * self.scale
-        return cv2.GaussianBlur(values, (0, 0), sigma) if sigma > 0.1 else values
+        if sigma <= 0.1:
+            return values
+        box = bounds(values != 0, margin=int(3 * sigma) + 2)
+        region = values[box[0] : box[1], box[2] : box[3]]
+        softened = np.zeros_like(values)
+        softened[box[0] : box[1], box[2] : box[3]] = _gaussian(np.ascontiguousarray(region), sigma)
+        return softened
 
     def paint(self, mask: np.ndarray, colour: Colour, alpha: float = 1.0) -> None:
         """Lay a colour over the picture where the mask is."""
-        cover = (mask * alpha)[..., None]
-        self.rgba *= 1 - cover
-        self.rgba += cover * np.asarray([*(c / 255 for c in colour), 1.0], dtype=np.float32)
+        rgba, cover = self._region(mask, alpha)
+        rgba *= 1 - cover
+        rgba += cover * np.asarray([*(c / 255 for c in colour), 1.0], dtype=np.float32)
 
     def tint(self, mask: np.ndarray, colour: Colour, alpha: float = 1.0) -> None:
         """Lay a colour over what is there already, never beyond its edge."""
-        cover = (mask * alpha)[..., None]
-        target = np.asarray([c / 255 for c in colour], dtype=np.float32) * self.rgba[..., 3:]
-        self.rgba[..., :3] += cover * (target - self.rgba[..., :3])
+        rgba, cover = self._region(mask, alpha)
+        target = np.asarray([c / 255 for c in colour], dtype=np.float32) * rgba[..., 3:]
+        rgba[..., :3] += cover * (target - rgba[..., :3])
+
+    def _region(self, mask: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        """View of the picture where the mask is not empty, and the mask times alpha there, (h, w, 1)."""
+        y0, y1, x0, x1 = bounds(mask != 0, margin=0)
+        return self.rgba[y0:y1, x0:x1], (mask[y0:y1, x0:x1] * np.float32(alpha))[..., None].astype(np.float32)
 
     def shade(self, factor: np.ndarray) -> None:
         """Multiply the colour by a factor (H, W), alpha unchanged."""
-        rgb = self.rgba[..., :3]
-        np.minimum(rgb * factor[..., None], self.rgba[..., 3:], out=rgb)
+        y0, y1, x0, x1 = bounds(factor != 1, margin=0)
+        region = self.rgba[y0:y1, x0:x1]
+        rgb = region[..., :3]
+        np.minimum(rgb * factor[y0:y1, x0:x1, None], region[..., 3:], out=rgb)
 
     def clip(self, mask: np.ndarray) -> None:
         """Keep only what lies in the mask."""
@@ -178,12 +201,27 @@ class Layer:
         return np.rint(np.clip(self.rgba, 0, 1) * 255).astype(np.uint8)
 
 
+def _gaussian(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur; wide ones are done on a smaller picture, which they hardly differ on."""
+    shrink = int(sigma // 2.5)
+    height, width = values.shape[:2]
+    if shrink < 2 or min(height, width) < 4 * shrink:
+        return cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    size = (max(1, width // shrink), max(1, height // shrink))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def bounds(alpha: np.ndarray, *, margin: int = 2) -> tuple[int, int, int, int]:
     """Rows and columns (y0, y1, x0, x1) that hold all non-zero pixels; all of it when there are none."""
-    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    used = alpha.astype(bool, copy=False)
+    if used.ndim == 3:
+        used = np.any(used, axis=2)
+    rows, columns = np.flatnonzero(np.any(used, axis=1)), np.flatnonzero(np.any(used, axis=0))
     if not len(rows):
         return 0, 1, 0, 1
-    height, width = alpha.shape
+    height, width = alpha.shape[:2]
     return (
         max(rows[0] - margin, 0),
         min(rows[-1] + 1 + margin, height),

@@ -68,6 +68,8 @@ def synthesise(
         try:
             if library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), _PHONEME_EVENTS | _PHONEME_IPA) < 0:
                 raise PahaError(f"espeak-ng cannot start with {data_path}: reinstall it by pip install 'paha[synth]'")
+            # Breath and noise are random, seeded by the clock when the library starts.
+            library.espeak_ng_SetRandSeed(ctypes.c_long(0))
             _set_voice(library, voice)
             for parameter, value in ((_RATE, rate_wpm), (_PITCH, pitch), (_RANGE, pitch_range)):
                 library.espeak_SetParameter(parameter, int(value), 0)

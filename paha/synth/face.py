@@ -72,7 +72,7 @@ def mouth_shape(face: FaceShape, motion: FaceMotion) -> Mouth:
     gap = MOUTH_GAP * opening * (1 - 0.12 * spread)
     arch = 1 - s**2
     gape = arch ** (0.72 - 0.2 * pucker - 0.12 * opening)
-    corner = face.mouth_y - 0.012 * spread + 0.25 * gap
+    corner = face.mouth_y - 0.006 - 0.012 * spread + 0.2 * gap
     line = corner + (face.mouth_y + 0.004 - corner) * arch - 0.003 * np.cos(s * np.pi * 2) * (1 - opening)
     top_inner = line - 0.12 * gap * gape
     bottom_inner = line + 0.88 * gap * gape
@@ -95,7 +95,8 @@ def eye_shape(face: FaceShape, motion: FaceMotion, *, side: int) -> Eye:
     upper = open_upper + blink * (lower - 0.004 - open_upper)
     x = side * (face.eye_x + face.eye_width * s)
     iris = np.array([side * face.eye_x + 0.032 * motion.gaze_x, -0.006 + 0.014 * motion.gaze_y])
-    return Eye(*(np.stack([x, y], 1) for y in (upper, lower, open_upper)), iris, side)
+    lids = [np.stack([x, y], 1) for y in (upper, lower, open_upper)]
+    return Eye(upper=lids[0], lower=lids[1], open_upper=lids[2], iris=iris, side=side)
 
 
 def brow_shape(face: FaceShape, motion: FaceMotion, *, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +104,7 @@ def brow_shape(face: FaceShape, motion: FaceMotion, *, side: int) -> tuple[np.nd
     rise, frown = BROW_RISE * motion.brow, max(0.0, -motion.brow)
     y, arch = -face.brow_y, face.brow_arch
     control = [
-        (face.eye_x - 0.105 - 0.012 * frown, y + 0.014 - rise * (1.2 if motion.brow < 0 else 0.8)),
+        (face.eye_x - 0.105 - 0.008 * frown, y + 0.008 - rise * (0.9 if motion.brow < 0 else 0.8)),
         (face.eye_x - 0.045, y - arch * 0.45 - rise),
         (face.eye_x + 0.03, y - arch - rise * 1.1),
         (face.eye_x + 0.12, y + 0.012 - rise * 0.7),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from paha.synth.character import Character
-from paha.synth.drawing import SHIFT, fill, fixed_point, mix, opaque, ribbon, scaled, stroke
+from paha.synth.drawing import SHIFT, fill, fixed_point, mix, opaque, ribbon, scaled, shifted, stroke
 from paha.synth.face import Eye, FacePose, Mouth
 
 _TAPER = np.sin(np.linspace(0.06, np.pi - 0.06, 13)) ** 0.6
@@ -48,7 +48,7 @@ class FacePainter:
 
     def _eye(self, image: np.ndarray, eye: Eye, origin: np.ndarray) -> None:
         upper, lower, open_upper = eye.upper - origin, eye.lower - origin, eye.open_upper - origin
-        self._fill(image, np.concatenate([open_upper + (0, -0.006), lower[::-1]]), self.lid)
+        self._fill(image, np.concatenate([shifted(open_upper, 0, -0.006), lower[::-1]]), self.lid)
         crease = open_upper + np.array([0, -0.02]) + 0.35 * (upper - open_upper)
         stroke(image, crease[1:-1] * self.scale, self.crease, thickness=round(0.008 * self.scale))
         if float((lower - upper)[6, 1]) > 0.012:
@@ -70,7 +70,7 @@ class FacePainter:
         patch = np.empty_like(region)
         patch[:] = self.white
         shift = -(origin + low / self.scale)
-        shade = np.concatenate([eye.upper + (0, -0.03), (eye.upper + (0, 0.014))[::-1]])
+        shade = np.concatenate([shifted(eye.upper, 0, -0.03), shifted(eye.upper, 0, 0.014)[::-1]])
         self._fill(patch, shade + shift, self.white_shade)
         centre = (eye.iris + shift) * self.scale
         radius = self.character.face.eye_height * 0.98 * self.scale
@@ -83,7 +83,9 @@ class FacePainter:
             at = fixed_point(centre + np.array([dx, dy]) * radius)
             cv2.circle(patch, at.tolist(), round(size * radius * (1 << SHIFT)), colour, -1, cv2.LINE_AA, SHIFT)
         self._fill(
-            patch, np.concatenate([eye.upper + (0, -0.03), (eye.upper + (0, 0.006))[::-1]]) + shift, self.lower_lash
+            patch,
+            np.concatenate([shifted(eye.upper, 0, -0.03), shifted(eye.upper, 0, 0.006)[::-1]]) + shift,
+            self.lower_lash,
         )
         mask = np.zeros(region.shape[:2], dtype=np.uint8)
         self._fill(mask, np.concatenate([eye.upper, eye.lower[::-1]]) + shift, (255,))
@@ -96,7 +98,7 @@ class FacePainter:
         self._fill(image, np.concatenate([bottom_inner, bottom_outer[::-1]]), self.lip_bottom)
         shine = bottom_inner + (bottom_outer - bottom_inner) * 0.38
         thick = (bottom_outer - bottom_inner)[4:13, 1] * 0.2 * np.sin(np.linspace(0.2, np.pi - 0.2, 9))
-        self._fill(image, ribbon(shine[4:13] + (0.012 * self.character.light, 0), thick), self.lip_light)
+        self._fill(image, ribbon(shifted(shine[4:13], 0.012 * self.character.light, 0), thick), self.lip_light)
         self._fill(image, np.concatenate([top_outer, top_inner[::-1]]), self.lip_top)
         gap = bottom_inner[:, 1] - top_inner[:, 1]
         if gap[8] > 0.008:

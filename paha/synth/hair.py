@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paha.synth.character import Character, FaceShape, Hair
-from paha.synth.drawing import Layer, ellipse, mirrored, scaled, smooth
+from paha.synth.drawing import Layer, ellipse, mirrored, scaled, shifted, smooth
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def beard_strands(layer: Layer, mask: np.ndarray, character: Character) -> None:
     """Short downward hairs inside a beard's mask."""
     rng = np.random.default_rng(character.hair.seed + 1)
     starts = rng.uniform((-0.42, 0.08), (0.42, 0.62), (240, 2))
-    lines = [np.array([p, p + (0.12 * p[0] + rng.normal(0, 0.01), rng.uniform(0.03, 0.06))]) for p in starts]
-    tone = layer.strokes(lines, rng.uniform(-0.3, 0.3, len(lines)), width=0.008, blur=0.004)
+    lines = [np.array([p, shifted(p, 0.12 * p[0] + rng.normal(0, 0.01), rng.uniform(0.03, 0.06))]) for p in starts]
+    tone = layer.strokes(lines, list(rng.uniform(-0.3, 0.3, len(lines))), width=0.008, blur=0.004)
     layer.shade(1 + mask * tone)
 
 
@@ -86,7 +86,7 @@ def _strand_map(layer: Layer, piece: Piece, rng: np.random.Generator) -> np.ndar
         phase = rng.normal(0, 0.5, (count, 1, 1))
         lines = lines + piece.wave * np.sin(t * 11 + phase) * np.array([1.0, 0.0])
     values = rng.uniform(-0.3, 0.26, count)
-    return layer.strokes(list(lines), values, width=0.016, blur=0.006)
+    return layer.strokes(list(lines), list(values), width=0.016, blur=0.006)
 
 
 def _curl_map(layer: Layer, piece: Piece, rng: np.random.Generator) -> np.ndarray:

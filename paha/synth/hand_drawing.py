@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from paha.synth.character import Character
-from paha.synth.drawing import fill_convex, fixed_point, mix, opaque, scaled, smooth
+from paha.synth.drawing import fill_convex, fixed_point, lit, mix, opaque, scaled, smooth
 from paha.synth.hands import HandPose
 
 RADII = np.array(
@@ -47,7 +48,7 @@ class HandPainter:
         self.rim = opaque(scaled(mix(skin, blush, 0.5), 0.6))
         self.back, self.palm = opaque(scaled(skin, 0.97)), opaque(mix(scaled(skin, 1.03), blush, 0.1))
         self.far = opaque(scaled(mix(skin, blush, 0.25), 0.84))
-        self.light = opaque(tuple(min(255.0, c * 1.04 + 7) for c in skin))  # type: ignore[arg-type]
+        self.light = opaque(lit(skin, 1.04, 7))
         self.crease = opaque(scaled(mix(skin, blush, 0.6), 0.76))
         self.nail = opaque(mix(skin, (255, 226, 220), 0.6))
         self.toward_light = float(np.sign(character.light))
@@ -127,6 +128,4 @@ def palm_outline(hand: HandPose) -> np.ndarray:
 
 
 def _hull(points: np.ndarray) -> np.ndarray:
-    import cv2
-
     return cv2.convexHull(fixed_point(points))

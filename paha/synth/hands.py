@@ -31,7 +31,7 @@ FLATTEN = 0.4
 
 @dataclass(frozen=True)
 class HandPose:
-    """21 joints (21, 3) in 128ths of the frame (z to the viewer), how much the palm faces the viewer, and its length."""
+    """21 joints (21, 3) in 128ths of the frame (z to the viewer), the palm's facing to the viewer, the length."""
 
     joints: np.ndarray
     facing: float

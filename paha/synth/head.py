@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paha.synth.character import Character, FaceShape
-from paha.synth.drawing import Layer, ellipse, mirrored, mix, ribbon, scaled, smooth
+from paha.synth.drawing import Layer, ellipse, lit, mirrored, mix, ribbon, scaled, shifted, smooth
 from paha.synth.hair import HairShapes, beard_strands, draw_hair, hair_shapes
 
 LOW, HIGH = (-0.95, -0.98), (0.95, 0.98)
@@ -99,7 +99,7 @@ def _draw_skin(layer: Layer, character: Character) -> None:
     low = np.clip((y - 0.34) / 0.3, 0, 1) * inside
     layer.tint(low, scaled(character.blush, 0.66), 0.24 * strength)
     glow = np.clip(x * light, 0, None) * inside
-    bright = tuple(min(255.0, c * 1.05 + 10) for c in skin)
+    bright = lit(skin, 1.05, 10)
     layer.tint(layer.mask(ellipse((0.1 * light, -0.27), (0.2, 0.1)), blur=0.06), bright, 0.5)
     layer.tint(layer.mask(ellipse((0.2 * light, 0.13), (0.09, 0.06)), blur=0.04), bright, 0.55)
     layer.tint(np.clip(glow, 0, 1), bright, 0.3)
@@ -121,14 +121,14 @@ def _draw_socket(layer: Layer, character: Character, side: int) -> None:
     layer.tint(layer.mask(ribbon(bag, np.full(len(bag), 0.007)), blur=0.007), dark, 0.2 + 0.35 * face.age)
     fold = smooth([(0.085, 0.2), (0.135, 0.27), (0.185, 0.345)], closed=False) * (side, 1)
     taper = 0.007 * np.sin(np.linspace(0.15, np.pi, len(fold)))
-    layer.tint(layer.mask(ribbon(fold, taper), blur=0.007), dark, 0.22 + 0.5 * face.age)
+    layer.tint(layer.mask(ribbon(fold, taper), blur=0.007), dark, 0.14 + 0.36 * face.age)
 
 
 def _draw_lower_face(layer: Layer, character: Character) -> None:
     face, dark = character.face, scaled(character.blush, 0.66)
     below_lip = ellipse((0, face.mouth_y + face.lip_lower + 0.036), (0.085, 0.016))
     layer.tint(layer.mask(below_lip, blur=0.014), dark, 0.55)
-    bright = tuple(min(255.0, c * 1.05 + 8) for c in character.skin)
+    bright = lit(character.skin, 1.05, 8)
     chin = ellipse((0.02 * character.light, face.chin_y - 0.055), (0.06, 0.03))
     layer.tint(layer.mask(chin, blur=0.02), bright, 0.45)
     philtrum = ellipse((-0.004 * character.light, face.mouth_y - face.lip_upper - 0.035), (0.012, 0.032))
@@ -137,9 +137,9 @@ def _draw_lower_face(layer: Layer, character: Character) -> None:
         rng = np.random.default_rng(character.seed)
         spots = rng.normal(0, 1, (46, 2)) * (0.16, 0.055) + (0, 0.13)
         layer.tint(layer.mask(*[ellipse(s, (0.007, 0.006), samples=8) for s in spots]), dark, 0.35)
-    if face.age > 0.5:
+    if face.age > 0.62:
         lines = [smooth([(-0.15, -0.27 - d), (0, -0.285 - d), (0.15, -0.27 - d)], closed=False) for d in (0, 0.05)]
-        layer.tint(layer.mask(*[ribbon(line, np.full(len(line), 0.004)) for line in lines], blur=0.006), dark, 0.4)
+        layer.tint(layer.mask(*[ribbon(line, np.full(len(line), 0.004)) for line in lines], blur=0.006), dark, 0.3)
 
 
 def _draw_nose(layer: Layer, character: Character) -> None:
@@ -150,10 +150,10 @@ def _draw_nose(layer: Layer, character: Character) -> None:
     layer.tint(layer.mask(wall * (side, 1), blur=0.016), dark, 0.5 * character.light_strength)
     layer.tint(layer.mask(wall * (-side, 1), blur=0.016), dark, 0.16)
     cast = smooth([(-width, tip + 0.012), (0, tip + 0.05), (width, tip + 0.012), (0, tip + 0.006)])
-    layer.tint(layer.mask(cast + (side * 0.012, 0.004), blur=0.012), dark, 0.6)
-    bright = tuple(min(255.0, c * 1.06 + 14) for c in character.skin)
+    layer.tint(layer.mask(shifted(cast, side * 0.012, 0.004), blur=0.012), dark, 0.6)
+    bright = lit(character.skin, 1.06, 14)
     ridge = smooth([(-0.012, -0.05), (0.012, -0.05), (0.017, tip - 0.05), (-0.017, tip - 0.05)])
-    layer.tint(layer.mask(ridge + (0.012 * light, 0), blur=0.014), bright, 0.6)
+    layer.tint(layer.mask(shifted(ridge, 0.012 * light, 0), blur=0.014), bright, 0.6)
     layer.tint(layer.mask(ellipse((0.012 * light, tip - 0.028), (0.028, 0.022)), blur=0.012), bright, 0.8)
     for s in (-1, 1):
         nostril = ellipse((s * width * 0.48, tip + 0.014), (width * 0.27, 0.0105), angle=-s * 0.35)
@@ -198,7 +198,7 @@ def _draw_hair_shadow(layer: Layer, shapes: HairShapes) -> None:
     """Soft shadow of the fringe on the forehead."""
     if not shapes.front:
         return
-    cast = layer.mask(*[piece.outline + (0, 0.03) for piece in shapes.front], blur=0.025)
+    cast = layer.mask(*[shifted(piece.outline, 0, 0.03) for piece in shapes.front], blur=0.025)
     layer.shade(1 - 0.3 * cast)
 
 
@@ -233,7 +233,7 @@ def _draw_glasses(layer: Layer, character: Character) -> None:
     rims.append(ribbon(bridge, np.full(len(bridge), thickness)))
     layer.paint(layer.mask(*lenses), (225, 238, 246), 0.08)
     glare = [
-        np.array([(-0.06, -0.09), (-0.02, -0.09), (-0.07, 0.07), (-0.1, 0.05)]) + (s * face.eye_x, 0.01)
+        shifted(np.array([(-0.06, -0.09), (-0.02, -0.09), (-0.07, 0.07), (-0.1, 0.05)]), s * face.eye_x, 0.01)
         for s in (-1, 1)
     ]
     layer.paint(layer.mask(*glare, blur=0.006), (255, 255, 255), 0.12)

@@ -24,7 +24,7 @@ _STEP = 0.05
 def depth(points: np.ndarray) -> np.ndarray:
     """Depth (...) towards the viewer of points (..., 2): a dome of 1 over the face with the nose upon it."""
     x, y = points[..., 0], points[..., 1]
-    dome = np.clip(1 - (x / 0.56) ** 2 - ((y - 0.03) / 0.72) ** 2, 0, None)
+    dome = np.clip(1 - (x / 0.5) ** 2 - ((y - 0.03) / 0.7) ** 2, 0, None)
     nose = 0.34 * np.exp(-((x / 0.085) ** 2) - ((y - 0.17) / 0.12) ** 2)
     return dome + nose
 
@@ -92,5 +92,6 @@ class HeadWarp:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (int(x1 - x0), int(y1 - y0))
         coordinates = cv2.warpAffine(nodes, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        turned = cv2.remap(picture, coordinates, None, cv2.INTER_LINEAR)
+        x, y = cv2.split(coordinates)
+        turned = cv2.remap(picture, x, y, cv2.INTER_LINEAR)
         return turned, (int(x0), int(y0))

@@ -62,6 +62,12 @@ class Texture:
         )
 
 
+def _untouched(alpha: np.ndarray) -> np.ndarray:
+    """(S, S) bool from alpha (2S, 2S): pixels that no part of the presenter touches at all."""
+    rows = alpha[0::2] | alpha[1::2]
+    return (rows[:, 0::2] | rows[:, 1::2]) == 0
+
+
 class Renderer:
     """Draws one character at `size` x `size` pixels. Frames depend on the character, the rig and t only."""
 
@@ -153,7 +159,7 @@ class Renderer:
             if hand.joints[:, 1].min() < SIDE + 2:
                 self.hand_painter.draw(frame, hand, zoom=self.zoom)
         small = cv2.resize(frame, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(small[..., :3]), small[..., 3] == 0
+        return cv2.cvtColor(small, cv2.COLOR_RGBA2RGB), _untouched(frame[..., 3])
 
     def _paint_back_hair(self, frame: np.ndarray, layout: Layout) -> None:
         """Hair behind the neck rolls with the head and moves a little against its turn."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from paha.synth.character import Character
 from paha.synth.clothes import pattern_paint
-from paha.synth.drawing import Layer, mix, ribbon, scaled, smooth
+from paha.synth.drawing import Layer, mix, ribbon, scaled, shifted, smooth
 
 UPPER_ARM, FOREARM = 0.74, 0.66
 """Lengths of the bones."""
@@ -95,7 +95,7 @@ def _limb(
     layer.paint(layer.mask(outline, grown) * free, scaled(colour, 0.55 if not skin else 0.66), 0.85)
     layer.paint(mask, colour)
     if not skin and not inner:
-        pattern_paint(layer, mask, outfit)
+        pattern_paint(layer, mask, outfit, along=True)
     round_ = np.clip(np.abs(y) / (widths[1] * 1.1), 0, 1) ** 2
     # Positive y lies to the image's left of a hanging arm.
     lean = -np.clip(y / widths[1], -1, 1) * character.light
@@ -114,7 +114,7 @@ def _wrinkles(layer: Layer, character: Character, length: float, side: int) -> n
         y0, reach, lean = 0.12 * s, rng.uniform(0.08, 0.17), rng.normal(0, 0.05)
         curve = smooth([(x, y0), (x + lean * 0.4, y0 - s * reach * 0.5), (x + lean, y0 - s * reach)], closed=False)
         width = 0.014 * np.linspace(1, 0.1, len(curve))
-        total += 0.14 * layer.mask(ribbon(curve + (0.022, 0), width), blur=0.012)
+        total += 0.14 * layer.mask(ribbon(shifted(curve, 0.022, 0), width), blur=0.012)
         total -= 0.26 * layer.mask(ribbon(curve, width), blur=0.012)
     return total
 

@@ -141,6 +141,7 @@ def init_from(model: nn.Module, path: Path) -> None:
     """Strictly load earlier weights (EMA preferred): a safetensors file, a run's folder, or a folder of
     `save_pretrained`."""
     names = ("checkpoint/ema.safetensors", "model/diffusion_pytorch_model.safetensors")
+    names += ("univdm/diffusion_pytorch_model.safetensors",)
     names += ("ema.safetensors", "diffusion_pytorch_model.safetensors", "model.safetensors")
     files = [path] if path.is_file() else [path / name for name in names if (path / name).is_file()]
     if not files:

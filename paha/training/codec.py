@@ -26,6 +26,7 @@ CODEC_TRAIN = TrainConfig(
     weight_decay=0.0,
     warmup_steps=100,
     cosine_decay=True,
+    grad_clip=3.0,
     ema_decay=0.995,
     mixed_precision="bf16",
     checkpoint_every=500,
@@ -49,7 +50,13 @@ PART_MARGIN = 0.02
 VISIBLE_SCORE = 0.1
 LATENT_NOISE = 0.4
 """Largest standard deviation of the noise on unit-variance latents in training."""
-EDGE_WEIGHT = 2.0
+SQUARE_WEIGHT = 4.0
+"""Of the squared error: absolute errors alone stay on the plateau of a grey picture (their best constant) for many
+steps.
+"""
+EDGE_WEIGHT = 1.0
+EDGE_RAMP_STEPS = 500
+"""The weight of edges rises over these steps: from the start it would reward flat pictures."""
 MEASURE_FRAMES = 2048
 SHEET_FRAMES = 8
 PROBE_FRAMES = 64
@@ -81,7 +88,9 @@ def codec_job_on(model: PresenterCodec, frames: FrameSet, *, batch_size: int) ->
 def codec_loss(
     model: nn.Module, context: StepContext, *, frames: FrameSet, batch_size: int
 ) -> tuple[Tensor, dict[str, float | Tensor]]:
-    """Part-weighted L1 of pixels and of their differences to the right and below, through noisy latents."""
+    """Part-weighted absolute and squared errors of pixels, and absolute ones of their differences to the right and
+    below,
+    through noisy latents."""
     draw = context.generator("batch")
     batch = frames.draw(batch_size, generator=draw)
     x, points = augment(batch, generator=draw)
@@ -89,8 +98,11 @@ def codec_loss(
     weight = part_weight(points, torch.from_numpy(batch.scores), height=x.shape[2], width=x.shape[3]).to(x)
     noise = draw_latent_noise(latent_shape(model, x), generator=context.generator("noise")).to(x)
     y, _ = model(x, noise)
-    pixel, edge = reconstruction_errors(y.float() - x, weight)
-    return pixel + EDGE_WEIGHT * edge, {"pixel": pixel.detach(), "edge": edge.detach()}
+    error = y.float() - x
+    pixel, edge = reconstruction_errors(error, weight)
+    edge_weight = EDGE_WEIGHT * min(1.0, context.step / EDGE_RAMP_STEPS)
+    loss = pixel + SQUARE_WEIGHT * weighted_mean(error.square(), weight) + edge_weight * edge
+    return loss, {"pixel": pixel.detach(), "edge": edge.detach()}
 
 
 def augment(batch: FrameSet, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:

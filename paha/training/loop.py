@@ -180,6 +180,8 @@ def _start(job: Job, config: TrainConfig, out: Path, init: Path | None) -> _Run:
         accelerator = Accelerator(mixed_precision=config.mixed_precision)
     except ValueError as error:
         raise PahaError(f"train.mixed_precision={config.mixed_precision}: {error}") from error
+    if config.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise PahaError("train.mixed_precision=fp16 works on a GPU only; choose bf16 or no")
     ema = Ema(job.model, config.ema_decay)
     trainable = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)

@@ -33,6 +33,7 @@ POSE_READER_TRAIN = TrainConfig(
     weight_decay=0.01,
     warmup_steps=100,
     cosine_decay=True,
+    grad_clip=3.0,
     ema_decay=0.995,
     mixed_precision="bf16",
     checkpoint_every=500,

@@ -108,7 +108,7 @@ def generate(
 
 @torch.no_grad()
 def save_grid(path: Path, *, codec: Any, batch: ClipBatch, generated: Tensor) -> None:
-    """Picture with two rows a clip: reference and true frames, reference and generated frames, evenly spaced in time."""
+    """Picture with two rows a clip: reference and true frames, reference and generated ones, evenly spaced in time."""
     from paha.data.video_io import contact_sheet, save_png
 
     shown = torch.linspace(0, batch.latents.shape[1] - 1, GRID_FRAMES).round().long()

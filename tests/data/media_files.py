@@ -28,7 +28,7 @@ def smooth_frames(count: int, *, height: int = 48, width: int = 64) -> np.ndarra
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / np.mean((a.astype(np.float64) - b) ** 2)))
+    return float(10 * np.log10(255**2 / max(1e-9, np.mean((a.astype(np.float64) - b) ** 2))))
 
 
 def write_timed(

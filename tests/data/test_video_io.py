@@ -1,5 +1,6 @@
 import struct
 from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -193,7 +194,9 @@ def test_real_mpeg(shared, name, shape):
 
 
 def test_real_portrait_mp4(shared):
-    frames = read_video(shared / "media/clips/latentsync_demo1.mp4", size=(72, 128))
-    assert frames.shape == (250, 128, 72, 3)
+    stream = iter_video(shared / "media/clips/latentsync_demo1.mp4", size=(72, 128))
+    frames = np.stack(list(islice(stream, 12)))
+    stream.close()
+    assert frames.shape == (12, 128, 72, 3)
     assert 40 < frames.mean() < 220
     assert 0.1 < np.abs(np.diff(frames.astype(np.int16), axis=0)).mean() < 20

@@ -148,7 +148,7 @@ def test_a_short_training_learns_and_its_model_loads(corpus, frames, tmp_path):
     job = codec_job(config, corpus, every=2)
     before = evaluate_codec(job.model.eval(), frames)
     train = CODEC_TRAIN.model_copy(
-        update={"steps": 40, "batch_size": 4, "warmup_steps": 5, "ema_decay": 0.9, "sample_every": 40}
+        update={"steps": 80, "batch_size": 4, "warmup_steps": 5, "ema_decay": 0.9, "sample_every": 80}
     )
     fit(job, train.model_copy(update={"mixed_precision": "no"}), tmp_path, progress=False)
     codec = load_codec(config.codec, tmp_path / "model")
@@ -158,7 +158,7 @@ def test_a_short_training_learns_and_its_model_loads(corpus, frames, tmp_path):
     assert after.keys() == {"psnr", "psnr_face", "psnr_eyes", "psnr_mouth", "psnr_hands"}
     z = torch.cat([codec.encode(x) for x in load_frames(corpus, every=2).pixel_batches(8)])
     torch.testing.assert_close(z.std((0, 2, 3)), torch.ones(4), atol=0.05, rtol=0)
-    assert (tmp_path / "samples" / "000040.png").stat().st_size > 1000
+    assert (tmp_path / "samples" / "000080.png").stat().st_size > 1000
 
 
 def test_the_loss_is_finite_in_low_precision_too(frames):

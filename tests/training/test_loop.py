@@ -242,7 +242,7 @@ def test_mixed_precision_runs_in_bf16_and_keeps_fp32_weights(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 works on a GPU")
 def test_fp16_without_a_gpu_is_one_clear_line(tmp_path):
-    with pytest.raises(PahaError, match=r"train\.mixed_precision=fp16"):
+    with pytest.raises(PahaError, match=r"train\.mixed_precision=fp16 works on a GPU only"):
         run(tmp_path, mixed_precision="fp16")
 
 

@@ -1,0 +1,66 @@
+"""Trained runs to the model folder that is shipped: float16 weights, the calibrated photograph warning, the runs' logs.
+
+    python -m paha.training.ship --univdm work/univdm --pose-reader work/pose_reader --data work/corpus
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from paha.data.manifest import read_manifest
+from paha.data.video_io import read_video
+from paha.extractors.pose import PresenterPose
+from paha.pipeline import PahaPipeline
+from paha.scene import image_to_pixels, psnr_db
+from paha.training.checkpoint import atomic_folder
+from paha.verbs import SHIPPED_MODEL
+
+WARN_MARGIN_DB = 3.0
+"""The warning's threshold lies so far below the worst of the corpus's first frames."""
+CALIBRATION_CLIPS = 100
+
+
+@torch.no_grad()
+def reference_psnr_db(pipeline: PahaPipeline, data: Path) -> float:
+    """The lowest round-trip PSNR of the codec over first frames of a corpus, less a margin."""
+    records = read_manifest(data)[:CALIBRATION_CLIPS]
+    config = pipeline.preset
+    worst = []
+    for record in records:
+        frame = read_video(data / record.video)[0]
+        pixels = image_to_pixels(frame, width=config.width, height=config.height)
+        worst.append(psnr_db(pipeline.codec.decode(pipeline.codec.encode(pixels)), pixels))
+    return round(float(np.min(worst)) - WARN_MARGIN_DB, 1)
+
+
+def ship(*, univdm: Path, pose_reader: Path, data: Path, out: Path = SHIPPED_MODEL) -> None:
+    """Write the model folder `out` from the runs' EMA weights; replaces what is there only once it is whole."""
+    pipeline = PahaPipeline.from_pretrained(univdm / "model")
+    pipeline.register_to_config(reference_psnr_db=reference_psnr_db(pipeline, data))
+    reader = PresenterPose.load(pose_reader / "model").reader
+    with atomic_folder(out) as folder:
+        pipeline.to(dtype=torch.float16).save_pretrained(folder)
+        reader.half().save_pretrained(folder / "pose_reader", safe_serialization=True)
+        for name, run in {"univdm": univdm, "pose_reader": pose_reader}.items():
+            shutil.copyfile(run / "stats.jsonl", folder / name / "stats.jsonl")
+
+
+def main(
+    univdm: Annotated[Path, typer.Option(help="Run folder of `paha train univdm`.")],
+    pose_reader: Annotated[Path, typer.Option(help="Run folder of `paha train pose-reader`.")],
+    data: Annotated[Path, typer.Option(help="The corpus, for calibration.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")] = SHIPPED_MODEL,
+) -> None:
+    """Collect trained runs into the shipped model folder."""
+    ship(univdm=univdm, pose_reader=pose_reader, data=data, out=out)
+    typer.echo(f"shipped {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
