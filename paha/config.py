@@ -66,7 +66,8 @@ class CodecConfig(Section):
     kind: Literal["presenter", "svd"] = "svd"
     latent_channels: int = 4
     downsample: int = 8
-    widths: tuple[int, ...] = (32, 64, 128, 128)
+    widths: tuple[int, ...] = (32, 64)
+    """Of the presenter codec's refiner, at half and quarter resolution."""
 
 
 class AudioConfig(Section):

@@ -36,7 +36,7 @@ PRESENTER = PahaConfig(
         num_time_ids=0,
         time_ids=(),
     ),
-    codec=CodecConfig(kind="presenter", latent_channels=32, downsample=16, widths=(32, 64, 128, 192)),
+    codec=CodecConfig(kind="presenter", latent_channels=32, downsample=16, widths=(32, 64)),
     audio=AudioConfig(kind="logmel"),
     image=ImageConfig(kind="pooled", pool=4),
     diffusion=DiffusionConfig(target="residual"),
@@ -67,7 +67,7 @@ DEBUG = PahaConfig(
             "audio_hidden_dim": 32,
         }
     ),
-    codec=CodecConfig(kind="presenter", latent_channels=4, downsample=8, widths=(32, 32, 32)),
+    codec=CodecConfig(kind="presenter", latent_channels=4, downsample=8, widths=(32, 32)),
     audio=AudioConfig(kind="logmel"),
     image=ImageConfig(kind="pooled", pool=2),
     diffusion=DiffusionConfig(target="residual"),

@@ -151,6 +151,8 @@ def features_key(config: PahaConfig, extractors: Iterable[Any]) -> str:
     for extractor in extractors:
         for module in _modules(extractor):
             for name, value in sorted(module.state_dict().items()):
+                if name.startswith(getattr(module, "decoder_only", ())):
+                    continue
                 digest.update(name.encode())
                 digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]

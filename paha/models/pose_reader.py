@@ -11,7 +11,7 @@ Stage 2 sees the face, cut out by that box: it reads the mouth opening and moves
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from paha.models.codec import ResidualBlock, initialise
+from paha.models.codec import ResidualBlock
 from paha.types import FACE, NUM_KEYPOINTS
 
 INPUT_SIZE = 128
@@ -194,6 +194,15 @@ class PoseReader(ModelMixin, ConfigMixin):
         if x.shape[-2:] == (INPUT_SIZE, INPUT_SIZE):
             return x
         return F.interpolate(x, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True)
+
+
+def initialise(model: nn.Module) -> None:
+    """Variance-preserving weights, as there are no normalisation layers; residual branches start at zero."""
+    branches = {id(module.conv2) for module in model.modules() if isinstance(module, ResidualBlock)}
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and id(module) not in branches:
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(cast(Tensor, module.bias))
 
 
 def upsample(x: Tensor) -> Tensor:
