@@ -12,7 +12,6 @@ from paha.extractors.codec import SVDCodec
 from paha.pipeline import PahaPipeline
 from paha.presets import preset
 
-pytestmark = pytest.mark.skipif(not hasattr(SVDCodec, "dtype"), reason="SVDCodec has no dtype and device")
 
 
 @pytest.fixture(scope="module")

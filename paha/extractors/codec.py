@@ -35,6 +35,16 @@ class SVDCodec(nn.Module):
         self.latent_channels = int(vae.config["latent_channels"])
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the weights."""
+        return self.vae.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.vae.device
+
+    @property
     def scaling_factor(self) -> float:
         """Scaled latents are the posterior's mode times this."""
         return float(self.vae.config["scaling_factor"])

@@ -1,6 +1,6 @@
 """Trained runs to the model folder that is shipped: float16 weights, the calibrated photograph warning, the runs' logs.
 
-    python -m paha.training.ship --univdm work/univdm --pose-reader work/pose_reader --data work/corpus
+python -m paha.training.ship --univdm work/univdm --pose-reader work/pose_reader --data work/corpus
 """
 
 from __future__ import annotations

@@ -1,18 +1,14 @@
 import json
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_features import write_features
 
 from paha import presets
 from paha.data.dataset import FeatureDataset, measure_residual_std, to_device
 from paha.errors import PahaError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-from tiny_features import write_features
 
 CONFIG = presets.preset("debug")
 

@@ -13,15 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from toy_run import Toy, toy_config, toy_job
 
 from paha.errors import PahaError
 from paha.training.checkpoint import PARTS
 from paha.training.ema import Ema
 from paha.training.loop import StepContext, fit, learning_rate_at
 from paha.training.report import truncate_stats
-
-sys.path.insert(0, str(Path(__file__).parent))
-from toy_run import Toy, toy_config, toy_job
 
 SCRIPT = Path(__file__).with_name("toy_run.py")
 

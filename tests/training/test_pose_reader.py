@@ -1,10 +1,9 @@
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from toy_corpus import make_toy_corpus
 
 from paha import presets
 from paha.data.manifest import read_manifest
@@ -28,9 +27,6 @@ from paha.training.pose_reader import (
     pose_reader_job_on,
     reader_errors,
 )
-
-sys.path.insert(0, str(Path(__file__).parent))
-from toy_corpus import make_toy_corpus
 
 
 @pytest.fixture(scope="module")

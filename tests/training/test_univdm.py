@@ -1,10 +1,10 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_features import write_features
 from torch import nn
 
 from paha import config as configuration
@@ -18,9 +18,6 @@ from paha.training.conditioning import conditioning_of
 from paha.training.loop import fit
 from paha.training.probe import audio_probe, mouth_mask
 from paha.training.univdm import build_univdm, draw_noise, resolve, univdm_job, univdm_loss
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_features import write_features
 
 DEBUG = presets.preset("debug")
 GOLDEN = Path(__file__).parents[1] / "golden" / "univdm_debug_curve.json"
