@@ -173,9 +173,8 @@ def univdm_job(
 ) -> Job:
     """The job that `paha train univdm` fits on the features in `features_dir`.
 
-    model: a fresh one by default. codec: decodes the sample grids; none are drawn without it. The model's folder gets
-    the EMA weights and config.yaml, the resolved configuration. Raises PahaError where features and configuration do
-    not fit.
+    model: a fresh one by default. codec: decodes the sample grids and completes the model folder; neither without it.
+    Raises PahaError where features and configuration do not fit.
     """
     dataset = FeatureDataset(features_dir, config=config)
     config = resolve(config, dataset)
@@ -204,17 +203,22 @@ def univdm_job(
         name="univdm",
         model=model or build_univdm(config),
         loss=loss,
-        save=partial(save_model, config=config),
+        save=partial(save_model, config=config, codec=codec),
         sample=sample if codec is not None else None,
         probe=probe if batches else None,
         fingerprint=_fingerprint(config, dataset),
     )
 
 
-def save_model(model: Any, folder: Path, *, config: PahaConfig) -> None:
-    """Write the weights (diffusers layout) and config.yaml into `folder`."""
-    model.save_pretrained(folder)
-    dump(config, folder / "config.yaml")
+def save_model(model: Any, folder: Path, *, config: PahaConfig, codec: Any) -> None:
+    """Write a model folder for `paha animate --model`; without a codec, the network and config.yaml alone."""
+    if codec is None:
+        model.save_pretrained(folder)
+        dump(config, folder / "config.yaml")
+        return
+    from paha.pipeline import PahaPipeline
+
+    PahaPipeline(model, codec, config).save_pretrained(folder)
 
 
 def _fingerprint(config: PahaConfig, dataset: FeatureDataset) -> dict[str, Any]:
