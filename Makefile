@@ -3,8 +3,8 @@
 # make presenter  train the shipped model from nothing
 PYTHON ?= python3
 VENV   ?= .venv
-IMAGE  ?= paha/assets/presenter/amara.png
-AUDIO  ?= paha/assets/presenter/speech.wav
+IMAGE  ?= paha/assets/presenter_images/amara.png
+AUDIO  ?= paha/assets/presenter_images/speech.wav
 OUT    ?= out/demo.mp4
 # Two busy processes with spinning OpenMP threads run ten times slower than with sleeping ones.
 export OMP_WAIT_POLICY = PASSIVE
@@ -24,10 +24,15 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright paha
 
+# Everything from nothing but this repository; each line resumes where it was stopped.
+WORK ?= work
 presenter: $(VENV)/dev
-	$(BIN)/python -m paha.training.presenter --out work/presenter
+	$(BIN)/paha synth $(WORK)/corpus --clips 800 --seconds 3 5
+	$(BIN)/paha train codec --data $(WORK)/corpus --out $(WORK)/codec
+	$(BIN)/paha train pose-reader --data $(WORK)/corpus --codec $(WORK)/codec/model --out $(WORK)/pose_reader
+	$(BIN)/paha train univdm --data $(WORK)/corpus --codec $(WORK)/codec/model --out $(WORK)/univdm
+	$(BIN)/python -m paha.training.ship --univdm $(WORK)/univdm --pose-reader $(WORK)/pose_reader --data $(WORK)/corpus
 
-# torch first and pinned, so that pip takes the build that this machine's index offers for it.
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .

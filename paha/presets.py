@@ -41,8 +41,9 @@ PRESENTER = PahaConfig(
     image=ImageConfig(kind="pooled", pool=4),
     diffusion=DiffusionConfig(target="residual"),
     train=TrainConfig(
-        learning_rate=5e-4,
-        steps=2500,
+        batch_size=4,
+        learning_rate=2e-3,
+        steps=6000,
         warmup_steps=100,
         cosine_decay=True,
         ema_decay=0.995,

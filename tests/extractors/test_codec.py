@@ -109,5 +109,5 @@ def test_missing_or_surplus_tensors_are_named(presenter_folder):
 
 
 def test_a_codec_of_another_shape_is_refused(presenter_folder):
-    with pytest.raises(PahaError, match="32 at 1/16"):
+    with pytest.raises(PahaError, match="wants 8 at 1/8"):
         load_codec(presets.PRESENTER.codec, presenter_folder)

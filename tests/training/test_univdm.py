@@ -267,11 +267,11 @@ def test_job_trains_resumes_probes_and_saves(features, tmp_path):
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert [("probe/gap_300" in line) for line in lines] == [False, False, True] * 2
     assert sorted(path.name for path in (out / "samples").iterdir()) == ["000003.png", "000006.png"]
-    saved = configuration.load(out / "model/config.yaml")
+    saved = configuration.load(out / "model/paha.yaml")
     assert saved.diffusion.residual_std != 1.0
     whole = tmp_path / "whole"
     fit(univdm_job(config, features, codec=codec), config.train, whole, progress=False)
-    a, b = (load_file(each / "model/diffusion_pytorch_model.safetensors") for each in (out, whole))
+    a, b = (load_file(each / "model/univdm/diffusion_pytorch_model.safetensors") for each in (out, whole))
     assert all(torch.equal(a[key], b[key]) for key in a)
     fit(
         univdm_job(with_options(train__steps=1), features), with_options(train__steps=1).train, tmp_path / "c", init=out
