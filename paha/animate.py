@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paha.data.audio_io import read_audio
 from paha.data.image_io import contact_sheet as contact_sheet_of
 from paha.data.image_io import read_image, save_png
 from paha.data.video_writer import VideoWriter
+from paha.scene import as_audio
 from paha.segment_store import SegmentStore, fingerprint, model_fingerprint
 from paha.types import FPS
 
@@ -55,7 +55,7 @@ def animate(
     Raises PahaError for bad inputs, an unwritable output, and settings that changed before a resume.
     """
     out = Path(out)
-    picture, sound = read_image(image), read_audio(audio)
+    picture, sound = read_image(image), as_audio(audio)
     scene = pipeline.prepare(picture, sound, num_frames=num_frames, width=width, height=height)
     steps = pipeline.preset.sample.steps if steps is None else steps
     cfg_scale = pipeline.preset.sample.cfg_scale if cfg_scale is None else cfg_scale

@@ -50,7 +50,7 @@ def animate(
     jobs: Annotated[Path | None, typer.Option(help="CSV with columns image,audio,output[,seed].")] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default.")] = None,
     steps: Annotated[int | None, typer.Option(help="DDIM steps (the model's by default).", min=1, max=1000)] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same video.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same video.", min=0, max=2**63 - 1)] = 0,
     cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale; 1 is off.", min=0.0)] = None,
     size: Annotated[str | None, typer.Option(help="N or WIDTHxHEIGHT in pixels (the model's by default).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best there is by default.")] = None,
@@ -198,6 +198,8 @@ def main() -> None:
     # Two processes with spinning OpenMP threads slow each other down ten times; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.showwarning = _show_warning
+    # Python shows a warning once for each place in the code; here every row of a list may deserve its own.
+    warnings.filterwarnings("always", module=r"paha\.")
     try:
         status = app(standalone_mode=False)
     except PahaError as error:
@@ -212,7 +214,7 @@ def main() -> None:
         if message is None:
             raise
         context = getattr(error, "ctx", None)
-        status = _fail(f"{message()} (see {context.command_path if context else 'paha'} --help)")
+        status = _fail(f"{message() or 'give a command'} (see {context.command_path if context else 'paha'} --help)")
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -27,6 +27,8 @@ class ModelConfig(Section):
     layers_per_block: int = 2
     cross_attention_dim: int = 1024
     """Width of the image tokens."""
+    output_gate: bool = False
+    """Adds the best linear guess from the noisy latent, its prior variance predicted a cell (`UniVDM._gate`)."""
     audio_layers: int = 12
     """L of one frame's audio feature: wav2vec 2.0 layers, or mel frames a video frame."""
     audio_dim: int = 768
@@ -65,7 +67,7 @@ class CodecConfig(Section):
 
     kind: Literal["presenter", "svd"] = "svd"
     latent_channels: int = 4
-    downsample: int = 8
+    downsample: int = Field(default=8, ge=1)
     widths: tuple[int, ...] = (32, 64)
     """Of the presenter codec's refiner, at half and quarter resolution."""
 
@@ -82,7 +84,7 @@ class ImageConfig(Section):
     """Which image encoder. `pooled` averages the reference latent to pool x pool tokens; `clip` is CLIP ViT-H/14."""
 
     kind: Literal["pooled", "clip"] = "clip"
-    pool: int = 4
+    pool: int = Field(default=4, ge=1)
     name: str = "stabilityai/stable-video-diffusion-img2vid"
 
 
@@ -138,9 +140,9 @@ class PahaConfig(Section):
     """A preset: everything that defines a model, its training and its sampling."""
 
     name: str
-    height: int = 512
-    width: int = 512
-    num_frames: int = 32
+    height: int = Field(default=512, ge=1)
+    width: int = Field(default=512, ge=1)
+    num_frames: int = Field(default=32, ge=1)
     model: ModelConfig = ModelConfig()
     codec: CodecConfig = CodecConfig()
     audio: AudioConfig = AudioConfig()
@@ -181,7 +183,7 @@ def load(path: Path) -> PahaConfig:
     try:
         return parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PahaError(f"cannot read the configuration {path}: {error}") from error
+        raise PahaError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from error
 
 
 def dump(config: PahaConfig, path: Path) -> None:

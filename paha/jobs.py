@@ -98,7 +98,7 @@ def _job(path: Path, line: int, row: dict[str, str | None]) -> Job:
     if empty or None in row:
         raise PahaError(f"{path} row {line}: {'too many cells' if not empty else f'{empty[0]} is empty'}")
     seed = (row.get("seed") or "").strip()
-    if seed and not seed.isdecimal():
-        raise PahaError(f"{path} row {line}: seed '{seed}' is no whole number")
+    if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= 18):
+        raise PahaError(f"{path} row {line}: seed '{seed}' is no whole number of at most 18 digits")
     paths = {name: path.parent / value for name, value in values.items()}
     return Job(row=line, **paths, seed=int(seed) if seed else None)

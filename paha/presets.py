@@ -28,6 +28,7 @@ PRESENTER = PahaConfig(
         num_attention_heads=(2, 4, 6),
         layers_per_block=1,
         cross_attention_dim=8,
+        output_gate=True,
         audio_layers=4,
         audio_dim=80,
         num_audio_tokens=4,

@@ -18,6 +18,8 @@ from paha.errors import PahaError
 from paha.long_video import Segment, plan_segments, segment_audio
 from paha.types import Conditioning
 
+MAX_SIDE_PX = 4096
+"""Largest side of a video: beyond it the operating system ends the process for want of memory."""
 ImageInput: TypeAlias = Any
 """uint8 (H, W, 3) array, PIL image, or path."""
 AudioInput: TypeAlias = "tuple[np.ndarray, int] | Path | str"
@@ -125,6 +127,8 @@ def frame_size(config: PahaConfig, width: int | None, height: int | None) -> tup
     factor = config.codec.downsample * 2 ** (len(config.model.block_out_channels) - 1)
     if width < factor or height < factor or width % factor or height % factor:
         raise PahaError(f"{width} x {height} does not fit this model; both must be multiples of {factor}")
+    if max(width, height) > MAX_SIDE_PX:
+        raise PahaError(f"{width} x {height} is too large; give at most {MAX_SIDE_PX} pixels a side")
     return width, height
 
 

@@ -53,7 +53,7 @@ def pick_device(name: str | None) -> torch.device:
         return accelerator or torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # `meta` makes tensors, but without values
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise PahaError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
     return device

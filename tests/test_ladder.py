@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchmarks import ladder
 from toy import toy_audio, toy_pipeline
 from toy_corpus import make_toy_corpus
 
+from benchmarks import ladder
 from paha.data.audio_io import write_wav
 from paha.data.manifest import read_manifest
 from paha.errors import PahaError
@@ -40,7 +40,7 @@ class TrueLips(PresenterPose):
         pass
 
     def detect(self, frames):
-        mouth = (frames[..., 0] < 60 + 60).mean((1, 2)).astype(np.float32)
+        mouth = (frames[..., 0] < 120).mean((1, 2)).astype(np.float32)
         points, scores = np.zeros((len(frames), 133, 2), np.float32), np.zeros((len(frames), 133), np.float32)
         return PoseTrack(Keypoints(points, scores), np.zeros((len(frames), 4), np.float32), mouth)
 

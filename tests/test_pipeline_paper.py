@@ -13,7 +13,6 @@ from paha.pipeline import PahaPipeline
 from paha.presets import preset
 
 
-
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoders")

@@ -43,6 +43,7 @@ class UniVDM(ModelMixin, ConfigMixin):
         num_attention_heads: tuple[int, ...],
         layers_per_block: int,
         cross_attention_dim: int,
+        output_gate: bool,
         audio_layers: int,
         audio_dim: int,
         audio_margin: int,
@@ -81,6 +82,9 @@ class UniVDM(ModelMixin, ConfigMixin):
         self.up_blocks = _up_levels(block_out_channels, heads, layers_per_block, shared)
         self.conv_norm_out = nn.GroupNorm(32, width, eps=1e-5)
         self.conv_out = nn.Conv2d(width, latent_channels, 3, padding=1)
+        self.conv_gate = nn.Conv2d(width, latent_channels, 1) if output_gate else None
+        if output_gate:
+            self.init_gate()
 
     @classmethod
     def from_model_config(cls, config: ModelConfig, *, encoder_only: bool = False) -> Self:
@@ -109,8 +113,27 @@ class UniVDM(ModelMixin, ConfigMixin):
         x = self.mid_block(x, context)
         for block in self.up_blocks:
             x = block(x, skips, context)
-        x = per_frame(self.conv_out, F.silu(per_frame(self.conv_norm_out, x)))
-        return x[:, -z_BTCHW.shape[1] :].permute(0, 1, 4, 2, 3).contiguous()
+        x = F.silu(per_frame(self.conv_norm_out, x[:, -z_BTCHW.shape[1] :]))
+        prediction = per_frame(self.conv_out, x).permute(0, 1, 4, 2, 3).contiguous()
+        return prediction if self.conv_gate is None else prediction + self._gate(x, time_BT) * z_BTCHW
+
+    def init_gate(self) -> None:
+        """(Re)initialise the output gate: it is shut at first."""
+        assert self.conv_gate is not None
+        nn.init.zeros_(self.conv_gate.weight)
+        nn.init.zeros_(self.conv_gate.bias)  # pyright: ignore[reportArgumentType]
+
+    def _gate(self, x_BTHWC: Tensor, time_BT: Tensor) -> Tensor:
+        """(B, T, C, H, W): g of the best linear guess g z of v, for cells whose clean value has mean 0 and variance s^2.
+
+        g = alpha sigma (1 - s^2) / (alpha^2 s^2 + sigma^2). The network predicts s^2 = exp(4 conv_gate(x)), 1 at first,
+        which makes g zero. Where a residual target is zero, as in a still background, s^2 goes to 0 and all noise is
+        recognised as noise, however few channels the network has to carry it.
+        """
+        assert self.conv_gate is not None
+        variance = torch.exp(4 * per_frame(self.conv_gate, x_BTHWC).clamp(-3, 1)).permute(0, 1, 4, 2, 3)
+        ratio = torch.exp(4 * time_BT)[:, :, None, None, None].to(variance)  # sigma / alpha
+        return ratio * (1 - variance) / (variance + ratio**2)
 
     def encode(
         self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, *, ref_time: float = SMALLEST_TIME

@@ -32,6 +32,9 @@ NEW_BLOCK_KEYS = (
 )
 """What it has in every spatial transformer block (16 in the paper's size)."""
 
+NEW_GATE_KEYS = ("conv_gate.weight", "conv_gate.bias")
+"""What it has where `ModelConfig.output_gate` is on."""
+
 _FILE_NAMES = (
     "diffusion_pytorch_model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
@@ -50,16 +53,19 @@ def _spatial_blocks(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def new_keys(model: nn.Module) -> list[str]:
     """The names of all parameters that UniVDM has and SVD's U-Net has not."""
     blocks = [f"{name}.{key}" for name, _ in _spatial_blocks(model) for key in NEW_BLOCK_KEYS]
-    return [*NEW_MODULE_KEYS, *blocks]
+    gate = NEW_GATE_KEYS if getattr(model, "conv_gate", None) is not None else ()
+    return [*NEW_MODULE_KEYS, *blocks, *gate]
 
 
 def init_new_layers(model: nn.Module) -> None:
-    """(Re)initialise the new layers. Audio output projections are zero: the model equals SVD until it is trained."""
+    """(Re)initialise the new layers. Audio outputs and gate are zero: the model equals SVD until it is trained."""
     projection = model.audio_projection
     for layer in (projection.linear_1, projection.linear_2, projection.norm):  # type: ignore[union-attr]
         layer.reset_parameters()  # type: ignore[union-attr,operator]
     for _, block in _spatial_blocks(model):
         block.init_audio()  # type: ignore[operator]
+    if getattr(model, "conv_gate", None) is not None:
+        model.init_gate()  # type: ignore[operator]
 
 
 def load_svd_unet(model: nn.Module, source: str | Path) -> None:

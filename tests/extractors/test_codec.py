@@ -103,7 +103,9 @@ def test_missing_or_surplus_tensors_are_named(presenter_folder):
     save_file(tensors, weights, metadata={"format": "pt"})
     with pytest.raises(PahaError, match="patch_mean"):
         load_codec(presets.DEBUG.codec, presenter_folder)
-    save_file(tensors | {"patch_mean": torch.zeros(3, 8, 8), "stranger": torch.ones(1)}, weights, metadata={"format": "pt"})
+    save_file(
+        tensors | {"patch_mean": torch.zeros(3, 8, 8), "stranger": torch.ones(1)}, weights, metadata={"format": "pt"}
+    )
     with pytest.raises(PahaError, match="stranger"):
         load_codec(presets.DEBUG.codec, presenter_folder)
 

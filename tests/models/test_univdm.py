@@ -254,3 +254,21 @@ def test_temporal_convolution_equals_conv3d() -> None:
 def test_smallest_time_is_that_of_timestep_zero() -> None:
     alpha, sigma = math.sqrt(1 - 0.00085), math.sqrt(0.00085)
     assert math.log(sigma / alpha) / 4 == pytest.approx(SMALLEST_TIME)
+
+
+def test_the_output_gate_is_shut_at_first_and_is_the_best_linear_guess_of_v():
+    """With clean values of deviation s, E[v z] / E[z z] by sampling."""
+    gated = toy_univdm(TOY.model_copy(update={"output_gate": True}))
+    x, time = torch.randn(1, 1, 4, 4, 32), torch.tensor([[0.1]])
+    assert gated._gate(x, time).abs().max() == 0
+    g = torch.Generator().manual_seed(0)
+    for log_variance, t in ((-2.0, 0.1), (-6.0, -0.5), (0.5, 0.3)):
+        torch.nn.init.constant_(gated.conv_gate.bias, log_variance / 4)
+        ratio = torch.tensor(4 * t, dtype=torch.float64).exp()
+        alpha = 1 / (1 + ratio**2).sqrt()
+        sigma = ratio * alpha
+        z_0, eps = torch.randn(2, 1_000_000, generator=g, dtype=torch.float64)
+        z_0 = z_0 * torch.tensor(log_variance / 2, dtype=torch.float64).exp()
+        z_t, v = alpha * z_0 + sigma * eps, alpha * eps - sigma * z_0
+        expected = (v * z_t).mean() / (z_t * z_t).mean()
+        assert gated._gate(x, torch.tensor([[t]])).mean().item() == pytest.approx(expected.item(), abs=0.01)
