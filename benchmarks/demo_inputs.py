@@ -1,6 +1,6 @@
 """The presenter images and the recording that `make demo` uses: held-out characters, text of our own.
 
-    python benchmarks/demo_inputs.py paha/assets/presenter_images
+python benchmarks/demo_inputs.py paha/assets/presenter_images
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ from paha.synth.speech import speak
 from paha.types import SAMPLE_RATE_HZ
 
 PRESENTERS = {"amara": 900_126, "boris": 900_110, "chen": 900_104, "dalia": 900_119}
-TEXT = (
-    "Good evening. This is a picture that has learned to speak. "
-    "Give it a face, give it a voice, and it will move its lips, its hands and its shoulders in time with every word."
-)
+TEXT = "Good evening. I am a picture that has learned to speak. Give me a voice, and I will talk with my hands."
 
 
 def resting_frame(seed: int, *, size: int = 256) -> np.ndarray:

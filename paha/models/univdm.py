@@ -124,7 +124,7 @@ class UniVDM(ModelMixin, ConfigMixin):
         nn.init.zeros_(self.conv_gate.bias)  # pyright: ignore[reportArgumentType]
 
     def _gate(self, x_BTHWC: Tensor, time_BT: Tensor) -> Tensor:
-        """(B, T, C, H, W): g of the best linear guess g z of v, for cells whose clean value has mean 0 and variance s^2.
+        """(B, T, C, H, W): the factor g of the best linear guess g z of v where z_0 has mean 0 and variance s^2.
 
         g = alpha sigma (1 - s^2) / (alpha^2 s^2 + sigma^2). The network predicts s^2 = exp(4 conv_gate(x)), 1 at first,
         which makes g zero. Where a residual target is zero, as in a still background, s^2 goes to 0 and all noise is
