@@ -201,7 +201,7 @@ def main() -> None:
     # Python shows a warning once for each place in the code; here every row of a list may deserve its own.
     warnings.filterwarnings("always", module=r"paha\.")
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="paha", standalone_mode=False)
     except PahaError as error:
         status = _fail(str(error))
     except KeyboardInterrupt:
