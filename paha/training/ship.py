@@ -21,7 +21,7 @@ from paha.scene import image_to_pixels, psnr_db
 from paha.training.checkpoint import atomic_folder
 from paha.verbs import SHIPPED_MODEL
 
-WARN_MARGIN_DB = 3.0
+WARN_MARGIN_DB = 1.0
 """The warning's threshold lies so far below the worst of the corpus's first frames."""
 CALIBRATION_CLIPS = 100
 

@@ -1,0 +1,55 @@
+"""The model that is shipped: small enough, whole, and usable at once."""
+
+import numpy as np
+import pytest
+
+from paha.data.image_io import read_image
+from paha.extractors.pose import PresenterPose
+from paha.pipeline import PahaPipeline
+from paha.scene import PahaWarning
+from paha.synth.character import sample_character
+from paha.synth.clip import ClipPlan, plan_scene
+from paha.synth.renderer import Renderer
+from paha.verbs import SHIPPED_MODEL
+
+IMAGES = SHIPPED_MODEL.with_name("presenter_images")
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return PahaPipeline.from_pretrained(SHIPPED_MODEL)
+
+
+def test_weights_fit_the_limits():
+    sizes = [path.stat().st_size for path in SHIPPED_MODEL.rglob("*.safetensors")]
+    assert max(sizes) <= 15_000_000
+    assert sum(sizes) <= 40_000_000
+
+
+@pytest.mark.parametrize("name", ["amara", "boris", "chen", "dalia"])
+def test_shipped_images_are_known_to_the_model(pipeline, name, recwarn):
+    pipeline.prepare(read_image(IMAGES / f"{name}.png"), IMAGES / "speech.wav")
+    assert not [w for w in recwarn if issubclass(w.category, PahaWarning)]
+
+
+def test_a_photograph_gets_a_warning(pipeline, shared):
+    with pytest.warns(PahaWarning, match="drawn presenters"):
+        pipeline.prepare(shared / "media/stills/astronaut.png", IMAGES / "speech.wav")
+
+
+def test_it_makes_frames_that_keep_the_background(pipeline):
+    image = read_image(IMAGES / "amara.png")
+    frames = pipeline(image, IMAGES / "speech.wav", num_frames=16, num_inference_steps=8, seed=0).frames
+    assert frames.shape == (16, 128, 128, 3)
+    corner = image[:64, :64].reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(frames[:, :32, :32].mean(0) - corner).mean() < 20
+
+
+def test_the_pose_reader_reads_lips_of_a_presenter_never_trained_on():
+    seed = 900_500
+    rig = plan_scene(ClipPlan(seed=seed, character_seed=seed, size=128, seconds=(3, 3), languages=("en",))).rig
+    renderer = Renderer(sample_character(seed), size=128)
+    frames = np.stack([renderer.draw(rig, t).image for t in range(len(rig))])
+    track = PresenterPose.load(SHIPPED_MODEL / "pose_reader").detect(frames)
+    assert track.mouth_open is not None
+    assert np.corrcoef(track.mouth_open, rig.mouth_open)[0, 1] > 0.9
