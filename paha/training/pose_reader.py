@@ -35,11 +35,9 @@ POSE_READER_TRAIN = TrainConfig(
     cosine_decay=True,
     grad_clip=100.0,
     ema_decay=0.995,
-    mixed_precision="bf16",
     checkpoint_every=500,
     sample_every=500,
 )
-"""About 12 minutes on two CPU cores."""
 
 GROUPS = {"body": BODY, "face": FACE, "hands": slice(LEFT_HAND.start, RIGHT_HAND.stop)}
 VISIBLE_SCORE = 0.3
