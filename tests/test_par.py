@@ -33,7 +33,7 @@ def brute_force_weight(points, scores, config, height, width):
     taps = {d: math.exp(-d * d / (2 * sigma**2)) for d in range(-reach, reach + 1)}
     norm = sum(taps.values())
     body = [points[k] for k in range(5, 13) if min(scores[k], 1) > config.body_threshold]
-    weight = torch.ones(height, width)
+    weight = torch.ones(height, width, dtype=torch.float64)
     for y in range(height):
         for x in range(width):
             blurred = sum(
@@ -55,15 +55,19 @@ def brute_force_weight(points, scores, config, height, width):
 
 
 def weigh(pixels, scores, config=CONFIG):
-    unit = pixels / torch.tensor([SIZE["width"], SIZE["height"]])
+    unit = pixels / torch.tensor([SIZE["width"], SIZE["height"]], dtype=pixels.dtype)
     return loss_weight(unit[None, None], scores[None, None], config, **SIZE)[0, 0, 0]
 
 
 def agree(pixels, scores, config=CONFIG):
+    """Within 1e-6 in float64; in float32, of weights up to tens, within their last digits."""
     expected = brute_force_weight(
         pixels.double().tolist(), scores.double().tolist(), config, SIZE["height"], SIZE["width"]
     )
-    return torch.allclose(weigh(pixels, scores, config), expected.float(), atol=1e-5, rtol=1e-6)
+    exact = weigh(pixels.double(), scores.double(), config)
+    assert exact.dtype == torch.float64
+    near = torch.allclose(weigh(pixels, scores, config).double(), expected, atol=1e-6, rtol=1e-6)
+    return near and torch.allclose(exact, expected, atol=1e-6, rtol=0)
 
 
 def random_frame(seed, spread=1.4):
@@ -129,6 +133,21 @@ def test_latent_weight_is_the_area_average():
     full = loss_weight(unit, scores[None, None], CONFIG, **SIZE)
     small = loss_weight(unit, scores[None, None], CONFIG, **SIZE, latent_height=4, latent_width=5)
     assert torch.allclose(small, full.reshape(1, 1, 1, 4, 8, 5, 8).mean(dim=(4, 6)), rtol=1e-5)
+
+
+def test_frames_are_drawn_the_same_alone_and_together():
+    frames = [random_frame(seed) for seed in range(5)]
+    points = torch.stack([p / torch.tensor([40.0, 32.0]) for p, _ in frames])
+    scores = torch.stack([s for _, s in frames])
+    scores[3, HAND], scores[3, FACE] = 0, 0
+    scores[4] = 0
+    size = {"height": 320, "width": 400}  # two frames at once; the rest of par.CACHED_PIXELS starts a new part
+    together = loss_weight(points[None], scores[None], CONFIG, **size)[0]
+    for t in range(5):
+        alone = loss_weight(points[None, t : t + 1], scores[None, t : t + 1], CONFIG, **size)[0, 0]
+        assert torch.equal(together[t], alone)
+    by_clip = loss_weight(points[:4].unflatten(0, (2, 2)), scores[:4].unflatten(0, (2, 2)), CONFIG, **size)
+    assert torch.equal(by_clip.flatten(0, 1), together[:4])
 
 
 def test_bad_input_is_refused():
