@@ -8,7 +8,7 @@ are one video in order.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,13 @@ class SVDCodec(nn.Module):
 
     def encode_unscaled(self, x: Tensor) -> Tensor:
         """The posterior's mode."""
-        return self.vae.encode(x.to(self.vae.dtype), return_dict=False)[0].mode()
+        vae: Any = self.vae
+        kept = vae.dtype
+        if kept == torch.float16 and vae.config["force_upcast"]:
+            vae.float()  # its encoder overflows in half precision
+        mode = vae.encode(x.to(vae.dtype), return_dict=False)[0].mode()
+        vae.to(kept)
+        return mode.to(kept)
 
     def decode(self, z: Tensor) -> Tensor:
         """Scaled latents of one video to pixels clamped to [-1, 1], a chunk of frames at a time."""

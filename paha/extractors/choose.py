@@ -1,0 +1,70 @@
+"""Which pose extractor: `presenter` (drawn presenters, shipped), `mediapipe` or `dwpose` (photographed people)."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from paha.errors import PahaError
+from paha.extractors.pose import PoseTrack
+from paha.extractors.weights import find_weight
+
+KINDS = ("presenter", "mediapipe", "dwpose")
+PRESENTER_READER = Path(__file__).parents[1] / "assets" / "presenter" / "pose_reader"
+
+
+class PoseExtractor(Protocol):
+    """What reads the pose of a video's frames."""
+
+    def detect(self, frames: np.ndarray) -> PoseTrack:
+        """Pose of frames (T, H, W, 3) uint8, in their pixels."""
+        ...
+
+
+def choose_pose(kind: str = "auto") -> str:
+    """The extractor that `kind` stands for: itself, or for `auto` the best whose package and weights are here.
+
+    dwpose before mediapipe before the shipped presenter reader, which needs nothing but knows drawn presenters alone:
+    say so where it is what `auto` comes to. Raises PahaError for an unknown kind.
+    """
+    if kind in KINDS:
+        return kind
+    if kind != "auto":
+        raise PahaError(f"unknown pose extractor '{kind}'; known: auto, {', '.join(KINDS)}")
+    return next((name for name in ("dwpose", "mediapipe") if _is_here(name)), "presenter")
+
+
+def pose_extractor(kind: str = "auto") -> PoseExtractor:
+    """The extractor of that kind, loaded. Weights that it lacks are fetched; `auto` takes what is here.
+
+    Raises PahaError for an unknown kind, a missing package, or weights that are not to be had.
+    """
+    chosen = choose_pose(kind)
+    if chosen == "mediapipe":
+        from paha.extractors.mediapipe_pose import MediaPipePose
+
+        return MediaPipePose.load()
+    if chosen == "dwpose":
+        from paha.extractors.dwpose import DWPose
+
+        return DWPose.load()
+    from paha.extractors.pose import PresenterPose
+
+    return PresenterPose.load(PRESENTER_READER)
+
+
+def _is_here(kind: str) -> bool:
+    package, names = {
+        "dwpose": ("onnxruntime", ("dwpose-detector", "dwpose-pose")),
+        "mediapipe": (
+            "mediapipe",
+            tuple(
+                f"mediapipe-{part}"
+                for part in ("face-detector", "face-landmarker", "hand-landmarker", "pose-landmarker")
+            ),
+        ),
+    }[kind]
+    return find_spec(package) is not None and all(find_weight(name) is not None for name in names)

@@ -1,0 +1,1 @@
+"""Raw footage to a dataset: scan, filter, cut, write, report (`paha prepare`)."""
