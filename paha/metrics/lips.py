@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_DRAWS_AT_A_TIME = 50
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -44,8 +46,10 @@ def best_lag(read: np.ndarray, truth: np.ndarray, *, max_lag: int = 5) -> int:
 
 def bootstrap(values: list[float], *, samples: int = 2000, seed: int = 0) -> Interval:
     """Mean over clips and the 2.5 and 97.5 % quantiles of its bootstrap distribution."""
-    data = np.asarray(values, dtype=np.float64)
-    draws = np.random.default_rng(seed).choice(data, size=(samples, len(data))).mean(axis=1)
+    data, rng = np.asarray(values, dtype=np.float64), np.random.default_rng(seed)
+    # In small blocks, which are the same draws, so that memory stays small for thousands of clips.
+    blocks = np.diff([*range(0, samples, _DRAWS_AT_A_TIME), samples])
+    draws = np.concatenate([rng.choice(data, size=(block, len(data))).mean(axis=1) for block in blocks])
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(float(data.mean()), float(low), float(high), len(data))
 
