@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from paha.errors import PahaError
 
@@ -27,6 +28,10 @@ class ModelConfig(Section):
     layers_per_block: int = 2
     cross_attention_dim: int = 1024
     """Width of the image tokens."""
+    norm_groups: int = Field(default=32, ge=1)
+    """Groups of every GroupNorm. With one channel a group, a norm removes whatever the time embedding added."""
+    audio_in_time: bool = False
+    """Adds each frame's audio tokens to its time embedding as well, a shorter way for small models."""
     output_gate: bool = False
     """Adds the best linear guess from the noisy latent, its prior variance predicted a cell (`UniVDM._gate`)."""
     audio_layers: int = 12
@@ -109,6 +114,7 @@ class TrainConfig(Section):
     """One training run."""
 
     batch_size: int = Field(default=8, ge=1)
+    """Clips of one part of a step (see gradient_accumulation)."""
     steps: int = Field(default=100_000, ge=1)
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = 0.01
@@ -119,9 +125,29 @@ class TrainConfig(Section):
     ema_decay: float = Field(default=0.9999, ge=0, lt=1)
     drop_reference_prob: float = Field(default=0.1, ge=0, le=1)
     drop_audio_prob: float = Field(default=0.1, ge=0, le=1)
+    audio_warmup_steps: int = Field(default=0, ge=0)
+    """Steps of `paha.training.audio_warmup` before a UniVDM from nothing; its audio projection is frozen then."""
+    crop_cells: int = Field(default=0, ge=0)
+    """Some steps see crops of so many latent cells a side about a face or a hand; 0 for whole frames only."""
+    crop_share: float = Field(default=0.5, ge=0, le=1)
+    """How many of the steps."""
+    crop_face_share: float = Field(default=0.7, ge=0, le=1)
+    """How many of the crops are about the face; the others are about a hand."""
     gradient_accumulation: int = Field(default=1, ge=1)
+    """Parts of a step, `batch_size` clips each, that all processes share: the step's batch is batch_size times this,
+    whatever the number of processes."""
     gradient_checkpointing: bool = False
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    """`adamw8bit` keeps AdamW's two moments in 8 bits (bitsandbytes): a quarter of their memory."""
+    ema_on_cpu: bool = False
+    """Keep the moving average off the device, for a copy of the weights there every step."""
+    sharding: Literal["none", "full"] = "none"
+    """Many processes: `none` replicates the model (DDP), `full` spreads weights, gradients, AdamW state and EMA
+    (torch's fully_shard)."""
+    mixed_precision: Annotated[Literal["no", "fp16", "bf16"], BeforeValidator(lambda v: "no" if v is False else v)] = (
+        "no"
+    )
+    """(An unquoted `no` is YAML's False.)"""
     seed: int = 0
     checkpoint_every: int = Field(default=1000, ge=1)
     sample_every: int = Field(default=1000, ge=0)
@@ -155,7 +181,11 @@ class PahaConfig(Section):
 
 def override(config: PahaConfig, changes: dict[str, object]) -> PahaConfig:
     """A copy with dotted names set, e.g. {"train.steps": 10}. Raises PahaError that names what is unknown or bad."""
-    data = config.model_dump()
+    return parse(set_options(config.model_dump(), changes), "options")
+
+
+def set_options(data: dict[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:
+    """`data`, nested plain sections, with dotted names set in place. Raises PahaError that names an unknown one."""
     for dotted, value in changes.items():
         *path, last = dotted.split(".")
         section = data
@@ -166,7 +196,7 @@ def override(config: PahaConfig, changes: dict[str, object]) -> PahaConfig:
         if last not in section:
             raise PahaError(f"unknown option '{dotted}'; known here: {', '.join(sorted(section))}")
         section[last] = value
-    return parse(data, "options")
+    return data
 
 
 def parse(data: object, where: str) -> PahaConfig:

@@ -14,7 +14,11 @@ from paha.config import (
 )
 from paha.errors import PahaError
 
-PAPER = PahaConfig(name="paper")
+PAPER = PahaConfig(
+    name="paper",
+    # Appendix B.1: 8 clips a step; one at a time, on 8 GPUs at once or one after the other.
+    train=TrainConfig(batch_size=1, gradient_accumulation=8, gradient_checkpointing=True, mixed_precision="bf16"),
+)
 
 PRESENTER = PahaConfig(
     name="presenter",
@@ -23,17 +27,19 @@ PRESENTER = PahaConfig(
     num_frames=16,
     model=ModelConfig(
         latent_channels=8,
-        block_out_channels=(32, 64, 96),
-        attention_levels=(True, True, True),
-        num_attention_heads=(2, 4, 6),
+        block_out_channels=(64, 64, 96),
+        attention_levels=(False, True, True),
+        num_attention_heads=(4, 4, 6),
         layers_per_block=1,
         cross_attention_dim=8,
+        norm_groups=4,
+        audio_in_time=True,
         output_gate=True,
         audio_layers=4,
         audio_dim=80,
         num_audio_tokens=4,
         audio_token_dim=128,
-        audio_hidden_dim=256,
+        audio_hidden_dim=512,
         num_time_ids=0,
         time_ids=(),
     ),
@@ -42,12 +48,14 @@ PRESENTER = PahaConfig(
     image=ImageConfig(kind="pooled", pool=4),
     diffusion=DiffusionConfig(target="residual"),
     train=TrainConfig(
-        batch_size=4,
+        batch_size=2,
         learning_rate=2e-3,
-        steps=6000,
+        steps=5000,
+        audio_warmup_steps=3000,
+        crop_cells=8,
         warmup_steps=100,
         cosine_decay=True,
-        ema_decay=0.995,
+        ema_decay=0.998,
         checkpoint_every=250,
         sample_every=500,
     ),

@@ -1,60 +1,67 @@
-"""What a training step keeps and computes, counted on tensors without data (the meta device) or with them."""
+"""What a computation needs at its peak and what it computes, counted on tensors without data (the meta device)."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import flop_registry
 
 _LOWER = {F.linear, F.conv2d, F.scaled_dot_product_attention, torch.bmm}
 _HIGHER = {F.group_norm, F.layer_norm}
 
 
 @dataclass(frozen=True)
-class StepCost:
-    """Of one forward and backward pass.
-
-    saved_bytes: memory of all tensors kept for the backward pass, parameters left out. largest_bytes: the largest one.
-    flops: forward and backward, 2 a multiply-add. The same under gradient checkpointing: the inputs of the blocks and
-    the inner tensors of the hungriest block; and the flops with the second forward pass.
+class Cost:
+    """Of one computation. peak_bytes: the most that all tensors made in it take at one time, those that were there
+    before (weights) left out. flops: 2 a multiply-add.
     """
 
-    saved_bytes: int
-    largest_bytes: int
+    peak_bytes: int
     flops: int
-    checkpointed_bytes: int
-    checkpointed_flops: int
 
 
-class SavedBytes:
-    """Sums the storages of the tensors that autograd saves, each once, those in `known` not at all."""
+class Meter(TorchDispatchMode):
+    """Adds up the storages of the tensors that operations make, until they are freed, and the flops of products and
+    convolutions. peak: the largest sum of bytes so far. (torch's FlopCounterMode keeps tensors alive that it sees.)
+    """
 
-    def __init__(self, known: dict[int, torch.UntypedStorage]) -> None:
-        self.known = known
-        self.storages: dict[int, torch.UntypedStorage] = {}  # kept: a freed one's address would be used again
+    def __init__(self, known: Sequence[Tensor] = ()) -> None:
+        super().__init__()
+        self.live = self.peak = self.flops = 0
+        self._seen = weakref.WeakSet(tensor.untyped_storage() for tensor in known)
 
-    def add(self, tensor: Tensor) -> Tensor:
-        """Count a tensor's storage unless it is known. Returns the tensor, as a hook must."""
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self.known:
-            self.storages[storage._cdata] = storage
-        return tensor
+    def __torch_dispatch__(self, func: Callable, types: Any, args: Sequence = (), kwargs: dict | None = None) -> Any:
+        """Called in place of every operation."""
+        result = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.flops += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=result)
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._add(leaf.untyped_storage())
+        return result
 
-    @property
-    def sizes(self) -> list[int]:
-        """Bytes of each storage."""
-        return [storage.nbytes() for storage in self.storages.values()]
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._seen:
+            return
+        self._seen.add(storage)
+        self.live += storage.nbytes()
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._remove, storage.nbytes())
 
-    def hooks(self) -> saved_tensors_hooks:
-        """The context manager under which autograd reports what it saves."""
-        return saved_tensors_hooks(self.add, lambda tensor: tensor)
+    def _remove(self, nbytes: int) -> None:
+        self.live -= nbytes
 
 
 class _FusedAttention(torch.autograd.Function):
@@ -72,16 +79,18 @@ class _FusedAttention(torch.autograd.Function):
         return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
 
-class TrainingKernels(TorchFunctionMode):
-    """Fused attention, and autocast's choice of types, for tensors on the meta device, which has neither.
+class Kernels(TorchFunctionMode):
+    """The device's attention, and autocast's choice of types, for tensors on the meta device, which has neither.
 
-    lower: the type of matrix products and convolutions under mixed precision (norms stay float32), or None.
-    attention_flops: forward flops of the attentions so far.
+    lower: the type of matrix products and convolutions under mixed precision (norms stay float32), or None. short_keys:
+    up to so many keys attention is computed by plain products, as `paha.models.attention` does on a CPU.
+    attention_flops: forward flops of the fused attentions so far.
     """
 
-    def __init__(self, lower: torch.dtype | None) -> None:
+    def __init__(self, lower: torch.dtype | None = None, *, short_keys: int = 0) -> None:
         super().__init__()
         self.lower = lower
+        self.short_keys = short_keys
         self.attention_flops = 0
 
     def __torch_function__(self, func: Callable, types: Any, args: Sequence = (), kwargs: dict | None = None) -> Any:
@@ -91,58 +100,59 @@ class TrainingKernels(TorchFunctionMode):
             args = [_cast(arg, wanted) for arg in args]
             kwargs = {name: _cast(value, wanted) for name, value in (kwargs or {}).items()}
         if func is F.scaled_dot_product_attention and args[0].device.type == "meta":
-            # q k^T and weights v: two products of 2 S K d each
-            self.attention_flops += 4 * args[0].numel() * args[1].shape[-2]
-            return _FusedAttention.apply(*args[:3])
+            return self._attention(*args[:3])
         return func(*args, **(kwargs or {}))
+
+    def _attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if k.shape[-2] <= self.short_keys:
+            return torch.matmul((q * q.shape[-1] ** -0.5).matmul(k.transpose(-2, -1)).softmax(-1), v)
+        # q k^T and weights v: two products of 2 S K d each
+        self.attention_flops += 4 * q.numel() * k.shape[-2]
+        return _FusedAttention.apply(q, k, v)  # pyright: ignore[reportReturnType]
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
     return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def step_cost(model: nn.Module, loss: Callable[[], Tensor], *, lower: torch.dtype | None = None) -> StepCost:
-    """Count one step of `loss()`, a scalar computed by the model; gradients are dropped. lower: `TrainingKernels`."""
-    known = {p.untyped_storage()._cdata: p.untyped_storage() for p in (*model.parameters(), *model.buffers())}
-    saved = SavedBytes(known)
-    with TrainingKernels(lower) as kernels, FlopCounterMode(display=False) as counter:
-        with saved.hooks():
+def forward_cost(model: nn.Module, compute: Callable[[], object], *, short_keys: int = 0) -> Cost:
+    """Of `compute()` by the model, on the meta device, without gradients."""
+    meter = Meter([*model.parameters(), *model.buffers()])
+    with torch.no_grad(), Kernels(short_keys=short_keys) as kernels, meter:
+        compute()
+    return Cost(meter.peak, meter.flops + kernels.attention_flops)
+
+
+def step_cost(
+    model: nn.Module,
+    loss: Callable[[], Tensor],
+    *,
+    lower: torch.dtype | None = None,
+    checkpointing: bool = False,
+    accumulating: bool = False,
+    short_keys: int = 0,
+) -> Cost:
+    """Of forward and backward of `loss()`, a scalar computed by the model on the meta device; the gradients count,
+    and are dropped in the end. accumulating: those of an earlier part are there from the start. lower, short_keys:
+    `Kernels`.
+    """
+    if accumulating:
+        for parameter in model.parameters():
+            parameter.grad = torch.empty_like(parameter)
+    meter, kernels = Meter([*model.parameters(), *model.buffers()]), Kernels(lower, short_keys=short_keys)
+    gradients = sum(p.nbytes for p in model.parameters()) if accumulating else 0
+    if checkpointing:
+        # Without random state, which the meta device has not; `kernels` again, which the backward pass switches off.
+        again = {"preserve_rng_state": False, "context_fn": lambda: (nullcontext(), kernels)}
+        model.enable_gradient_checkpointing(partial(checkpoint, use_reentrant=False, **again))  # type: ignore[operator]
+    try:
+        with kernels, meter:
             scalar = loss()
-        forward = kernels.attention_flops
-        scalar.backward()
-    model.zero_grad(set_to_none=True)
-    # The backward pass of a fused kernel makes five products where the forward pass made two.
-    flops = counter.get_total_flops() + forward + 5 * forward // 2
-    kept, again = _checkpointed(model, loss, known, lower)
-    return StepCost(sum(saved.sizes), max(saved.sizes), flops, kept, flops + again)
-
-
-def _checkpointed(
-    model: nn.Module, loss: Callable[[], Tensor], known: dict, lower: torch.dtype | None
-) -> tuple[int, int]:
-    """Bytes kept under gradient checkpointing, and the flops of the blocks that run twice."""
-    outer = SavedBytes(known)
-    hungriest = again = 0
-    with TrainingKernels(lower) as kernels, FlopCounterMode(display=False) as counter:
-
-        def total() -> int:
-            return counter.get_total_flops() + kernels.attention_flops
-
-        def run(block: nn.Module, *args: Any) -> Tensor:
-            nonlocal hungriest, again
-            for arg in args:
-                if isinstance(arg, Tensor):
-                    outer.add(arg)
-            inner, before = SavedBytes({**known, **outer.storages}), total()
-            with inner.hooks():
-                result = block(*args)
-            hungriest, again = max(hungriest, sum(inner.sizes)), again + total() - before
-            return result
-
-        model.enable_gradient_checkpointing(run)  # type: ignore[operator]
-        try:
-            with outer.hooks():
-                loss()
-        finally:
+            forward = kernels.attention_flops
+            scalar.backward()
+    finally:
+        if checkpointing:
             model.disable_gradient_checkpointing()  # type: ignore[operator]
-    return sum(outer.sizes) + hungriest, again
+        model.zero_grad(set_to_none=True)
+    # The backward pass of a fused kernel makes five products where the forward pass made two.
+    return Cost(meter.peak + gradients, meter.flops + kernels.attention_flops + 5 * forward // 2)

@@ -81,12 +81,12 @@ class TimeMixer(nn.Module):
 class SpatialResBlock(nn.Module):
     """Norm, SiLU, 3x3 convolution, twice, on each frame; the frame's time embedding is added in between."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, time_dim: int, eps: float) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, time_dim: int, eps: float, groups: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(32, in_channels, eps=eps)
+        self.norm1 = nn.GroupNorm(groups, in_channels, eps=eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(time_dim, out_channels)
-        self.norm2 = nn.GroupNorm(32, out_channels, eps=eps)
+        self.norm2 = nn.GroupNorm(groups, out_channels, eps=eps)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
 
@@ -101,12 +101,12 @@ class SpatialResBlock(nn.Module):
 class TemporalResBlock(nn.Module):
     """The same over the frames: 3x1x1 convolutions, norms over the whole clip."""
 
-    def __init__(self, channels: int, *, time_dim: int, eps: float) -> None:
+    def __init__(self, channels: int, *, time_dim: int, eps: float, groups: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(32, channels, eps=eps)
+        self.norm1 = nn.GroupNorm(groups, channels, eps=eps)
         self.conv1 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
         self.time_emb_proj = nn.Linear(time_dim, channels)
-        self.norm2 = nn.GroupNorm(32, channels, eps=eps)
+        self.norm2 = nn.GroupNorm(groups, channels, eps=eps)
         self.conv2 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, x_BTHWC: Tensor, time_BTD: Tensor) -> Tensor:
@@ -119,10 +119,10 @@ class TemporalResBlock(nn.Module):
 class SpatioTemporalResBlock(nn.Module):
     """A spatial resnet, a temporal one on its output, and their blend."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, time_dim: int, eps: float) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, time_dim: int, eps: float, groups: int) -> None:
         super().__init__()
-        self.spatial_res_block = SpatialResBlock(in_channels, out_channels, time_dim=time_dim, eps=eps)
-        self.temporal_res_block = TemporalResBlock(out_channels, time_dim=time_dim, eps=eps)
+        self.spatial_res_block = SpatialResBlock(in_channels, out_channels, time_dim=time_dim, eps=eps, groups=groups)
+        self.temporal_res_block = TemporalResBlock(out_channels, time_dim=time_dim, eps=eps, groups=groups)
         self.time_mixer = TimeMixer()
 
     def forward(self, x_BTHWC: Tensor, time_BTD: Tensor) -> Tensor:
@@ -187,10 +187,10 @@ class TemporalBlock(nn.Module):
 class SpatioTemporalTransformer(Checkpointed):
     """A spatial transformer block, a temporal one on its output plus the frame positions, and their blend."""
 
-    def __init__(self, channels: int, *, num_heads: int, image_dim: int, audio_dim: int) -> None:
+    def __init__(self, channels: int, *, num_heads: int, image_dim: int, audio_dim: int, groups: int) -> None:
         super().__init__()
         self.channels = channels
-        self.norm = nn.GroupNorm(32, channels, eps=1e-6)
+        self.norm = nn.GroupNorm(groups, channels, eps=1e-6)
         self.proj_in = nn.Linear(channels, channels)
         spatial = SpatialBlock(channels, num_heads=num_heads, image_dim=image_dim, audio_dim=audio_dim)
         temporal = TemporalBlock(channels, num_heads=num_heads, image_dim=image_dim)

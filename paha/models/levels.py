@@ -50,13 +50,16 @@ class Level(Checkpointed):
         num_heads: int,
         image_dim: int,
         audio_dim: int,
+        groups: int,
         num_attentions: int | None = None,
     ) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList(SpatioTemporalResBlock(i, o, time_dim=time_dim, eps=eps) for i, o in channels)
+        self.resnets = nn.ModuleList(
+            SpatioTemporalResBlock(i, o, time_dim=time_dim, eps=eps, groups=groups) for i, o in channels
+        )
         count = len(channels) if num_attentions is None else num_attentions
         self.attentions = nn.ModuleList(
-            SpatioTemporalTransformer(o, num_heads=num_heads, image_dim=image_dim, audio_dim=audio_dim)
+            SpatioTemporalTransformer(o, num_heads=num_heads, image_dim=image_dim, audio_dim=audio_dim, groups=groups)
             for _, o in (channels[:count] if num_heads else [])
         )
 

@@ -1,31 +1,51 @@
-"""Memory and time of a training run, worked out from the model on the meta device: nothing is allocated."""
+"""Memory and time of training and sampling, worked out from the model on the meta device: nothing is allocated."""
 
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from paha.config import PahaConfig
 from paha.errors import PahaError
-from paha.models.accounting import StepCost, step_cost
+from paha.models.accounting import Cost, forward_cost, step_cost
 from paha.models.univdm import UniVDM
 from paha.models.weights import new_keys
 from paha.types import Conditioning
 
 Precision = Literal["no", "fp16", "bf16"]
-_LOWER = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+LOWER = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+ENCODER_PARAMETERS = {"clip": 632_076_800, "wav2vec2": 94_371_712}
+"""CLIP ViT-H/14's image half and wav2vec 2.0 base; their activations are smaller than UniVDM's."""
+SAMPLING_GPUS_GB = (12.0, 24.0)
+RESERVE = 0.1
+"""Part of a GPU's memory left to its context, kernels' workspaces and gaps."""
 _GB = 1e9
+
+
+@dataclass(frozen=True)
+class Savings:
+    """What a training does against its memory; see `TrainConfig`."""
+
+    checkpointing: bool = False
+    ema_on_cpu: bool = False
+    adamw8bit: bool = False
+    sharding: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run needs. Bytes and flops are of one GPU; frozen extractors are left out (their features are cached).
 
-    parameters: of each stage. new_parameters: those that SVD has not (audio). cost: of one step, see `StepCost`.
+    parameters: of each stage. new_parameters: those that SVD has not (audio). largest_block: parameters that sharding
+    gathers at once. clips_per_part, turns: clips of one forward pass, and forward passes of a step. plain,
+    checkpointed: of one forward and backward pass, its gradients among the bytes.
     """
 
     name: str
@@ -35,79 +55,117 @@ class Plan:
     steps: int
     gpus: int
     batch_size: int
+    clips_per_part: int
+    turns: int
     precision: Precision
     gpu_memory_gb: float
     gpu_tflops: float
     utilisation: float
     parameters: dict[str, int]
     new_parameters: int
-    cost: StepCost
+    largest_block: int
+    plain: Cost
+    checkpointed: Cost
 
     @property
     def total_parameters(self) -> int:
         """All parameters."""
         return sum(self.parameters.values())
 
-    @property
-    def batch_per_gpu(self) -> int:
-        """Clips of one GPU's step."""
-        return math.ceil(self.batch_size / self.gpus)
-
-    def state_bytes(self) -> dict[str, int]:
-        """Bytes that stay through the run, all float32: weights, gradients, AdamW's two moments, EMA, DDP's buckets."""
+    def state_bytes(self, savings: Savings = Savings()) -> dict[str, int]:
+        """Bytes that stay through the run: weights, gradients, AdamW's two moments, EMA, DDP's buckets; float32, but
+        for 8-bit moments (with a scale for each 256)."""
         four = 4 * self.total_parameters
-        buckets = {"communication buckets": four} if self.gpus > 1 else {}
-        return {"weights": four, "gradients": four, "AdamW state": 2 * four, "EMA": four, **buckets}
+        moments = 2 * (self.total_parameters + four // 256) if savings.adamw8bit else 2 * four
+        states = {"weights": four, "gradients": four, "AdamW state": moments, "EMA": 0 if savings.ema_on_cpu else four}
+        if savings.sharding:
+            shares = {name: math.ceil(count / self.gpus) for name, count in states.items()}
+            # A block's weights and gradients are whole while it computes, and the next block's are on their way.
+            return shares | {"gathered blocks": 4 * 4 * self.largest_block}
+        return states | ({"communication buckets": four} if self.gpus > 1 else {})
 
-    def activation_bytes(self, *, checkpointing: bool) -> int:
-        """Bytes at the start of the backward pass, with room for the gradients of the three largest tensors."""
-        kept = self.cost.checkpointed_bytes if checkpointing else self.cost.saved_bytes
-        return kept + 3 * self.cost.largest_bytes
+    def activation_bytes(self, savings: Savings = Savings()) -> int:
+        """Bytes at the peak of a forward and backward pass beyond the states, the gradients among them."""
+        cost = self.checkpointed if savings.checkpointing else self.plain
+        gradients = 4 * self.total_parameters
+        if savings.sharding:  # at the peak, where the backward pass begins, hardly any gradient is there yet
+            return cost.peak_bytes - (gradients if self.turns > 1 else 0)
+        return max(cost.peak_bytes - gradients, 0)
 
-    def total_bytes(self, *, checkpointing: bool) -> int:
+    def total_bytes(self, savings: Savings = Savings()) -> int:
         """State and activations."""
-        return sum(self.state_bytes().values()) + self.activation_bytes(checkpointing=checkpointing)
+        return sum(self.state_bytes(savings).values()) + self.activation_bytes(savings)
 
-    def fits(self, *, checkpointing: bool) -> bool:
-        """Whether the total stays below 90 % of the GPU's memory: the rest goes to the context, kernels and gaps."""
-        return self.total_bytes(checkpointing=checkpointing) < 0.9 * self.gpu_memory_gb * _GB
+    def fits(self, savings: Savings = Savings()) -> bool:
+        """Whether the total leaves the reserve of the GPU's memory free."""
+        return self.total_bytes(savings) < (1 - RESERVE) * self.gpu_memory_gb * _GB
 
     def seconds_per_step(self, *, checkpointing: bool) -> float:
         """Flops of a step at the GPU's speed and the utilisation; the exchange of gradients is not counted."""
-        flops = self.cost.checkpointed_flops if checkpointing else self.cost.flops
-        return flops / (self.gpu_tflops * 1e12 * self.utilisation)
+        cost = self.checkpointed if checkpointing else self.plain
+        return self.turns * cost.flops / (self.gpu_tflops * 1e12 * self.utilisation)
+
+
+@dataclass(frozen=True)
+class SamplingPlan:
+    """What sampling one segment needs, in half precision. weights: bytes of each network. univdm, decode, decode_few:
+    one evaluation; the decoding as it is and with `--low-vram`. steps: solver steps a segment.
+    """
+
+    weights: dict[str, int]
+    univdm: Cost
+    decode: Cost
+    decode_few: Cost
+    steps: int
+
+    @property
+    def plain_bytes(self) -> int:
+        """All networks on the device."""
+        return sum(self.weights.values()) + max(self.univdm.peak_bytes, self.decode.peak_bytes)
+
+    @property
+    def low_vram_bytes(self) -> int:
+        """One network at a time (`paha animate --low-vram`)."""
+        work = {"UniVDM": self.univdm.peak_bytes, "codec": self.decode_few.peak_bytes}
+        return max(count + work.get(name, 0) for name, count in self.weights.items())
 
 
 def plan(
     config: PahaConfig,
     *,
     gpus: int = 8,
-    batch_size: int | None = None,
     gpu_memory_gb: float = 80.0,
     gpu_tflops: float = 312.0,
     utilisation: float = 0.35,
-    precision: Precision = "bf16",
+    precision: Precision | None = None,
     steps: int | None = None,
+    short_keys: int = 0,
 ) -> Plan:
     """Plan the training of UniVDM of a preset.
 
-    batch_size: clips a step over all GPUs (the preset's if None), steps likewise. gpu_tflops: peak dense TFLOP/s in
-    that precision (312: an A100 in bf16); utilisation: the part of it that is reached. Raises PahaError on senseless
+    precision, steps: the preset's if None. gpu_tflops: peak dense TFLOP/s in that precision (312: an A100 in bf16);
+    utilisation: the part of it that is reached. short_keys: as in `Kernels`, for a CPU. Raises PahaError on senseless
     numbers.
     """
-    batch_size = config.train.batch_size if batch_size is None else batch_size
-    numbers = {"gpus": gpus, "batch size": batch_size, "GPU memory": gpu_memory_gb, "TFLOP/s": gpu_tflops}
-    for name, value in numbers.items():
+    for name, value in {"gpus": gpus, "GPU memory": gpu_memory_gb, "TFLOP/s": gpu_tflops}.items():
         if value <= 0:
             raise PahaError(f"plan: {name} must be above 0, not {value}")
     if not 0 < utilisation <= 1:
         raise PahaError(f"plan: utilisation must lie in (0, 1], not {utilisation}")
+    precision = config.train.mixed_precision if precision is None else precision
+    clips, turns = share_batch(config, gpus=gpus)
     with torch.device("meta"):
         model = UniVDM.from_model_config(config.model)
-        parameters = {name: sum(p.numel() for p in child.parameters()) for name, child in model.named_children()}
-        new = sum(model.get_parameter(key).numel() for key in new_keys(model))
-        z, time, conditioning = example_inputs(config, batch_size=math.ceil(batch_size / gpus))
-        cost = step_cost(model, lambda: model(z, time, conditioning).float().mean(), lower=_LOWER[precision])
+        z, times, conditioning = example_inputs(config, batch_size=clips)
+        cost = partial(
+            step_cost,
+            model,
+            lambda: model(z, times, conditioning).float().mean(),
+            lower=LOWER[precision],
+            accumulating=turns > 1,
+            short_keys=short_keys,
+        )
+        plain, checkpointed = cost(), cost(checkpointing=True)
     return Plan(
         name=config.name,
         height=config.height,
@@ -115,15 +173,90 @@ def plan(
         num_frames=config.num_frames,
         steps=steps or config.train.steps,
         gpus=gpus,
-        batch_size=batch_size,
+        batch_size=config.train.batch_size * config.train.gradient_accumulation,
+        clips_per_part=clips,
+        turns=turns,
         precision=precision,
         gpu_memory_gb=gpu_memory_gb,
         gpu_tflops=gpu_tflops,
         utilisation=utilisation,
-        parameters=parameters,
-        new_parameters=new,
-        cost=cost,
+        parameters={name: _count(child) for name, child in model.named_children()},
+        new_parameters=sum(model.get_parameter(key).numel() for key in new_keys(model)),
+        largest_block=max(_count(block) for block in _blocks(model)),
+        plain=plain,
+        checkpointed=checkpointed,
     )
+
+
+def share_batch(config: PahaConfig, *, gpus: int) -> tuple[int, int]:
+    """(clips of one part, parts one after the other) of each GPU: as the training shares a step's parts, and for more
+    GPUs than parts, which it refuses, with the parts cut up as it says."""
+    batch, parts = config.train.batch_size, config.train.gradient_accumulation
+    if gpus <= parts:
+        return batch, math.ceil(parts / gpus)
+    return math.ceil(batch * parts / gpus), 1
+
+
+def plan_sampling(config: PahaConfig, *, precision: torch.dtype = torch.float16) -> SamplingPlan:
+    """Plan the sampling of one segment, without guidance."""
+    from paha.low_vram import DECODE_CHUNK
+
+    half = torch.finfo(precision).bits // 8
+    with torch.device("meta"):
+        model: Any = UniVDM.from_model_config(config.model)
+        model.to(precision)
+        z, times, conditioning = example_inputs(config, batch_size=1)
+        inputs = z.to(precision), times, conditioning.to("meta", precision)
+        univdm = forward_cost(model, lambda: model(*inputs))
+        codec, decode = meta_codec(config, precision)
+        latents = z[0].to(precision)
+        codec_costs = [
+            forward_cost(codec, partial(decode, latents[:chunk]))
+            for chunk in (_default_chunk(config), min(DECODE_CHUNK, config.num_frames))
+        ]
+    weights = {"UniVDM": half * _count(model), "codec": half * _count(codec)}
+    if config.image.kind == "clip":
+        weights["CLIP"] = half * ENCODER_PARAMETERS["clip"]
+    if config.audio.kind == "wav2vec2":
+        weights["wav2vec 2.0"] = half * ENCODER_PARAMETERS["wav2vec2"]
+    return SamplingPlan(weights, univdm, *codec_costs, steps=config.sample.steps)
+
+
+def _default_chunk(config: PahaConfig) -> int:
+    """Frames decoded at once."""
+    return min(14, config.num_frames) if config.codec.kind == "svd" else config.num_frames
+
+
+def meta_codec(config: PahaConfig, dtype: torch.dtype) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+    """The codec without data, on the meta device, and its decoding of one video's latents (T, C, h, w)."""
+    with torch.device("meta"):
+        return _codec(config, dtype)
+
+
+def _codec(config: PahaConfig, dtype: torch.dtype) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+    if config.codec.kind == "presenter":
+        from paha.models.codec import PresenterCodec
+
+        codec: Any = PresenterCodec.from_codec_config(config.codec)
+        return codec.to(dtype), codec.decode
+    from diffusers import AutoencoderKLTemporalDecoder
+
+    levels = round(math.log2(config.codec.downsample)) + 1
+    kinds: Any = ("DownEncoderBlock2D",) * levels
+    widths: Any = (128, 256, 512, 512)[:levels]
+    vae: Any = AutoencoderKLTemporalDecoder(down_block_types=kinds, block_out_channels=widths, layers_per_block=2)
+    vae.to("meta", dtype)  # one of its parameters ignores the default device
+    return vae, lambda z: vae.decode(z, num_frames=len(z), return_dict=False)[0]
+
+
+def _blocks(model: nn.Module) -> list[nn.Module]:
+    from paha.models.blocks import SpatialBlock, SpatioTemporalResBlock, TemporalBlock
+
+    return [m for m in model.modules() if isinstance(m, SpatialBlock | TemporalBlock | SpatioTemporalResBlock)]
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def example_inputs(config: PahaConfig, *, batch_size: int) -> tuple[Tensor, Tensor, Conditioning]:
@@ -140,45 +273,30 @@ def example_inputs(config: PahaConfig, *, batch_size: int) -> tuple[Tensor, Tens
     return torch.randn(batch_size, config.num_frames, *size), torch.randn(batch_size, config.num_frames), conditioning
 
 
-def format_plan(plan: Plan) -> str:
-    """The plan as text for people."""
-    lines = [
-        f"{plan.name}: {plan.width} x {plan.height}, {plan.num_frames} frames + reference, batch {plan.batch_size} on "
-        f"{plan.gpus} GPU{'s' * (plan.gpus > 1)} ({plan.batch_per_gpu} each), precision {plan.precision}",
-        "",
-        _row("parameters", f"{plan.total_parameters:,}", f"of them new beside SVD (audio): {plan.new_parameters:,}"),
-        *(_row(f"  {name}", f"{count:,}") for name, count in plan.parameters.items()),
-        "",
-        f"memory of one GPU ({plan.gpu_memory_gb:g} GB)",
-        *(_row(f"  {name}", _unit(count, "B")) for name, count in plan.state_bytes().items()),
-    ]
-    return "\n".join([*lines, *_choice(plan, checkpointing=False), *_choice(plan, checkpointing=True)])
-
-
-def _choice(plan: Plan, *, checkpointing: bool) -> list[str]:
-    seconds = plan.seconds_per_step(checkpointing=checkpointing)
-    flops = plan.cost.checkpointed_flops if checkpointing else plan.cost.flops
-    verdict = "fits" if plan.fits(checkpointing=checkpointing) else "DOES NOT FIT"
-    return [
-        "",
-        f"{'with' if checkpointing else 'without'} gradient checkpointing",
-        _row("  activations", _unit(plan.activation_bytes(checkpointing=checkpointing), "B")),
-        _row("  in all", _unit(plan.total_bytes(checkpointing=checkpointing), "B"), verdict),
-        _row(
-            "  a step",
-            _unit(flops, "FLOP"),
-            f"a GPU, {_unit(seconds, 's')} at {plan.utilisation:.0%} of {plan.gpu_tflops:g} TFLOP/s",
-        ),
-        _row(f"  {plan.steps:,} steps", f"{seconds * plan.steps / 3600:,.1f} hours"),
-    ]
-
-
-def _row(name: str, value: str, note: str = "") -> str:
-    return f"{name:<26}{value:>15}  {note}".rstrip()
-
-
-def _unit(value: float, unit: str) -> str:
-    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, "")):
-        if value >= factor and not (unit == "B" and prefix == "T"):
-            return f"{value / factor:.2f} {prefix}{unit}"
-    return f"{1000 * value:.3g} m{unit}"
+def measured_tflops(
+    config: PahaConfig, device: torch.device, *, precision: Precision = "no", repeats: int = 3
+) -> float:
+    """TFLOP/s that a forward and backward pass of one clip reaches on `device`, its flops counted as in a plan: the
+    best of `repeats` after one to warm up. Needs the memory of one clip with gradient checkpointing off.
+    """
+    model: Any = UniVDM.from_model_config(config.model)
+    model.to(device)
+    with torch.device(device):
+        z, times, conditioning = example_inputs(config, batch_size=1)
+    with torch.device("meta"):
+        meta = UniVDM.from_model_config(config.model)
+        inputs = example_inputs(config, batch_size=1)
+        flops = step_cost(meta, lambda: meta(*inputs).float().mean()).flops
+    enabled, lower = LOWER[precision] is not None, LOWER[precision] or torch.float32
+    seconds = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        with torch.autocast(device.type, dtype=lower, enabled=enabled):
+            loss = model(z, times, conditioning).float().mean()
+        loss.backward()
+        loss.item()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - begin)
+        model.zero_grad(set_to_none=True)
+    return flops / min(seconds[1:]) / 1e12

@@ -43,6 +43,8 @@ class UniVDM(ModelMixin, ConfigMixin):
         num_attention_heads: tuple[int, ...],
         layers_per_block: int,
         cross_attention_dim: int,
+        norm_groups: int,
+        audio_in_time: bool,
         output_gate: bool,
         audio_layers: int,
         audio_dim: int,
@@ -55,7 +57,9 @@ class UniVDM(ModelMixin, ConfigMixin):
         encoder_only: bool = False,
     ) -> None:
         super().__init__()
-        _check_widths(block_out_channels, attention_levels, num_attention_heads, time_ids, num_time_ids)
+        _check_widths(block_out_channels, attention_levels, num_attention_heads, norm_groups)
+        if len(time_ids) != num_time_ids:
+            raise PahaError(f"model: num_time_ids is {num_time_ids}, but time_ids has {len(time_ids)}")
         width = block_out_channels[0]
         time_dim = 4 * width
         self.conv_in = nn.Conv2d(2 * latent_channels, width, 3, padding=1)
@@ -67,7 +71,15 @@ class UniVDM(ModelMixin, ConfigMixin):
             num_tokens=num_audio_tokens,
             token_dim=audio_token_dim,
         )
-        shared = {"time_dim": time_dim, "image_dim": cross_attention_dim, "audio_dim": audio_token_dim}
+        audio_dim_all = num_audio_tokens * audio_token_dim
+        self.audio_time_proj = nn.Linear(audio_dim_all, time_dim, bias=False) if audio_in_time else None
+        self.init_audio_time()
+        shared = {
+            "time_dim": time_dim,
+            "image_dim": cross_attention_dim,
+            "audio_dim": audio_token_dim,
+            "groups": norm_groups,
+        }
         heads = [h if attends else 0 for h, attends in zip(num_attention_heads, attention_levels, strict=True)]
         self.down_blocks = _down_levels(block_out_channels, heads, layers_per_block, shared)
         self.mid_block = MiddleLevel(
@@ -80,7 +92,7 @@ class UniVDM(ModelMixin, ConfigMixin):
         if encoder_only:
             return
         self.up_blocks = _up_levels(block_out_channels, heads, layers_per_block, shared)
-        self.conv_norm_out = nn.GroupNorm(32, width, eps=1e-5)
+        self.conv_norm_out = nn.GroupNorm(norm_groups, width, eps=1e-5)
         self.conv_out = nn.Conv2d(width, latent_channels, 3, padding=1)
         self.conv_gate = nn.Conv2d(width, latent_channels, 1) if output_gate else None
         if output_gate:
@@ -116,6 +128,11 @@ class UniVDM(ModelMixin, ConfigMixin):
         x = F.silu(per_frame(self.conv_norm_out, x[:, -z_BTCHW.shape[1] :]))
         prediction = per_frame(self.conv_out, x).permute(0, 1, 4, 2, 3).contiguous()
         return prediction if self.conv_gate is None else prediction + self._gate(x, time_BT) * z_BTCHW
+
+    def init_audio_time(self) -> None:
+        """(Re)initialise the audio's way into the time embedding: it is zero at first."""
+        if self.audio_time_proj is not None:
+            nn.init.zeros_(self.audio_time_proj.weight)
 
     def init_gate(self) -> None:
         """(Re)initialise the output gate: it is shut at first."""
@@ -169,6 +186,8 @@ class UniVDM(ModelMixin, ConfigMixin):
             audio = F.pad(audio, (0, 0, 0, 0, 1, 0))  # the slot's tokens are zero
             positions_T = F.pad(positions_T, (1, 0), value=-1)
         time_BTD = self._embed_time(time_BT, conditioning.time_ids)
+        if self.audio_time_proj is not None:
+            time_BTD = time_BTD + self.audio_time_proj(audio.flatten(2))
         return Context(F.silu(time_BTD), conditioning.image_tokens, audio, positions_T)
 
     def _embed_time(self, time_BT: Tensor, time_ids_BN: Tensor | None) -> Tensor:
@@ -231,13 +250,13 @@ def _check_widths(
     widths: tuple[int, ...],
     attends: tuple[bool, ...],
     heads: tuple[int, ...],
-    time_ids: tuple[float, ...],
-    num_time_ids: int,
+    groups: int,
 ) -> None:
     if not len(widths) == len(attends) == len(heads):
         raise PahaError("model: block_out_channels, attention_levels and num_attention_heads must be equally long")
     for width, head_count in zip(widths, heads, strict=True):
-        if width % 32 or width % head_count:
-            raise PahaError(f"model: block_out_channels {width} must be divisible by 32 and by its {head_count} heads")
-    if len(time_ids) != num_time_ids:
-        raise PahaError(f"model: num_time_ids is {num_time_ids}, but time_ids has {len(time_ids)}")
+        if width % groups or width % head_count:
+            raise PahaError(
+                f"model: block_out_channels {width} must be divisible by norm_groups {groups} and by its "
+                f"{head_count} heads"
+            )

@@ -35,6 +35,9 @@ NEW_BLOCK_KEYS = (
 NEW_GATE_KEYS = ("conv_gate.weight", "conv_gate.bias")
 """What it has where `ModelConfig.output_gate` is on."""
 
+NEW_AUDIO_TIME_KEYS = ("audio_time_proj.weight",)
+"""What it has where `ModelConfig.audio_in_time` is on."""
+
 _FILE_NAMES = (
     "diffusion_pytorch_model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
@@ -42,6 +45,8 @@ _FILE_NAMES = (
     "diffusion_pytorch_model.safetensors.index.fp16.json",
     "diffusion_pytorch_model.fp16.safetensors",
 )
+SVD_CLASS = "UNetSpatioTemporalConditionModel"
+"""diffusers' class of SVD's U-Net, named in its config.json."""
 _NAMED_KEYS = 3
 """So many keys are named in an error; the rest are counted."""
 
@@ -54,7 +59,8 @@ def new_keys(model: nn.Module) -> list[str]:
     """The names of all parameters that UniVDM has and SVD's U-Net has not."""
     blocks = [f"{name}.{key}" for name, _ in _spatial_blocks(model) for key in NEW_BLOCK_KEYS]
     gate = NEW_GATE_KEYS if getattr(model, "conv_gate", None) is not None else ()
-    return [*NEW_MODULE_KEYS, *blocks, *gate]
+    time = NEW_AUDIO_TIME_KEYS if getattr(model, "audio_time_proj", None) is not None else ()
+    return [*NEW_MODULE_KEYS, *blocks, *gate, *time]
 
 
 def init_new_layers(model: nn.Module) -> None:
@@ -64,6 +70,7 @@ def init_new_layers(model: nn.Module) -> None:
         layer.reset_parameters()  # type: ignore[union-attr,operator]
     for _, block in _spatial_blocks(model):
         block.init_audio()  # type: ignore[operator]
+    model.init_audio_time()  # type: ignore[operator]
     if getattr(model, "conv_gate", None) is not None:
         model.init_gate()  # type: ignore[operator]
 
@@ -78,6 +85,12 @@ def load_svd_unet(model: nn.Module, source: str | Path) -> None:
     _check_config(model, folder / "config.json")
     load_strict(model, load_folder(folder), allow_new=new_keys(model))
     init_new_layers(model)
+
+
+def is_hub_name(source: str | Path) -> bool:
+    """Whether `source` reads as OWNER/NAME of a model hub, and is no path."""
+    text = str(source)
+    return text.count("/") == 1 and not text.startswith(("/", ".", "~")) and not Path(source).exists()
 
 
 def find_unet(source: str | Path) -> Path:

@@ -20,10 +20,13 @@ from paha.diffusion.schedule import Schedule
 from paha.diffusion.target import to_target
 from paha.losses import par_loss, region_losses
 from paha.training.conditioning import conditioning_of, predict
+from paha.training.crops import crop_batch, crop_config
 from paha.training.loop import Job, StepContext
 from paha.training.probe import GRID_STEPS, PROBE_SEED, audio_probe, generate, save_grid
 from paha.types import ClipBatch
 
+PROBE_CLIPS = 8
+"""Clips of a probe's batch: with fewer the gap between right and wrong audio is noise."""
 REGIONS_EVERY = 10
 """Steps between errors by region in the log: drawing the regions costs some per cent of a small model's step."""
 
@@ -168,26 +171,42 @@ def univdm_job(
     *,
     codec: Any = None,
     model: nn.Module | None = None,
+    warm_up: bool = False,
     probe_batches: int = 2,
     grid_clips: int = 2,
 ) -> Job:
     """The job that `paha train univdm` fits on the features in `features_dir`.
 
-    model: a fresh one by default. codec: decodes the sample grids and completes the model folder; neither without it.
+    model: a fresh one by default. warm_up: run the audio warm-up that the configuration asks for (not when resuming or
+    starting from earlier weights, whose projection has had it). codec: decodes the sample grids and completes the model
+    folder; neither without it.
     Raises PahaError where features and configuration do not fit.
     """
     dataset = FeatureDataset(features_dir, config=config)
     config = resolve(config, dataset)
+    model = model or build_univdm(config)
+    if config.train.audio_warmup_steps:
+        _prepare_audio(model, dataset, config, warm_up=warm_up)
     common = {"config": config, "schedule": Schedule(config.diffusion), "channel_scale": dataset.channel_scale}
+    cropped = crop_config(config) if config.train.crop_cells else config
+    crops = config.train.batch_size * (config.height * config.width // (cropped.height * cropped.width))
     fixed = torch.Generator().manual_seed(PROBE_SEED)
-    size = max(2, config.train.batch_size)
+    size = max(PROBE_CLIPS, config.train.batch_size)
     batches = [dataset.batch(fixed, size) for _ in range(probe_batches)]
     grid_batch = dataset.batch(fixed, grid_clips)
 
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
-        batch = dataset.batch(context.generator("batch"), config.train.batch_size)
-        options = {"generator": context.generator("noise"), "log_regions": context.step % REGIONS_EVERY == 0}
-        return univdm_loss(model, to_device(batch, context.device), **options, **common)
+        draw, noise = context.generator("batch"), context.generator("noise")
+        train = config.train
+        if train.crop_cells and torch.rand((), generator=context.generator("crop")) < train.crop_share:
+            clips = dataset.batch(draw, crops)
+            cut = {"cells": train.crop_cells, "face_share": train.crop_face_share, "generator": draw}
+            batch = crop_batch(clips, **cut)
+            options = common | {"config": cropped, "log_regions": False}
+        else:
+            batch = dataset.batch(draw, train.batch_size)
+            options = common | {"log_regions": context.step % REGIONS_EVERY == 0}
+        return univdm_loss(model, to_device(batch, context.device), generator=noise, **options)
 
     def sample(model: nn.Module, step: int, path: Path) -> None:
         device = next(model.parameters()).device
@@ -201,13 +220,23 @@ def univdm_job(
 
     return Job(
         name="univdm",
-        model=model or build_univdm(config),
+        model=model,
         loss=loss,
         save=partial(save_model, config=config, codec=codec),
         sample=sample if codec is not None else None,
         probe=probe if batches else None,
         fingerprint=_fingerprint(config, dataset),
     )
+
+
+def _prepare_audio(model: Any, dataset: FeatureDataset, config: PahaConfig, *, warm_up: bool) -> None:
+    from paha.training.audio_warmup import warm_up_audio
+
+    if warm_up:
+        steps, seed = config.train.audio_warmup_steps, config.train.seed
+        explained = warm_up_audio(model, dataset, steps=steps, seed=seed)
+        print(f"audio warm-up: {explained:.0%} of the variance of lips and spectrum explained")
+    model.audio_projection.requires_grad_(False)
 
 
 def save_model(model: Any, folder: Path, *, config: PahaConfig, codec: Any) -> None:

@@ -218,7 +218,7 @@ def test_bad_sizes_are_named() -> None:
     z, time, conditioning = toy_inputs()
     with pytest.raises(PahaError, match="must agree"):
         model(z, time, replace(conditioning, audio=conditioning.audio[:, :2]))
-    with pytest.raises(PahaError, match="40 must be divisible by 32"):
+    with pytest.raises(PahaError, match="40 must be divisible by norm_groups 32"):
         toy_univdm(TOY.model_copy(update={"block_out_channels": (32, 40)}))
     with pytest.raises(PahaError, match="time_ids"):
         toy_univdm(TOY.model_copy(update={"time_ids": (1.0,)}))

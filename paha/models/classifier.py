@@ -1,0 +1,202 @@
+"""PCEClassifier (section 4.1.3, Fig. 4): UniVDM's encoder, pooled per frame, and a transformer with the audio.
+
+Letters: B clips, T frames, C channels, H W latent size, D width of the transformer, A audio tokens of a frame,
+S = 1 + 2T sequence.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from paha.config import ModelConfig, Section
+from paha.errors import PahaError
+from paha.masks import Region
+from paha.models.embeddings import sinusoids
+from paha.models.univdm import UniVDM
+from paha.types import Conditioning
+
+
+class ClassifierConfig(Section):
+    """What follows UniVDM's encoder in a PCE classifier. The defaults are ours: the paper gives none.
+
+    width, num_layers, num_heads: of the transformer. face_crop: side in latent cells of the window around the face that
+    the face classifier is shown, 0 for everything; everything else is zero there anyway. num_levels: cut the encoder
+    after so many levels (cheaper, approximate); 0 keeps the whole way down and the middle. spatial_encoding: how E_s
+    enters, as a table that is added (Eq. 4) or as a rotation of channel pairs.
+    """
+
+    width: int = 512
+    num_layers: int = 4
+    num_heads: int = 8
+    face_crop: int = 0
+    num_levels: int = 0
+    spatial_encoding: Literal["table", "rotary"] = "table"
+
+
+CLASSIFIERS = {
+    "paper": ClassifierConfig(),
+    "presenter": ClassifierConfig(width=128, num_layers=2, num_heads=4, face_crop=8),
+    "debug": ClassifierConfig(width=32, num_layers=1, num_heads=2, face_crop=4),
+}
+"""By the name of the preset; others have the paper's."""
+
+
+class PCEClassifier(ModelMixin, ConfigMixin):
+    """Tells real from generated, in sync from not, in one region of noisy latents: D_face or D_non_face.
+
+    univdm: the options of the UniVDM whose encoder it starts from (`ModelConfig`). region: what it is shown of the
+    latents (`paha.masks.select_region`, with `crop`); the model itself takes what it is given. Others: see
+    `ClassifierConfig`. Build it with `from_univdm`.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        univdm: dict[str, Any],
+        region: Region,
+        width: int,
+        num_layers: int,
+        num_heads: int,
+        crop: int = 0,
+        num_levels: int = 0,
+        spatial_encoding: str = "table",
+    ) -> None:
+        super().__init__()
+        options = ModelConfig(**univdm)
+        self.trunk = UniVDM.from_model_config(options, encoder_only=True)
+        channels = _cut(self.trunk, num_levels)
+        if crop % self.size_factor:
+            raise PahaError(f"the classifier's crop of {crop} cells must be divisible by {self.size_factor}")
+        self.video_proj = nn.Linear(channels, width)
+        self.audio_proj = nn.Linear(options.audio_token_dim, width)
+        self.cls_token = nn.Parameter(0.02 * torch.randn(width))
+        self.modal_encoding = nn.Parameter(0.02 * torch.randn(2, width))
+        layer = nn.TransformerEncoderLayer(
+            width, num_heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+
+    @classmethod
+    def from_univdm(cls, univdm: Any, config: ClassifierConfig, *, region: Region) -> Self:
+        """A classifier whose encoder has UniVDM's weights (as `UniVDM.encoder_copy`) and whose rest is random."""
+        source = ModelConfig(**{name: univdm.config[name] for name in ModelConfig.model_fields})
+        options = config.model_dump(exclude={"face_crop"})
+        crop = config.face_crop if region == "face" else 0
+        classifier = cls(univdm=source.model_dump(mode="json"), region=region, crop=crop, **options)
+        own = univdm.state_dict()
+        classifier.trunk.load_state_dict({key: own[key].float() for key in classifier.trunk.state_dict()})
+        return classifier
+
+    @property
+    def region(self) -> Region:
+        """The region that it was trained on."""
+        return self.config["region"]
+
+    @property
+    def crop(self) -> int:
+        """Side of the window around the face that it was trained on, in cells; 0 for everything."""
+        return self.config["crop"]
+
+    @property
+    def size_factor(self) -> int:
+        """What the latent's height and width must be divisible by."""
+        return 2 ** (len(self.trunk.down_blocks) - 1)
+
+    def forward(self, z_BTCHW: Tensor, time_BT: Tensor, audio_BTWLD: Tensor) -> Tensor:
+        """Logits (B,) of the synchronisation score s = sigmoid(logit): 1 real and in sync, 0 not.
+
+        z_BTCHW: noisy latents, already masked and cropped, any T. time_BT: ln(sigma/alpha)/4 of each frame.
+        audio_BTWLD: the windows A(f) of raw audio features.
+        """
+        conditioning = self._conditioning(z_BTCHW, audio_BTWLD)
+        features = self.trunk.encode(z_BTCHW, time_BT, conditioning)
+        video = self.video_proj(pool_frames(features, self.config["spatial_encoding"]))
+        audio = self.audio_proj(self.trunk.audio_tokens(audio_BTWLD).mean(dim=2))
+        # Eq. 4, 5
+        times_TD = sinusoids(torch.arange(video.shape[1], device=video.device), video.shape[2]).to(video)
+        video = video + self.modal_encoding[0] + times_TD
+        audio = audio + self.modal_encoding[1] + times_TD
+        # Eq. 6
+        cls = self.cls_token.expand(len(video), 1, -1)
+        encoded_BSD = self.encoder(torch.cat([cls, video, audio], dim=1))
+        return self.head(encoded_BSD[:, 0]).squeeze(-1)
+
+    def _conditioning(self, z_BTCHW: Tensor, audio_BTWLD: Tensor) -> Conditioning:
+        """The dropped-reference case of training: no slot, channels zero, image tokens null (design row 10).
+
+        One null token is as good as any number: all keys and values are zero.
+        """
+        B, _, C, H, W = z_BTCHW.shape
+        null = z_BTCHW.new_zeros(B, 1, self.trunk.config["cross_attention_dim"])
+        return Conditioning(None, z_BTCHW.new_zeros(B, C, H, W), null, audio_BTWLD)
+
+
+# Eq. 7
+def bce_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """-(y log s + (1 - y) log(1 - s)), the mean over clips. target: y (B,), 1 real and 0 generated (design row 11)."""
+    return F.binary_cross_entropy_with_logits(logits.float(), target.float())
+
+
+# Eq. 4
+def pool_frames(features_BTCHW: Tensor, encoding: str = "table") -> Tensor:
+    """GMP of each frame's features with their positions E_s in time, height and width: (B, T, C).
+
+    The encoding comes before the pooling, which removes space: added after it, it could not tell where (design row 9).
+    """
+    table = rotary_angles(features_BTCHW.shape[1:]).to(features_BTCHW)
+    if encoding == "rotary":
+        first, second = features_BTCHW.unflatten(2, (-1, 2)).unbind(3)
+        cos, sin = table[:, 0::2].cos(), table[:, 0::2].sin()
+        rotated = torch.stack([first * cos - second * sin, first * sin + second * cos], dim=3).flatten(2, 3)
+        return rotated.amax(dim=(3, 4))
+    waves = torch.where(
+        torch.arange(table.shape[1], device=table.device)[:, None, None] % 2 == 0, table.cos(), table.sin()
+    )
+    return (features_BTCHW + waves).amax(dim=(3, 4))
+
+
+def rotary_angles(shape: tuple[int, ...]) -> Tensor:
+    """Angles (T, C, H, W) of 3D RoPE for shape (T, C, H, W): a third of the channel pairs for each of time, height and
+    width, at frequencies from 1 down towards 1/10000. Both channels of a pair have one angle; left-over pairs have 0.
+    """
+    T, C, H, W = shape
+    pairs = C // 6
+    frequencies = torch.exp(-math.log(10_000) / max(1, pairs) * torch.arange(pairs))
+    angles = torch.zeros(T, C // 2, H, W)
+    for axis, (length, where) in enumerate(((T, (0, 1)), (H, (2, 1)), (W, (3, 1)))):
+        along = torch.arange(length)[:, None] * frequencies  # length, pairs
+        place = [1, pairs, 1, 1]
+        place[where[0]] = length
+        block = along.T.reshape(place) if where[0] else along.reshape(length, pairs, 1, 1)
+        angles[:, axis * pairs : (axis + 1) * pairs] += block
+    return angles.repeat_interleave(2, dim=1)
+
+
+class _NoMiddle(nn.Module):
+    """The middle of an encoder that is cut before it."""
+
+    def forward(self, x_BTHWC: Tensor, context: object) -> Tensor:
+        """The features as they are."""
+        return x_BTHWC
+
+
+def _cut(trunk: UniVDM, num_levels: int) -> int:
+    """Cut the encoder after `num_levels` levels (0: not at all); returns the channels of its features."""
+    widths = trunk.config["block_out_channels"]
+    if num_levels == 0:
+        return widths[-1]
+    if not 1 <= num_levels <= len(widths):
+        raise PahaError(f"the classifier's num_levels is {num_levels}; this UniVDM has {len(widths)} levels")
+    trunk.down_blocks = trunk.down_blocks[:num_levels]
+    trunk.down_blocks[-1].downsamplers = nn.ModuleList()
+    trunk.mid_block = _NoMiddle()  # pyright: ignore[reportAttributeAccessIssue]
+    return widths[num_levels - 1]
