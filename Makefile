@@ -1,5 +1,6 @@
 # make demo       a video from a shipped image and recording, or from IMAGE=... AUDIO=...
 # make test       the tests, in an environment of its own; make lint: style and types
+# make test-slow  what takes minutes: a long reel of raw footage, many kills, several processes
 # make presenter  train the shipped model from nothing
 PYTHON ?= python3
 VENV   ?= .venv
@@ -11,13 +12,16 @@ export OMP_WAIT_POLICY = PASSIVE
 
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint presenter clean
+.PHONY: demo test test-slow lint presenter clean
 demo: $(VENV)/core
 	@mkdir -p $(dir $(OUT))
 	$(BIN)/paha animate "$(IMAGE)" "$(AUDIO)" -o "$(OUT)" --contact-sheet
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest --cov=paha --cov-report=term --cov-fail-under=85
+
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow --durations=10
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

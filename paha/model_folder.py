@@ -1,7 +1,7 @@
 """Model folders: paha.yaml and one subfolder of safetensors a part. Loading is strict; every complaint names the file.
 
-Parts: paha.yaml, model_index.json, univdm/, codec/ (or vae/), and where they are carried along audio_encoder/ and
-image_encoder/.
+Parts: paha.yaml, model_index.json, univdm/, codec/ (or vae/), and where they are carried along audio_encoder/,
+image_encoder/, classifier_face/, classifier_non_face/ and pose_reader/.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from torch import Tensor
 from paha import config as configuration
 from paha.config import ModelConfig, PahaConfig
 from paha.errors import PahaError
+from paha.masks import Region
+from paha.models.weights import is_hub_name
 
 CONFIG_FILE = "paha.yaml"
 UNIVDM_FOLDER = "univdm"
 CODEC_FOLDER = "codec"
 VAE_FOLDER = "vae"
+CLASSIFIER_FOLDERS: dict[str, str] = {"face": "classifier_face", "non_face": "classifier_non_face"}
+POSE_READER_FOLDER = "pose_reader"
 REMEDY = "copy the model folder again, or train one with `paha train`"
 Part = TypeVar("Part")
 
@@ -32,7 +36,7 @@ def find_model(name: str | Path) -> Path:
         return folder
     if folder.exists():
         raise PahaError(f"{folder} is a file; give the model folder")
-    if str(name).count("/") != 1 or str(name).startswith(("/", ".", "~")):
+    if not is_hub_name(name):
         raise PahaError(f"no model folder at {name}; give one that holds {CONFIG_FILE} and {UNIVDM_FOLDER}/")
     from huggingface_hub import snapshot_download
 
@@ -75,6 +79,29 @@ def load_model_codec(folder: Path, config: PahaConfig) -> Any:
         part = folder / CODEC_FOLDER / "config.json"
         raise PahaError(f"{part} and {folder / CONFIG_FILE} tell of different codecs; {REMEDY}")
     return codec
+
+
+def load_classifier(folder: Path, region: Region, config: PahaConfig) -> Any:
+    """The PCE classifier of a region in a model folder, float32. Raises PahaError where it is not there, not whole, of
+    the other region, or of a model with other latents or audio."""
+    from paha.models.classifier import PCEClassifier
+
+    part = folder / CLASSIFIER_FOLDERS[region]
+    if not part.is_dir():
+        verb = f"`paha train classifier --region {region}`"
+        raise PahaError(
+            f"{folder} has no {part.name}/, which guidance needs; train it with {verb}, or use --guidance none"
+        )
+    classifier = load_part(PCEClassifier, part)
+    if classifier.region != region:
+        raise PahaError(f"{part} holds the {classifier.region} classifier; {REMEDY}")
+    names = ("latent_channels", "audio_layers", "audio_dim", "audio_margin")
+    trunk, wanted = classifier.config["univdm"], config.model
+    bad = [name for name in names if trunk[name] != getattr(wanted, name)]
+    if bad:
+        told = f"{bad[0]} {trunk[bad[0]]}, the model {getattr(wanted, bad[0])}"
+        raise PahaError(f"{part} was trained with {told}; train it on this model")
+    return classifier
 
 
 def load_part(cls: type[Part], folder: Path) -> Part:

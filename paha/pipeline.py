@@ -23,12 +23,16 @@ from paha.errors import PahaError
 from paha.extractors.audio import AudioEncoder, load_audio_encoder
 from paha.extractors.image import ImageEncoder, load_image_encoder
 from paha.long_video import Segment, chain_segments, segment_noise
+from paha.masks import Region
 from paha.model_folder import (
+    CLASSIFIER_FOLDERS,
     CODEC_FOLDER,
     CONFIG_FILE,
+    POSE_READER_FOLDER,
     UNIVDM_FOLDER,
     VAE_FOLDER,
     find_model,
+    load_classifier,
     load_model_codec,
     load_univdm,
     read_config,
@@ -95,7 +99,9 @@ class PahaPipeline(DiffusionPipeline):
         self.preset = preset
         self.schedule = Schedule(preset.diffusion)
         self._folder = folder
+        self._compute_device: torch.device | None = None
         self._audio_encoder, self._image_encoder = audio_encoder, image_encoder
+        self._classifiers: dict[Region, Any] = {}
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -111,13 +117,16 @@ class PahaPipeline(DiffusionPipeline):
         return pipeline if dtype == torch.float32 else pipeline.to(dtype=dtype)
 
     def save_pretrained(self, save_directory: str | Path) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Write the model folder: paha.yaml, model_index.json and safetensors. Public encoders are kept by name."""
+        """Write the model folder: paha.yaml, model_index.json and safetensors. Public encoders are kept by name; the
+        classifiers are written where `classifier` has loaded them or they were given to `add_classifier`."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.univdm.save_pretrained(folder / UNIVDM_FOLDER, safe_serialization=True)
         is_svd = self.preset.codec.kind == "svd"
         part, name = (self.codec.vae, VAE_FOLDER) if is_svd else (self.codec, CODEC_FOLDER)
         part.save_pretrained(folder / name, safe_serialization=True)
+        for region, classifier in self._classifiers.items():
+            classifier.save_pretrained(folder / CLASSIFIER_FOLDERS[region], safe_serialization=True)
         self.save_config(folder)
         configuration.dump(self.preset, folder / CONFIG_FILE)
 
@@ -281,18 +290,50 @@ class PahaPipeline(DiffusionPipeline):
         return from_target(z_0, scene.ref_latent, self.preset.diffusion)[0]
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes; parts that take turns there (`paha.low_vram`) lie elsewhere in between."""
+        return self._compute_device or super().device
+
+    def compute_on(self, device: torch.device) -> None:
+        """Fix `device`, for parts that are brought there when they are called."""
+        # Loaded encoders are left where they are from now on.
+        self._audio_encoder, self._image_encoder = self.audio_encoder, self.image_encoder
+        self._compute_device = device
+
+    @property
     def audio_encoder(self) -> AudioEncoder:
         """The preset's audio encoder, loaded on first use."""
         if self._audio_encoder is None:
             self._audio_encoder = load_audio_encoder(self.preset.audio, self._folder)
-        return self._audio_encoder.to(self.device)
+        return self._audio_encoder if self._compute_device else self._audio_encoder.to(self.device)
 
     @property
     def image_encoder(self) -> ImageEncoder:
         """The preset's image encoder, loaded on first use."""
         if self._image_encoder is None:
             self._image_encoder = load_image_encoder(self.preset.image, self._folder)
-        return self._image_encoder.to(self.device)
+        return self._image_encoder if self._compute_device else self._image_encoder.to(self.device)
+
+    def classifier(self, region: Region) -> Any:
+        """The PCE classifier of a region, loaded from the model folder on first use; float32 on the pipeline's device.
+
+        Raises PahaError where there is none.
+        """
+        if region not in self._classifiers:
+            if self._folder is None:
+                raise PahaError(f"this pipeline has no {region} classifier; give it by add_classifier")
+            self._classifiers[region] = load_classifier(self._folder, region, self.preset)
+        return self._classifiers[region].to(self.device)
+
+    def add_classifier(self, classifier: Any) -> None:
+        """Use this PCEClassifier for its region, and write it with `save_pretrained`."""
+        self._classifiers[classifier.region] = classifier.eval().requires_grad_(False)
+
+    @property
+    def pose_reader_folder(self) -> Path | None:
+        """Where the model folder carries a pose reader of presenters; None without one."""
+        folder = None if self._folder is None else self._folder / POSE_READER_FOLDER
+        return folder if folder is not None and folder.is_dir() else None
 
     @torch.no_grad()
     def _encode_image(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -347,14 +388,16 @@ class PahaPipeline(DiffusionPipeline):
     def _predictor(self, conditioning: Conditioning, cfg_scale: float) -> Predict:
         """UniVDM as the sampler calls it: float32 latents in and out, whatever type the network has."""
         conditioning = conditioning.to(self.device, self.univdm.dtype)
-        silent = replace(conditioning, audio_mask=torch.zeros(len(conditioning.audio), device=self.device))
         ref_time = float(self.schedule.time_input(0))
 
         def predict(z: Tensor, t: Tensor) -> Tensor:
             inputs = z.to(self.univdm.dtype), self.schedule.time_input(t)
-            prediction = self.univdm(*inputs, conditioning, ref_time=ref_time).float()
+            copies = len(z) // len(conditioning.audio)  # Differential Guidance asks about three latents at once
+            told = conditioning if copies == 1 else conditioning.repeat(copies)
+            prediction = self.univdm(*inputs, told, ref_time=ref_time).float()
             if cfg_scale == 1:
                 return prediction
+            silent = replace(told, audio_mask=torch.zeros(len(told.audio), device=self.device))
             without = self.univdm(*inputs, silent, ref_time=ref_time).float()
             return without + cfg_scale * (prediction - without)
 

@@ -16,9 +16,10 @@ from paha.diffusion.ddim import ddim_pairs, ddim_step
 from paha.diffusion.schedule import Schedule
 
 Predict: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""(z_t (B, T, C, H, W), t (B, T) int64) -> the network's output (B, T, C, H, W)."""
+"""(z_t (B, T, C, H, W), t (B, T) int64) -> the network's output (B, T, C, H, W). B may be copies of the batch."""
 SolverStep: TypeAlias = Callable[[Tensor], Tensor]
-"""z_t -> z_(t_prev): f_theta of Algorithm 1 at the step's own timestep."""
+"""z_t -> z_(t_prev): f_theta of Algorithm 1 at the step's own timestep. Takes k copies of the batch, (k B, T, C, H, W),
+too, and calls `predict` once for all of them."""
 Guidance: TypeAlias = Callable[[Tensor, Tensor, SolverStep], Tensor]
 """(z_t, t (B, T) int64, solver_step) -> z_(t_prev)."""
 StepCallback: TypeAlias = Callable[[int, int, Tensor], Tensor | None]
@@ -49,7 +50,10 @@ class FirstFrame:
 
 
 def _with_first(z: Tensor, frame: Tensor) -> Tensor:
-    return torch.cat([frame.to(z)[:, None], z[:, 1:]], dim=1)
+    frame = frame.to(z)
+    if len(z) != len(frame):  # copies of the batch
+        frame = frame.repeat(len(z) // len(frame), 1, 1, 1)
+    return torch.cat([frame[:, None], z[:, 1:]], dim=1)
 
 
 def frame_timesteps(z: Tensor, t: int, first: FirstFrame | None) -> Tensor:
@@ -90,6 +94,7 @@ def sample(
 
         def solver_step(z_t: Tensor, t: int = t, t_prev: int = t_prev, t_BT: Tensor = t_BT) -> Tensor:
             z_t = hold(z_t)
+            t_BT = t_BT if len(z_t) == len(t_BT) else t_BT.repeat(len(z_t) // len(t_BT), 1)
             return hold(ddim_step(z_t, predict(z_t, t_BT), t, t_prev, schedule, prediction_type))
 
         if guidance is not None and step < guidance_rate * num_steps:

@@ -89,6 +89,11 @@ class Conditioning:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v.to(device=device, dtype=dtype) for k, v in values.items() if v is not None})
 
+    def repeat(self, copies: int) -> Self:
+        """The conditioning of `copies` copies of the batch, one after the other."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: torch.cat([v] * copies) for k, v in values.items() if v is not None})
+
 
 @dataclass(frozen=True)
 class ClipBatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from paha.presets import preset as preset_by_name
 if TYPE_CHECKING:
     from paha.jobs import Job
     from paha.pipeline import PahaPipeline
+    from paha.verbs_pce import GuidanceChoice
 
 SHIPPED_MODEL = Path(__file__).parent / "assets" / "presenter"
 
@@ -34,6 +36,7 @@ class AnimateOptions:
     save_frames: Path | None
     contact_sheet: bool
     resume: bool
+    guidance: GuidanceChoice | None = None
 
 
 def parse_size(text: str | None) -> tuple[int | None, int | None]:
@@ -59,27 +62,36 @@ def pick_device(name: str | None) -> torch.device:
     return device
 
 
-def load_pipeline(model: Path | None, *, device: str | None = None, dtype: str = "float32") -> PahaPipeline:
+def load_pipeline(
+    model: Path | None, *, device: str | None = None, dtype: str = "float32", low_vram: bool = False
+) -> PahaPipeline:
     """The pipeline of a model folder, the shipped presenter by default, on its device."""
     from paha.pipeline import PahaPipeline
 
     place = pick_device(device)
     pipeline = PahaPipeline.from_pretrained(SHIPPED_MODEL if model is None else model, dtype=getattr(torch, dtype))
+    if low_vram:
+        from paha.low_vram import enable_low_vram
+
+        return enable_low_vram(pipeline, place)
     return pipeline.to(place)
 
 
 def animate_one(pipeline: PahaPipeline, image: Path, audio: Path, out: Path, options: AnimateOptions) -> None:
     """One video; says where it is."""
     from paha.animate import animate
+    from paha.verbs_pce import guidance_arguments
 
     sheet = out.with_name(f"{out.stem}_sheet.png") if options.contact_sheet else None
+    size: dict[str, Any] = {"width": options.width, "height": options.height}
+    say = partial(typer.echo, err=True)
     animate(
         pipeline,
         image,
         audio,
         out,
-        width=options.width,
-        height=options.height,
+        **guidance_arguments(pipeline, image, options.guidance, say=say, **size),
+        **size,
         steps=options.steps,
         seed=options.seed,
         cfg_scale=options.cfg_scale,
@@ -131,8 +143,10 @@ def parse_settings(settings: list[str]) -> dict[str, object]:
     return changes
 
 
-def make_features(data: Path, config: PahaConfig, *, codec: Path | None, device: str | None = None) -> Path:
-    """Cache the features of a dataset; returns their folder."""
+def make_features(
+    data: Path, config: PahaConfig, *, codec: Path | None, device: str | None = None, shard: str = "0/1"
+) -> Path:
+    """Cache the features of a dataset, or of the part I/N of it; returns their folder."""
     from paha.data.features import make_features as make
     from paha.extractors.audio import load_audio_encoder
     from paha.extractors.image import load_image_encoder
@@ -144,7 +158,16 @@ def make_features(data: Path, config: PahaConfig, *, codec: Path | None, device:
         audio_encoder=load_audio_encoder(config.audio),
         image_encoder=load_image_encoder(config.image) if config.image.kind == "clip" else None,
         device=pick_device(device),
+        shard=parse_shard(shard),
     )
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """'2/8' to (2, 8). Raises PahaError for anything else."""
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal()):
+        raise PahaError(f"--shard {text}: give I/N, e.g. 0/4 to 3/4 on four machines")
+    return int(part), int(parts)
 
 
 def train_codec(
@@ -198,19 +221,28 @@ def train_univdm(
     stop_after_minutes: float | None,
 ) -> None:
     """Make the features that are missing, then train; OUT/model is a model folder for `paha animate --model`."""
+    from paha.training.distributed import from_main
     from paha.training.loop import fit
     from paha.training.univdm import univdm_job
+    from paha.verbs_scale import codec_source, with_parts_of
 
-    features = make_features(data, config, codec=codec)
-    job = univdm_job(config, features, codec=_codec(config, codec))
-    fit(job, config.train, out, init=init, stop_after_s=_seconds(stop_after_minutes))
+    source = codec_source(config, codec, init)
+    whole = with_parts_of(config, init)
+    features = Path(from_main("features", lambda: str(make_features(data, whole, codec=source))))
+    warm_up = init is None and not (out / "checkpoint").exists()
+    job = univdm_job(whole, features, codec=_codec(whole, source), warm_up=warm_up)
+    fit(job, whole.train, out, init=init, stop_after_s=_seconds(stop_after_minutes))
 
 
 def print_plan(config: PahaConfig, *, gpus: int, gpu_memory_gb: float, gpu_tflops: float) -> None:
-    """Parameters, memory and time of a training, from the model on the meta device."""
-    from paha.models.plan import format_plan, plan
+    """Parameters, memory and time of a training and of sampling, from the model on the meta device."""
+    from paha.models.plan import plan, plan_sampling
+    from paha.models.plan_text import format_plan, format_sampling
 
-    typer.echo(format_plan(plan(config, gpus=gpus, gpu_memory_gb=gpu_memory_gb, gpu_tflops=gpu_tflops)))
+    training = plan(config, gpus=gpus, gpu_memory_gb=gpu_memory_gb, gpu_tflops=gpu_tflops)
+    typer.echo(format_plan(training))
+    typer.echo()
+    typer.echo(format_sampling(plan_sampling(config), gpu_tflops=gpu_tflops, utilisation=training.utilisation))
 
 
 def _codec(config: PahaConfig, source: Path | None) -> Any:

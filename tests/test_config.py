@@ -10,7 +10,8 @@ from paha.presets import PRESETS, preset
 def test_paper_preset_holds_the_paper_settings():
     paper = preset("paper")
     assert (paper.height, paper.width, paper.num_frames) == (512, 512, 32)
-    assert (paper.train.batch_size, paper.train.steps, paper.train.learning_rate) == (8, 100_000, 5e-5)
+    assert (paper.train.steps, paper.train.learning_rate) == (100_000, 5e-5)
+    assert paper.train.batch_size * paper.train.gradient_accumulation == 8
     assert paper.diffusion.num_train_timesteps == 1000
     assert paper.sample.steps == 30
     par = paper.par

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from paha.config import PahaConfig
-from paha.data.features import CLIP_TENSORS, INDEX, find_features
+from paha.data.features import CLIP_TENSORS, INDEX, channel_scale, clip_features, find_features
+from paha.data.manifest import read_manifest
 from paha.errors import PahaError
 from paha.types import ClipBatch
 
@@ -53,17 +54,54 @@ class FeatureDataset:
         ram_limit_bytes: int = RAM_LIMIT_BYTES,
     ) -> None:
         self.folder = find_features(folder)
+        index = _read_index(self.folder)
+        _check_index(index, config, self.folder)
+        files = [self.folder / f"{clip['clip_id']}.safetensors" for clip in index["clips"]]
+        in_ram = sum(path.stat().st_size for path in files if path.exists()) <= ram_limit_bytes
+        clips = [_load_clip(path, clip, in_ram=in_ram) for path, clip in zip(files, index["clips"], strict=True)]
+        self._hold(clips, config, float(index["channel_scale"]), image_encoder=image_encoder, device=device)
+
+    @classmethod
+    def from_raw(
+        cls,
+        data_dir: Path,
+        *,
+        config: PahaConfig,
+        codec: Any,
+        audio_encoder: Any,
+        image_encoder: Any = None,
+        device: torch.device | str = "cpu",
+    ) -> Self:
+        """The same dataset from the clips themselves, without cached features: all are encoded now and kept in memory.
+
+        For small sets, and to see that features are right: the batches are equal. image_encoder: as `make_features`
+        takes it. Raises PahaError where a clip is unreadable.
+        """
+        dataset = cls.__new__(cls)
+        dataset.folder = data_dir
+        encoders = (codec, audio_encoder, image_encoder if config.image.kind == "clip" else None)
+        clips = [
+            Clip(record.clip_id, record.identity, clip_features(data_dir, record, config, *encoders, device=device))
+            for record in read_manifest(data_dir)
+        ]
+        dataset._hold(clips, config, channel_scale(codec), image_encoder=None, device=device)
+        return dataset
+
+    def _hold(
+        self,
+        clips: list[Clip],
+        config: PahaConfig,
+        scale: float,
+        *,
+        image_encoder: Any,
+        device: torch.device | str,
+    ) -> None:
         self.num_frames = config.num_frames
         self.audio_margin = config.model.audio_margin
         self.device = torch.device(device)
         self.image_encoder = image_encoder or _image_encoder(config)
-        index = _read_index(self.folder)
-        _check_index(index, config, self.folder)
-        self.channel_scale = float(index["channel_scale"])
+        self.channel_scale = scale
         """What the reference channels are, relative to the latents (`paha.data.features.channel_scale`)."""
-        files = [self.folder / f"{clip['clip_id']}.safetensors" for clip in index["clips"]]
-        in_ram = sum(path.stat().st_size for path in files if path.exists()) <= ram_limit_bytes
-        clips = [_load_clip(path, clip, in_ram=in_ram) for path, clip in zip(files, index["clips"], strict=True)]
         self.clips = [clip for clip in clips if clip.num_frames >= self.num_frames]
         self.skipped = [clip.clip_id for clip in clips if clip.num_frames < self.num_frames]
         if not self.clips:

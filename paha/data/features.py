@@ -44,24 +44,30 @@ def make_features(
     image_encoder: Any = None,
     device: torch.device | str = "cpu",
     batch_size: int = 32,
+    shard: tuple[int, int] = (0, 1),
     progress: bool = True,
 ) -> Path:
     """Compute the features of every clip of DATA_DIR/manifest.jsonl; returns their folder, OUT/<key>.
 
     codec, audio_encoder, image_encoder: the extractors of `config` (image_encoder only where it needs pixels: CLIP).
-    out: DATA_DIR/features by default. Clips whose features are there and whose files have not changed are skipped, so a
-    stopped run goes on where it was. Raises PahaError after the last clip if some failed, naming each with its reason.
+    out: DATA_DIR/features by default. shard: (i, n) does the i-th of n equal parts, so that n machines share the work;
+    the index lists what is there, whoever ends last writes all of it. Clips whose features are there and whose files
+    have not changed are skipped, so a stopped run goes on where it was. Raises PahaError after the last clip if some
+    failed, naming each with its reason.
     """
     records = read_manifest(data_dir)
     if not records:
         raise PahaError(f"{data_dir} has no clips; make some with `paha synth` or `paha prepare`")
+    part, parts = shard
+    if not 0 <= part < parts:
+        raise PahaError(f"shard {part} of {parts}: give 0 <= i < n")
     extractors = [codec, audio_encoder] + ([image_encoder] if config.image.kind == "clip" else [])
     folder = (out or data_dir / "features") / features_key(config, extractors)
     folder.mkdir(parents=True, exist_ok=True)
     for extractor in extractors:
         extractor.to(device)
     failures = []
-    for record in _track(records, enabled=progress):
+    for record in _track(records[part::parts], enabled=progress):
         path = folder / f"{record.clip_id}.safetensors"
         try:
             source = _source_hash(data_dir, record)

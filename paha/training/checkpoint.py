@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,12 +23,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from paha.errors import PahaError
+from paha.models.weights import SVD_CLASS, is_hub_name, load_svd_unet
+from paha.training.sharding import placed_like
 
 FORMAT = 1
 PARTS = ("weights", "ema", "optimizer")
-MAY_DIFFER = frozenset({"train.steps", "train.checkpoint_every", "train.sample_every"})
-"""Keys that may change between the parts of one run: how long it goes on, and when it is looked at. (With cosine decay
-more steps also stretch the rest of the decay.)"""
+_PLACES = ("processes", "train.sharding", "train.gradient_checkpointing", "train.ema_on_cpu")
+MAY_DIFFER = frozenset({"train.steps", "train.checkpoint_every", "train.sample_every", *_PLACES})
+"""Keys that may change between the parts of one run: how long it goes on, when it is looked at, and what computes it
+where. (With cosine decay more steps also stretch the rest of the decay.)"""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def load_checkpoint(
         except PahaError as error:
             damage = damage or str(error)
             continue
-        _check_fingerprint(checkpoint.fingerprint, fingerprint, candidate)
+        _check_fingerprint(checkpoint.fingerprint, fingerprint, candidate, say=say)
         if damage:
             # Out of the way, so that the good one is not taken for the older of two and removed by the next save.
             corrupt = folder.with_name(folder.name + ".corrupt")
@@ -103,22 +107,30 @@ def load_checkpoint(
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's state as flat named tensors, `<parameter index>.<state name>`."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{name}": torch.as_tensor(value) for index, entry in state.items() for name, value in entry.items()
-    }
+    flat = _flatten({str(index): entry for index, entry in optimizer.state_dict()["state"].items()})
+    tensors = {key: torch.as_tensor(value) for key, value in flat.items()}
+    first = {value.data_ptr(): key for key, value in reversed(tensors.items())}
+    # 8-bit states share their tables of values; a safetensors file holds no tensor twice.
+    return {key: v if first[v.data_ptr()] == key or not v.numel() else v.clone() for key, v in tensors.items()}
 
 
 def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Inverse of `optimizer_tensors` on an optimizer of the same parameters."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        parameter = parameters[int(index)]
-        # Same memory layout as the parameter (channels-last too), as the optimizer would have made it.
-        value = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-        state.setdefault(int(index), {})[name] = value
+        index, *path, name = key.split(".")
+        entry, parameter = state.setdefault(int(index), {}), parameters[int(index)]
+        for part in path:  # bitsandbytes keeps its own states in a dictionary within
+            entry = entry.setdefault(part, {})
+        if value.shape == parameter.shape:
+            # Same memory layout as the parameter (channels-last too), as the optimizer would have made it.
+            value = placed_like(value, parameter)
+            entry[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        elif value.ndim == 0 and not value.is_floating_point():
+            entry[name] = value.item()  # the step count of 8-bit AdamW is a plain number
+        else:
+            entry[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -139,7 +151,10 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str)
 
 def init_from(model: nn.Module, path: Path) -> None:
     """Strictly load earlier weights (EMA preferred): a safetensors file, a run's folder, or a folder of
-    `save_pretrained`."""
+    `save_pretrained`; for UniVDM also SVD's U-Net (a folder or hub name, see `load_svd_unet`)."""
+    if _is_svd(model, path):
+        load_svd_unet(model, path)
+        return
     names = ("checkpoint/ema.safetensors", "model/diffusion_pytorch_model.safetensors")
     names += ("univdm/diffusion_pytorch_model.safetensors",)
     names += ("ema.safetensors", "diffusion_pytorch_model.safetensors", "model.safetensors")
@@ -147,6 +162,15 @@ def init_from(model: nn.Module, path: Path) -> None:
     if not files:
         raise PahaError(f"no weights to start from in {path}; expected one of {', '.join(names)}")
     load_weights(model, read_tensors(files[0]), where=str(files[0]))
+
+
+def _is_svd(model: nn.Module, path: Path) -> bool:
+    if type(model).__name__ != "UniVDM":
+        return False
+    if not path.exists():
+        return is_hub_name(path)
+    configs = [path / "config.json", path / "unet" / "config.json"]
+    return any(file.is_file() and SVD_CLASS in file.read_text(encoding="utf-8") for file in configs)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -198,15 +222,25 @@ def _read(folder: Path) -> Checkpoint:
         raise PahaError(f"the checkpoint {folder} is damaged: {error!r}") from error
 
 
-def _check_fingerprint(saved: Mapping[str, object], current: Mapping[str, object], folder: Path) -> None:
+def _check_fingerprint(
+    saved: Mapping[str, object], current: Mapping[str, object], folder: Path, *, say: Callable[[str], None]
+) -> None:
     # Through JSON, so that tuples compare equal to the lists that they were stored as.
     old, new = _flatten(saved), _flatten(json.loads(json.dumps(current)))
-    for key in sorted(old.keys() | new.keys()):
+    younger = {key for key in new.keys() - old.keys() if key.rpartition(".")[0] in _sections(old)}
+    for key in sorted(old.keys() | new.keys() - younger):
         if key not in MAY_DIFFER and old.get(key) != new.get(key):
             change = f"'{key}' was {old.get(key)!r} and is now {new.get(key)!r}"
             raise PahaError(
                 f"{folder} belongs to another configuration: {change}; set it back or choose another folder"
             )
+    if younger - MAY_DIFFER:
+        told = ", ".join(f"{key} = {new[key]}" for key in sorted(younger - MAY_DIFFER))
+        say(f"options that {folder} does not know yet: {told}")
+
+
+def _sections(flat: Mapping[str, object]) -> set[str]:
+    return {key.rpartition(".")[0] for key in flat} - {""}
 
 
 def _flatten(data: Mapping[str, object], prefix: str = "") -> dict[str, object]:

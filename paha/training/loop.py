@@ -1,7 +1,9 @@
 """The training loop of every model: accelerate, AdamW, EMA, exact checkpoints.
 
-Everything random is counter-based, a function of (seed, step, micro, rank): a run that is killed at any moment and
-resumed ends in the same bits (same machine, build, thread and process count) as one that was not.
+Everything random is counter-based, a function of (seed, step, part of the step): a run that is killed at any moment
+and resumed ends in the same bits (same machine, build, thread and process count) as one that was not. A step's
+`gradient_accumulation` parts are shared out over the processes, so that one configuration trains the same, but for the
+order of sums, on any number of them, and a run goes on with another number after one was lost.
 
     OUT/stats.jsonl  OUT/tensorboard/  OUT/samples/000500.png  OUT/checkpoint/  OUT/model/ (EMA weights, by `Job.save`)
 """
@@ -17,12 +19,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 
 from paha.config import TrainConfig
 from paha.errors import PahaError
@@ -36,8 +40,11 @@ from paha.training.checkpoint import (
     optimizer_tensors,
     save_checkpoint,
 )
+from paha.training.distributed import is_lost_process
 from paha.training.ema import Ema
+from paha.training.optimizer import make_optimizer
 from paha.training.report import Report, say
+from paha.training.sharding import gathered, meta_copy, shard, unsharded, whole
 
 Scalars = Mapping[str, float | Tensor]
 
@@ -49,19 +56,20 @@ class StepContext:
     step: int
     """Completed steps, from 0."""
     micro: int
-    """Which part of an accumulated batch."""
+    """Which part of the step's batch, counted over all processes."""
     seed: int
     rank: int
     world_size: int
     device: torch.device
 
     def generator(self, name: str) -> torch.Generator:
-        """A fresh CPU generator for one named use ("batch", "noise" ...) in this step on this process."""
+        """A fresh CPU generator for one named use ("batch", "noise" ...) in this part of this step."""
         return torch.Generator().manual_seed(self.hashed_seed(name))
 
     def hashed_seed(self, name: str) -> int:
-        """A stable 32-bit seed out of (seed, name, step, micro, rank)."""
-        text = f"{self.seed}/{name}/{self.step}/{self.micro}/{self.rank}"
+        """A stable 32-bit seed out of (seed, name, step, micro): whichever process computes the part, it is the
+        same."""
+        text = f"{self.seed}/{name}/{self.step}/{self.micro}/0"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
 
 
@@ -97,13 +105,15 @@ def fit(
 
     Resumes from OUT/checkpoint where there is one, else starts from `init` (a folder or file of earlier weights) or
     from the model as it is. stop_after_s: seconds after which a checkpoint is saved and the call returns. SIGTERM and
-    SIGINT save a checkpoint, then end the process as usual. Batch size is per process and accumulation step.
+    SIGINT save a checkpoint, then end the process as usual. A step's batch is train.batch_size clips times
+    train.gradient_accumulation parts, however many processes share them.
 
     Raises PahaError for a loss or gradient that is not finite (before it reaches the weights), a checkpoint of
-    another configuration, or an unwritable folder.
+    another configuration, an unwritable folder, or when another process of the run is lost.
     """
     deadline = math.inf if stop_after_s is None else time.monotonic() + stop_after_s
     with ExitStack() as stack:
+        stack.enter_context(_lost_processes(job, out))
         stack.enter_context(torch.random.fork_rng(devices=[]))
         run = _start(job, config, out, init)
         signals = stack.enter_context(_deferred_signals())
@@ -134,13 +144,14 @@ class _Run:
     optimizer: torch.optim.Optimizer
     prepared_optimizer: torch.optim.Optimizer
     ema: Ema
+    skeleton: nn.Module | None
+    """Where the model is sharded, one without data that `unsharded` fills."""
     step: int = 0
     saved_step: int = -1
 
     @property
     def fingerprint(self) -> dict[str, object]:
-        own = {"train": self.config.model_dump(mode="json"), "processes": self.accelerator.num_processes}
-        return dict(self.job.fingerprint) | {"job": self.job.name} | own
+        return _fingerprint(self.job, self.config, self.accelerator)
 
     def report(self, *, progress: bool) -> Report:
         return Report(self.out, name=self.job.name, start=self.step, total=self.config.steps, progress=progress)
@@ -152,21 +163,27 @@ class _Run:
 
     def save(self) -> None:
         """Checkpoint, then the EMA model's own files (main process; the others wait)."""
-        if self.accelerator.is_main_process:
-            scaler = self.accelerator.scaler
-            checkpoint = Checkpoint(
-                step=self.step,
-                weights=self.accelerator.unwrap_model(self.model).state_dict(),
-                ema=self.ema.model.state_dict(),
-                optimizer=optimizer_tensors(self.optimizer),
-                fingerprint=self.fingerprint,
-                scaler=dict(scaler.state_dict()) if scaler else {},
-            )
+        main, scaler = self.accelerator.is_main_process, self.accelerator.scaler
+        checkpoint = Checkpoint(
+            step=self.step,
+            weights=gathered(self.accelerator.unwrap_model(self.model).state_dict(), keep=main),
+            ema=gathered(self.ema.model.state_dict(), keep=main),
+            optimizer=gathered(optimizer_tensors(self.optimizer), keep=main),
+            fingerprint=self.fingerprint,
+            scaler=dict(scaler.state_dict()) if scaler else {},
+        )
+        if main:
             save_checkpoint(self.out / "checkpoint", checkpoint)
             with atomic_folder(self.out / "model") as folder:
-                self.job.save(self.ema.model, folder)
+                model = unsharded(self.skeleton, checkpoint.ema) if self.skeleton else self.ema.model
+                self.job.save(model, folder)
         self.saved_step = self.step
         self.accelerator.wait_for_everyone()
+
+
+def _fingerprint(job: Job, config: TrainConfig, accelerator: Accelerator) -> dict[str, object]:
+    own = {"train": config.model_dump(mode="json"), "processes": accelerator.num_processes}
+    return dict(job.fingerprint) | {"job": job.name} | own
 
 
 def _start(job: Job, config: TrainConfig, out: Path, init: Path | None) -> _Run:
@@ -174,34 +191,56 @@ def _start(job: Job, config: TrainConfig, out: Path, init: Path | None) -> _Run:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PahaError(f"cannot write to {out}: {error}") from error
+    accelerator = _accelerator(config)
+    with accelerator.main_process_first():
+        checkpoint = load_checkpoint(out / "checkpoint", _fingerprint(job, config, accelerator), say=say)
+    if checkpoint is None:
+        if init is not None:
+            torch.manual_seed(config.seed)  # layers that the earlier weights have not are random, the same everywhere
+            init_from(job.model, init)
+    else:
+        _check_progress(checkpoint.step, config.steps, out)
+        load_weights(job.model, checkpoint.weights, where=str(out / "checkpoint"))
+    ema = Ema(job.model, config.ema_decay, device=torch.device("cpu") if config.ema_on_cpu else accelerator.device)
+    if checkpoint is not None:
+        load_weights(ema.model, checkpoint.ema, where=str(out / "checkpoint"))
+    run = _place(job, config, out, accelerator, ema)
+    run.model.train()
+    if checkpoint is not None:
+        _restore(run, checkpoint)
+    return run
+
+
+def _accelerator(config: TrainConfig) -> Accelerator:
     # Accelerate keeps its precision in a process-wide singleton; a second run in the process may want another one.
     AcceleratorState._reset_state(reset_partial_state=False)
     try:
         accelerator = Accelerator(mixed_precision=config.mixed_precision)
     except ValueError as error:
         raise PahaError(f"train.mixed_precision={config.mixed_precision}: {error}") from error
-    if config.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise PahaError("train.mixed_precision=fp16 works on a GPU only; choose bf16 or no")
-    ema = Ema(job.model, config.ema_decay)
-    trainable = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    run = _Run(job, config, out, accelerator, job.model, optimizer, optimizer, ema)
-    with accelerator.main_process_first():
-        checkpoint = load_checkpoint(out / "checkpoint", run.fingerprint, say=say)
-    if checkpoint is None:
-        if init is not None:
-            init_from(job.model, init)
-    else:
-        _check_progress(checkpoint.step, config.steps, out)
-        load_weights(job.model, checkpoint.weights, where=str(out / "checkpoint"))
-    run.model, run.prepared_optimizer = accelerator.prepare(job.model, optimizer)
-    run.model.train()
-    ema.model.to(accelerator.device)
-    if checkpoint is None:
-        load_weights(ema.model, accelerator.unwrap_model(run.model).state_dict(), where="the model")
-    else:
-        _restore(run, checkpoint)
-    return run
+    if config.mixed_precision == "fp16" and (accelerator.device.type == "cpu" or config.sharding == "full"):
+        raise PahaError("train.mixed_precision=fp16 works on a GPU only, and unsharded; choose bf16 or no")
+    processes, parts = accelerator.num_processes, config.gradient_accumulation
+    if processes > parts:
+        raise PahaError(
+            f"{processes} processes cannot share the {parts} part{'s' * (parts > 1)} of a step: set "
+            f"train.gradient_accumulation={processes} and train.batch_size to the clips of one part"
+        )
+    return accelerator
+
+
+def _place(job: Job, config: TrainConfig, out: Path, accelerator: Accelerator, ema: Ema) -> _Run:
+    """Move to the device, and wrap for many processes: replicated (DDP) or sharded."""
+    if config.sharding == "full" and accelerator.num_processes > 1:
+        skeleton = meta_copy(job.model)
+        mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+        model = shard(accelerator.prepare_model(job.model, evaluation_mode=True), mesh)
+        ema.shard(mesh)
+        optimizer = make_optimizer(model.parameters(), config)
+        return _Run(job, config, out, accelerator, model, optimizer, optimizer, ema, skeleton)
+    optimizer = make_optimizer(job.model.parameters(), config)
+    model, prepared = accelerator.prepare(job.model, optimizer)
+    return _Run(job, config, out, accelerator, model, optimizer, prepared, ema, None)
 
 
 def _check_progress(step: int, steps: int, out: Path) -> None:
@@ -212,11 +251,10 @@ def _check_progress(step: int, steps: int, out: Path) -> None:
 
 
 def _restore(run: _Run, checkpoint: Checkpoint) -> None:
-    load_weights(run.ema.model, checkpoint.ema, where=str(run.out / "checkpoint"))
     load_optimizer_tensors(run.optimizer, checkpoint.optimizer)
     if run.accelerator.scaler and checkpoint.scaler:
         run.accelerator.scaler.load_state_dict(dict(checkpoint.scaler))
-    run.step = checkpoint.step
+    run.step = run.saved_step = checkpoint.step
     if run.accelerator.is_main_process:
         say(f"{run.job.name}: going on from step {run.step} of {run.config.steps}")
 
@@ -229,11 +267,12 @@ def _train_step(run: _Run, *, stop: bool) -> tuple[bool, dict[str, float]]:
         group["lr"] = learning_rate
     loss, scalars = _accumulate(run)
     norm = accelerator.clip_grad_norm_(run.model.parameters(), config.grad_clip)
+    grad_norm = math.nan if norm is None else float(whole(norm))
     # One small exchange a step keeps all processes in agreement on when to stop and on a loss that is not finite.
     shared = torch.stack([loss, torch.as_tensor(float(stop), device=loss.device)])
     reduced = cast(Tensor, accelerator.reduce(shared, reduction="mean"))
     mean_loss, stops = reduced.tolist()
-    _check_finite(run, mean_loss, grad_norm := float(norm if norm is not None else math.nan))
+    _check_finite(run, mean_loss, grad_norm)
     run.prepared_optimizer.step()
     run.prepared_optimizer.zero_grad(set_to_none=True)
     run.step += 1
@@ -242,21 +281,31 @@ def _train_step(run: _Run, *, stop: bool) -> tuple[bool, dict[str, float]]:
 
 
 def _accumulate(run: _Run) -> tuple[Tensor, dict[str, float]]:
-    """Forward and backward of the step's parts; the mean loss, and the mean of every scalar over the parts that have
-    it."""
-    parts = run.config.gradient_accumulation
+    """Forward and backward of this process's parts of the step; its share of the mean loss (their mean over the
+    processes is the loss), and the mean of every scalar over the parts that have it.
+    """
+    parts, processes = run.config.gradient_accumulation, run.accelerator.num_processes
+    turns = math.ceil(parts / processes)
     losses: list[Tensor] = []
     collected: dict[str, list[float]] = {}
-    for micro in range(parts):
-        context = run.context(micro)
+    for turn in range(turns):
+        micro = turn * processes + run.accelerator.process_index
+        counts = micro < parts  # else there is nothing left: the first part once more, without weight, in step with all
+        context = run.context(micro if counts else 0)
         torch.manual_seed(context.hashed_seed("model"))  # for random layers of the model, such as dropout
-        with nullcontext() if micro == parts - 1 else run.accelerator.no_sync(run.model):
+        with nullcontext() if turn == turns - 1 else run.accelerator.no_sync(run.model):
             loss, scalars = run.job.loss(run.model, context)
-            run.accelerator.backward(loss / parts)
-        losses.append(loss.detach().float())
-        for key, value in scalars.items():
+            # Gradients are averaged over the processes.
+            run.accelerator.backward(loss / (parts / processes) * (1 if counts else 0))
+        if counts:
+            losses.append(loss.detach().float())
+        for key, value in scalars.items() if counts else ():
             collected.setdefault(key, []).append(float(value))
-    return torch.stack(losses).mean(), {key: sum(values) / len(values) for key, values in collected.items()}
+    return _share(losses, parts / processes), {key: sum(values) / len(values) for key, values in collected.items()}
+
+
+def _share(losses: list[Tensor], expected: float) -> Tensor:
+    return torch.stack(losses).mean() if len(losses) == expected else torch.stack(losses).sum() / expected
 
 
 def _check_finite(run: _Run, loss: float, grad_norm: float) -> None:
@@ -272,7 +321,7 @@ def _check_finite(run: _Run, loss: float, grad_norm: float) -> None:
 
 def _after_step(run: _Run, scalars: dict[str, float], report: Report | None, *, last: bool) -> None:
     due = run.config.sample_every and run.step % run.config.sample_every == 0
-    if report and due:
+    if due and (report or run.skeleton):  # a sharded model computes in all processes or in none
         scalars |= _evaluate(run)
     if report:
         report.log(run.step, scalars)
@@ -282,13 +331,14 @@ def _after_step(run: _Run, scalars: dict[str, float], report: Report | None, *, 
 
 @torch.no_grad()
 def _evaluate(run: _Run) -> dict[str, float]:
-    """The sample picture and the probe's scalars, on the EMA model."""
-    if run.job.sample:
-        folder = run.out / "samples"
-        folder.mkdir(exist_ok=True)
-        run.job.sample(run.ema.model, run.step, folder / f"{run.step:06d}.png")
-    probed = run.job.probe(run.ema.model, run.step) if run.job.probe else {}
-    return {key: float(value) for key, value in probed.items()}
+    """The sample picture (the main process's) and the probe's scalars, on the EMA model."""
+    with run.ema.on(run.accelerator.device) as model, TemporaryDirectory() as unwanted:
+        if run.job.sample:
+            folder = run.out / "samples" if run.accelerator.is_main_process else Path(unwanted)
+            folder.mkdir(exist_ok=True)
+            run.job.sample(model, run.step, folder / f"{run.step:06d}.png")
+        probed = run.job.probe(model, run.step) if run.job.probe else {}
+        return {key: float(value) for key, value in probed.items()}
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
@@ -299,6 +349,19 @@ def learning_rate_at(step: int, config: TrainConfig) -> float:
         return config.learning_rate
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
     return config.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+@contextmanager
+def _lost_processes(job: Job, out: Path) -> Iterator[None]:
+    """One line where another process of the run is gone: the survivors cannot go on, and only one of them says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_lost_process(error):
+            raise
+        kept = out / "checkpoint"
+        after = f"from {kept}" if kept.exists() else "from the start, as no checkpoint was saved yet"
+        raise PahaError(f"{job.name}: a process of this run was lost; the same command goes on {after}") from error
 
 
 @contextmanager

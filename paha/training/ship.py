@@ -1,11 +1,13 @@
 """Trained runs to the model folder that is shipped: float16 weights, the calibrated photograph warning, the runs' logs.
 
 python -m paha.training.ship --univdm work/univdm --pose-reader work/pose_reader --data work/corpus
+    [--classifier work/classifier_face --classifier work/classifier_non_face]
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,8 @@ import typer
 from paha.data.manifest import read_manifest
 from paha.data.video_io import read_video
 from paha.extractors.pose import PresenterPose
+from paha.model_folder import CLASSIFIER_FOLDERS, load_part
+from paha.models.classifier import PCEClassifier
 from paha.pipeline import PahaPipeline
 from paha.scene import image_to_pixels, psnr_db
 from paha.training.checkpoint import atomic_folder
@@ -39,15 +43,24 @@ def reference_psnr_db(pipeline: PahaPipeline, data: Path) -> float:
     return round(float(np.min(worst)) - WARN_MARGIN_DB, 1)
 
 
-def ship(*, univdm: Path, pose_reader: Path, data: Path, out: Path = SHIPPED_MODEL) -> None:
-    """Write the model folder `out` from the runs' EMA weights; replaces what is there only once it is whole."""
+def ship(
+    *, univdm: Path, pose_reader: Path, data: Path, out: Path = SHIPPED_MODEL, classifiers: Sequence[Path] = ()
+) -> None:
+    """Write the model folder `out` from the runs' EMA weights; replaces what is there only once it is whole.
+
+    classifiers: runs of `paha train classifier`, at most one a region.
+    """
     pipeline = PahaPipeline.from_pretrained(univdm / "model")
     pipeline.register_to_config(reference_psnr_db=reference_psnr_db(pipeline, data))
     reader = PresenterPose.load(pose_reader / "model").reader
+    trained = {run: load_part(PCEClassifier, run / "model") for run in classifiers}
+    for classifier in trained.values():
+        pipeline.add_classifier(classifier.half())
     with atomic_folder(out) as folder:
         pipeline.to(dtype=torch.float16).save_pretrained(folder)
         reader.half().save_pretrained(folder / "pose_reader", safe_serialization=True)
-        for name, run in {"univdm": univdm, "pose_reader": pose_reader}.items():
+        runs = {CLASSIFIER_FOLDERS[classifier.region]: run for run, classifier in trained.items()}
+        for name, run in {"univdm": univdm, "pose_reader": pose_reader, **runs}.items():
             shutil.copyfile(run / "stats.jsonl", folder / name / "stats.jsonl")
 
 
@@ -56,9 +69,10 @@ def main(
     pose_reader: Annotated[Path, typer.Option(help="Run folder of `paha train pose-reader`.")],
     data: Annotated[Path, typer.Option(help="The corpus, for calibration.")],
     out: Annotated[Path, typer.Option(help="Model folder to write.")] = SHIPPED_MODEL,
+    classifier: Annotated[list[Path], typer.Option(help="Run folder of `paha train classifier`; one a region.")] = [],  # noqa: B006
 ) -> None:
     """Collect trained runs into the shipped model folder."""
-    ship(univdm=univdm, pose_reader=pose_reader, data=data, out=out)
+    ship(univdm=univdm, pose_reader=pose_reader, data=data, out=out, classifiers=classifier)
     typer.echo(f"shipped {out}")
 
 

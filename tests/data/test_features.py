@@ -188,3 +188,27 @@ def test_channel_scale_undoes_the_scaling_factor():
     x = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
         torch.testing.assert_close(codec.encode(x) * channel_scale(codec), codec.encode_unscaled(x))
+
+
+def test_shards_together_are_the_whole(data_dir, extractors):
+    whole = run(data_dir, extractors)
+    wanted = {path.name: load_file(path)["latents"] for path in whole.glob("*.safetensors")}
+    out = data_dir / "sharded"
+    for part in (0, 1):
+        folder = run(data_dir, extractors, out=out, shard=(part, 2))
+        assert len(list(folder.glob("*.safetensors"))) == part + 1
+    for name, latents in wanted.items():
+        assert torch.equal(load_file(folder / name)["latents"], latents)
+    assert len(json.loads((folder / "features.json").read_text())["clips"]) == 2
+    with pytest.raises(PahaError, match="shard 2 of 2"):
+        run(data_dir, extractors, shard=(2, 2))
+
+
+def test_raw_clips_and_features_give_the_same_batch(data_dir, extractors):
+    cached = FeatureDataset(run(data_dir, extractors), config=CONFIG)
+    raw = FeatureDataset.from_raw(data_dir, config=CONFIG, **extractors)
+    a, b = (dataset.batch(torch.Generator().manual_seed(3), 4) for dataset in (cached, raw))
+    assert a.clip_ids == b.clip_ids
+    for name in ("latents", "ref_latent", "audio", "image_tokens", "points", "scores", "face_box"):
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+    assert cached.channel_scale == raw.channel_scale

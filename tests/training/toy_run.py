@@ -1,17 +1,20 @@
-"""A tiny training run, as a script so that tests can kill it: python toy_run.py OUT STEPS [--slow]."""
+"""A tiny training run, as a script so that tests can kill it: python toy_run.py OUT STEPS [train.NAME=VALUE ...]."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from paha import cli
 from paha.config import TrainConfig
+from paha.errors import PahaError
 from paha.training.loop import Job, StepContext, fit
 
 
@@ -43,7 +46,16 @@ def toy_config(**changes) -> TrainConfig:
     return TrainConfig(**{**values, "gradient_accumulation": 2, "sample_every": 0, "ema_decay": 0.9, **changes})
 
 
-if __name__ == "__main__":
+def main(out: str, steps: str, *settings: str) -> None:
     torch.set_num_threads(1)
-    pause_s = float(os.environ.get("TOY_PAUSE_S", 0))
-    fit(toy_job(pause_s=pause_s), toy_config(steps=int(sys.argv[2])), Path(sys.argv[1]), progress=False)
+    warnings.simplefilter("ignore")
+    changes = dict(setting.split("=") for setting in settings)
+    job = toy_job(pause_s=float(os.environ.get("TOY_PAUSE_S", 0)))
+    try:
+        fit(job, toy_config(steps=int(steps), **changes), Path(out), progress=False)
+    except PahaError as error:
+        sys.exit(cli.fail(str(error)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,169 @@
+"""Training of the PCE classifiers (section 4.1.3, Eq. 7, B.3): real against negative in one region, at any noise.
+
+Letters: P pairs, B = 2P clips, T frames, C channels, H W latent size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from paha.config import PahaConfig, Section, TrainConfig, set_options
+from paha.data.dataset import FeatureDataset
+from paha.diffusion.schedule import Schedule
+from paha.errors import PahaError
+from paha.masks import Region, select_region
+from paha.models.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bce_loss
+from paha.training.loop import Job, StepContext
+from paha.training.negatives import pair_lengths
+from paha.training.pairs import KINDS, PairBatch, PairConfig, PairDataset
+from paha.training.sync_report import auc_by_bucket
+from paha.training.univdm import draw_noise
+
+PROBE_SEED = 2
+
+
+class ClassifierRun(Section):
+    """Everything that defines the training of one classifier. mask_prob: of masking the other region in a clip.
+
+    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none.
+    """
+
+    network: ClassifierConfig
+    pairs: PairConfig
+    train: TrainConfig
+    mask_prob: float = 0.8
+    probe_pairs: int = 64
+
+
+PAPER_TRAIN = TrainConfig(batch_size=16, steps=100_000, learning_rate=1e-4, warmup_steps=5000)
+"""5.1 and B.3.3."""
+PRESENTER_TRAIN = TrainConfig(
+    batch_size=16,
+    steps=900,
+    learning_rate=5e-4,
+    warmup_steps=50,
+    cosine_decay=True,
+    ema_decay=0.99,
+    checkpoint_every=100,
+    sample_every=300,
+)
+DEBUG_TRAIN = TrainConfig(batch_size=4, steps=10, learning_rate=1e-3, ema_decay=0.9, checkpoint_every=5, sample_every=5)
+
+
+def classifier_run(config: PahaConfig, changes: Mapping[str, object] | None = None) -> ClassifierRun:
+    """The run of a preset by its name (others have the paper's), with dotted names such as `pairs.hard_prob` set.
+
+    Raises PahaError for unknown names and bad values.
+    """
+    train = {"presenter": PRESENTER_TRAIN, "debug": DEBUG_TRAIN}.get(config.name, PAPER_TRAIN)
+    network = CLASSIFIERS.get(config.name, ClassifierConfig())
+    lengths = pair_lengths(config.num_frames)
+    pairs = PairConfig(lengths=lengths[:2] if config.name == "presenter" else lengths)
+    run = ClassifierRun(network=network, pairs=pairs, train=train, probe_pairs=16 if train is not PAPER_TRAIN else 64)
+    try:
+        return ClassifierRun.model_validate(set_options(run.model_dump(), changes or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PahaError(f"options: '{'.'.join(map(str, first['loc']))}': {first['msg']}") from error
+
+
+def classifier_loss(
+    model: nn.Module,
+    batch: PairBatch,
+    *,
+    region: Region,
+    run: ClassifierRun,
+    config: PahaConfig,
+    schedule: Schedule,
+    generator: torch.Generator,
+) -> tuple[Tensor, dict[str, float]]:
+    """Eq. 7 on the 2P members of a batch, and accuracies to log.
+
+    Both members of a pair have the same noise, timestep, mask and box, so that nothing but the video and the sound can
+    tell them apart. generator: on the CPU.
+    """
+    draw = draw_noise(batch.real.shape, config=config, generator=generator)
+    masked = (torch.rand(len(batch.real), generator=generator) < run.mask_prob).float()
+    shown = _noised(batch, draw.timesteps, draw.eps, masked, region=region, run=run, schedule=schedule)
+    audio = torch.cat([batch.audio, batch.fake_audio])
+    time = schedule.time_input(draw.timesteps.to(shown.device)).repeat(2, 1)
+    logits = model(shown, time, audio)
+    target = torch.cat([torch.ones(len(batch.real)), torch.zeros(len(batch.real))]).to(logits.device)
+    # Eq. 7
+    loss = bce_loss(logits, target)
+    with torch.no_grad():
+        right = ((logits > 0) == (target > 0.5)).float()
+        scalars = {"accuracy": float(right.mean())}
+        for kind in KINDS:
+            chosen = [i + len(batch.real) for i, k in enumerate(batch.kinds) if k == kind]
+            if chosen:
+                scalars[f"accuracy_{kind}"] = float(right[chosen].mean())
+    return loss, scalars
+
+
+def _noised(
+    batch: PairBatch, t: Tensor, eps: Tensor, masked: Tensor, *, region: Region, run: ClassifierRun, schedule: Schedule
+) -> Tensor:
+    """Both members noised alike, then masked and cropped: (2P, T, C, H', W')."""
+    z_0 = torch.cat([batch.real, batch.fake])
+    twice = [value.to(z_0.device).repeat(2, *[1] * (value.ndim - 1)) for value in (t, eps, masked, batch.box)]
+    z_t = schedule.add_noise(z_0, twice[1], twice[0])
+    crop = run.network.face_crop if region == "face" else 0
+    return select_region(z_t, twice[3], region, crop=crop, masked_B=twice[2])
+
+
+def classifier_job(
+    config: PahaConfig, univdm: Any, features: Path, negatives: Path | None, *, region: Region, run: ClassifierRun
+) -> Job:
+    """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from.
+
+    Raises PahaError where data, negatives and model do not fit together.
+    """
+    if negatives is None and run.pairs.hard_prob < 1:
+        raise PahaError("give --negatives (see `paha negatives`), or --hard-negatives 1 for none but hard ones")
+    dataset = FeatureDataset(features, config=config)
+    common: dict[str, Any] = {"config": config, "pairs": run.pairs}
+    train = PairDataset(dataset, negatives, **common)
+    schedule = Schedule(config.diffusion)
+    held_out = PairDataset(dataset, negatives, split="held_out", **common) if run.probe_pairs else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.train.seed)
+        model = PCEClassifier.from_univdm(univdm, run.network, region=region).requires_grad_(True).train()
+
+    def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, float]]:
+        num_pairs = max(1, run.train.batch_size // 2)
+        batch = train.batch(context.generator("batch"), num_pairs).to(context.device)
+        generator = context.generator("noise")
+        return classifier_loss(
+            model, batch, region=region, run=run, config=config, schedule=schedule, generator=generator
+        )
+
+    def probe(model: nn.Module, step: int) -> dict[str, float]:
+        assert held_out is not None
+        return auc_by_bucket(model, held_out, schedule=schedule, num_pairs=run.probe_pairs, seed=PROBE_SEED)
+
+    return Job(
+        name=f"classifier_{region}",
+        model=model,
+        loss=loss,
+        save=_save,
+        probe=probe if held_out is not None else None,
+        fingerprint={
+            "region": region,
+            "features": dataset.folder.name,
+            "negatives": len(train.generated),
+            "model": config.model.model_dump(mode="json"),
+            "diffusion": config.diffusion.model_dump(mode="json"),
+        }
+        | run.model_dump(mode="json", exclude={"train", "probe_pairs"}),
+    )
+
+
+def _save(model: Any, folder: Path) -> None:
+    model.save_pretrained(folder, safe_serialization=True)

@@ -1,0 +1,84 @@
+"""Many processes of one run (torchrun, or any launcher that sets RANK and WORLD_SIZE): who speaks, who writes.
+
+Everything of a run that is written is written by the main process. What must be said is said once: processes that fail
+together agree through the launcher's key-value store on the one that tells.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from paha.errors import PahaError
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
+
+LONGEST_WAIT = timedelta(days=14)
+"""What the others wait for the main process's work, such as the features of a large dataset."""
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|by peer", re.IGNORECASE)
+
+
+def world_size() -> int:
+    """Processes of the run, 1 without a launcher."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def from_main(name: str, make: Callable[[], str]) -> str:
+    """make(), computed by the main process alone; all others wait for its result. Called by all, with one `name`.
+
+    Raises the PahaError that `make` raised, in every process.
+    """
+    if world_size() == 1:
+        return make()
+    from accelerate import PartialState
+
+    PartialState()  # joins the processes: before it there may be no store
+    store = _store()
+    if is_main():
+        try:
+            value = make()
+        except PahaError as error:
+            store.set(name, f"!{error}")
+            raise
+        store.set(name, f"={value}")
+        return value
+    store.wait([name], LONGEST_WAIT)
+    answer = store.get(name).decode()
+    if answer.startswith("!"):
+        raise PahaError(answer[1:])
+    return answer[1:]
+
+
+def first_to_say(message: str) -> bool:
+    """Whether no other process of the run has asked for this message yet; always true in a run of one process."""
+    if world_size() == 1:
+        return True
+    try:
+        return _store().add(blake2b(message.encode(), digest_size=16).hexdigest(), 1) == 1
+    except (KeyError, ValueError, RuntimeError):
+        return True  # no store to agree through: better twice than never
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether an exception tells that another process of the run is gone (and not that this one did something
+    wrong)."""
+    return world_size() > 1 and isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
+
+
+def _store() -> Store:
+    from torch.distributed import PrefixStore, TCPStore
+
+    attempt = f"paha/{os.environ.get('TORCHELASTIC_RUN_ID', '')}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '')}"
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    client = TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=10))
+    return PrefixStore(attempt, client)
