@@ -544,6 +544,7 @@ def evaluate(
     workers: Annotated[int | None, typer.Option(help="Clips at a time (one a core by default).", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Of the corrupted rows.", min=0)] = 0,
     ceilings: Annotated[bool, typer.Option(help="Also rows of corrupted real clips.")] = True,
+    replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10)] = 100,
 ) -> None:
     """Measure generated videos against real ones: FVD, BAS, FGD, Sync-C, Diversity, regions, hands, lips, drift."""
     from paha import verbs_metrics
@@ -563,6 +564,7 @@ def evaluate(
         workers=workers,
         seed=seed,
         ceilings=ceilings,
+        replicates=replicates,
     )
 
 

@@ -53,6 +53,7 @@ PRESENTER = PahaConfig(
         steps=5000,
         audio_warmup_steps=3000,
         crop_cells=8,
+        crop_face_share=1.0,
         warmup_steps=100,
         cosine_decay=True,
         ema_decay=0.998,

@@ -31,6 +31,7 @@ def evaluate(
     workers: int | None,
     seed: int,
     ceilings: bool,
+    replicates: int,
 ) -> None:
     """Measure, write the report, say where it is. Raises PahaError at the end where videos could not be read."""
     from paha.metrics.evaluate import evaluate as run
@@ -45,6 +46,7 @@ def evaluate(
         syncnet=syncnet,
         i3d=i3d,
         fvd_protocol=load_protocol(fvd_protocol),
+        replicates=replicates,
     )
     workers = share_cores(workers)
     evaluation = run(

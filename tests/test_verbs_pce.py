@@ -15,12 +15,21 @@ from paha.data.image_io import save_png
 from paha.data.manifest import read_manifest
 from paha.data.video_io import read_video
 from paha.errors import PahaError
+from paha.guidance import DIFF_FORMS
+from paha.masks import face_mask, grow_box
 from paha.metrics.instruments import load_instruments
 from paha.pipeline import PahaPipeline
 from paha.presets import preset
 from paha.synth.corpus import make_corpus
 from paha.tables.ablations import AblationRun, pick_records, run_ablation
-from paha.verbs_pce import ClassifierOptions, GuidanceChoice, guidance_arguments, negatives_options, parse_guidance
+from paha.verbs_pce import (
+    ClassifierOptions,
+    GuidanceChoice,
+    build_guidance,
+    guidance_arguments,
+    negatives_options,
+    parse_guidance,
+)
 
 DEBUG = preset("debug")
 SPEED = {"rate": 0.5, "scales": None, "dg_form": "compensate", "reuse": 1, "skip_first": False, "face_box": None}
@@ -106,6 +115,42 @@ def test_a_model_without_classifiers_says_so(root, tmp_path):
     shutil.copytree(root / "face/model", tmp_path / "m/classifier_non_face")
     with pytest.raises(PahaError, match="holds the face classifier"):
         PahaPipeline.from_pretrained(tmp_path / "m").classifier("non_face")
+
+
+def test_growth_and_leak_of_the_four_forms_on_trained_networks(root, pipeline):
+    """Deviation of the latents after the guided steps against unguided, and how far the face classifier alone moves
+    the rest of the frame over the face: only `compensate` neither grows nor mixes a region with the unguided one."""
+    image, sound = first_clip(root)
+    scene = pipeline.prepare(image, sound, num_frames=4)
+    mask = face_mask(grow_box(torch.tensor([[0.36, 0.19, 0.64, 0.44]])), height=4, width=4)
+
+    def after_guided_steps(options):
+        seen = []
+
+        def keep(_pipeline, step, _t, tensors):
+            seen.append(tensors["latents"].clone())
+
+        guidance = None
+        if options is not None:
+            guidance, _ = build_guidance(pipeline, image, options)
+        arguments = {"guidance": guidance, "guidance_rate": 0.5, "callback_on_step_end": keep}
+        list(pipeline.generate(scene, num_inference_steps=8, seed=0, **arguments))
+        return seen[3]
+
+    plain = after_guided_steps(None)
+    scales = {"non_face_scale": 30.0, "face_scale": 30.0}
+    growth, leak = {}, {}
+    for form in DIFF_FORMS:
+        both = after_guided_steps(GuidanceOptions(kind="dg", dg_form=form, **scales))
+        growth[form] = float(both.std() / plain.std())
+        alone = after_guided_steps(GuidanceOptions(kind="dg", dg_form=form, **scales | {"non_face_scale": 0.0})) - plain
+        leak[form] = float((alone * (1 - mask)).norm() / (alone * mask).norm())
+    sequential = after_guided_steps(GuidanceOptions(kind="sg", **scales | {"non_face_scale": 0.0})) - plain
+    leak["sg"] = float((sequential * (1 - mask)).norm() / (sequential * mask).norm())
+    print({k: round(v, 3) for k, v in growth.items()}, {k: round(v, 3) for k, v in leak.items()})
+    assert growth["compensate"] == pytest.approx(1, abs=0.05)
+    assert growth["literal"] > 1.5
+    assert leak["compensate"] < leak["sg"] < leak["literal"]
 
 
 def test_classifiers_travel_with_the_model_folder(pipeline, tmp_path):

@@ -16,15 +16,11 @@ from zlib import crc32
 
 import numpy as np
 
-from paha.data.manifest import load_annotations
 from paha.errors import PahaError
 from paha.metrics.clips import Clip, find_clips, pair_clips, speech
 from paha.metrics.cost import time_cost, time_cost_per_second
-from paha.metrics.frechet import GaussianStats, frechet_distance
-from paha.metrics.gestures import gesture_features
+from paha.metrics.extractor_error import extractor_error
 from paha.metrics.instruments import Instruments
-from paha.metrics.keypoints import MIN_SCORE
-from paha.metrics.lips import lip_r
 from paha.metrics.measure import Measured, load_measured, measured
 from paha.metrics.scores import Corruption, RowScores, Value, frozen, noisy, shuffled
 
@@ -109,7 +105,9 @@ def evaluate(
         "clips": {"real": len(real_set[0].clips), "generated": len(fake_set[0].clips)},
         "seed": seed,
         "instruments": instruments.provenance(),
-        "extractor_error": extractor_error(real_set[0], instruments),
+        "extractor_error": extractor_error(
+            ((clip, _load(real_set[0], clip)) for clip in real_set[0].clips), instruments
+        ),
     }
     return Evaluation(rows, failed, len(fake_set[0].truths), provenance)
 
@@ -152,39 +150,6 @@ def measure_set(
                 say(f"{folder.name}: {number} of {len(clips)} measured")
     kept = [clip for clip in clips if clip.clip_id not in failed]
     return MeasuredSet(folder, kept, {name: truth for name, truth in truths.items() if name not in failed}), failed
-
-
-def extractor_error(real: MeasuredSet, instruments: Instruments) -> dict[str, float] | None:
-    """How wrong the pose extractor is on real clips whose exact keypoints are known; None where none is.
-
-    points_px: median distance of points with a true confidence above 0.3, mean over clips. lip_r: of the read mouth to
-    the rig's. fgd: distance between the gestures as read and as they are, which no method can go below by right.
-    """
-    known = [clip for clip in real.clips if clip.annotations is not None]
-    if not known or instruments.pose is None:
-        return None
-    distances: list[float] = []
-    lips: list[float] = []
-    read, exact = (None, None) if instruments.autoencoder is None else (_stats(instruments), _stats(instruments))
-    for clip in known:
-        made, truth = _load(real, clip), load_annotations(clip.annotations or "")
-        length = min(len(made.mouth), len(truth.face_box))
-        points, seen = truth.keypoints.points[:length], truth.keypoints.scores[:length] >= MIN_SCORE
-        distances.append(float(np.median(np.linalg.norm(made.keypoints.points[:length] - points, axis=-1)[seen])))
-        if "mouth_open" in truth.rig:
-            lips.append(lip_r(made.mouth[:length], truth.rig["mouth_open"][:length]))
-        if read is not None and exact is not None and instruments.autoencoder is not None:
-            read.update(gesture_features(instruments.autoencoder, made.keypoints))
-            exact.update(gesture_features(instruments.autoencoder, truth.keypoints))
-    found = {"points_px": float(np.mean(distances))} | ({"lip_r": float(np.mean(lips))} if lips else {})
-    if read is not None and exact is not None and min(read.num, exact.num) > 1:
-        found["fgd"] = frechet_distance(read, exact)
-    return found
-
-
-def _stats(instruments: Instruments) -> GaussianStats:
-    assert instruments.autoencoder is not None
-    return GaussianStats.empty(instruments.autoencoder.config["latent_dim"])
 
 
 def speech_of(clip: Clip, truth: Clip | None) -> np.ndarray:

@@ -76,6 +76,7 @@ def load_instruments(
     i3d: Path | None = None,
     fvd_protocol: FvdProtocol | None = None,
     sync_protocol: SyncProtocol | None = None,
+    replicates: int = NUM_REPLICATES,
 ) -> Instruments:
     """Load what there is.
 
@@ -101,6 +102,7 @@ def load_instruments(
         fvd_protocol=fvd_protocol or FvdProtocol(),
         hashes=hashes,
         absent=absent,
+        replicates=replicates,
     )
 
 

@@ -273,30 +273,35 @@ def example_inputs(config: PahaConfig, *, batch_size: int) -> tuple[Tensor, Tens
     return torch.randn(batch_size, config.num_frames, *size), torch.randn(batch_size, config.num_frames), conditioning
 
 
-def measured_tflops(
-    config: PahaConfig, device: torch.device, *, precision: Precision = "no", repeats: int = 3
-) -> float:
-    """TFLOP/s that a forward and backward pass of one clip reaches on `device`, its flops counted as in a plan: the
-    best of `repeats` after one to warm up. Needs the memory of one clip with gradient checkpointing off.
-    """
+def step_timer(config: PahaConfig, device: torch.device, *, precision: Precision = "no") -> Callable[[], float]:
+    """What times one forward and backward pass of one clip on `device`, in seconds, after one to warm up."""
     model: Any = UniVDM.from_model_config(config.model)
     model.to(device)
     with torch.device(device):
-        z, times, conditioning = example_inputs(config, batch_size=1)
-    with torch.device("meta"):
-        meta = UniVDM.from_model_config(config.model)
         inputs = example_inputs(config, batch_size=1)
-        flops = step_cost(meta, lambda: meta(*inputs).float().mean()).flops
     enabled, lower = LOWER[precision] is not None, LOWER[precision] or torch.float32
-    seconds = []
-    for _ in range(repeats + 1):
+
+    def step() -> float:
         begin = time.perf_counter()
         with torch.autocast(device.type, dtype=lower, enabled=enabled):
-            loss = model(z, times, conditioning).float().mean()
+            loss = model(*inputs).float().mean()
         loss.backward()
-        loss.item()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
         model.zero_grad(set_to_none=True)
-    return flops / min(seconds[1:]) / 1e12
+        return seconds
+
+    step()
+    return step
+
+
+def extrapolate(flops: float, *, measured: dict[float, float]) -> float:
+    """Seconds of a pass of so many flops, from two measured ones (flops: seconds): a fixed cost and a rate.
+
+    Raises PahaError where the larger one was not the slower: the machine was busy.
+    """
+    (small, small_s), (large, large_s) = sorted(measured.items())
+    if large_s <= small_s:
+        raise PahaError("the machine is too busy to be timed; try again")
+    return large_s + (flops - large) * (large_s - small_s) / (large - small)

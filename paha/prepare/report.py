@@ -231,7 +231,8 @@ def _coverage(par: ParStatistics) -> str:
     rows = "".join(
         f"<tr><td>{'its own' if tau == 'configured' else tau}<td>{region}"
         + "".join(f'<td class="n">{_percent(getattr(stats, name))}' for name in ("frames_any", "points", "area"))
-        + f'<td class="n">{stats.mean_weight:.2f}<td class="n">{_percent(stats.loss_share)}'
+        + f'<td class="n">{"" if stats.mean_weight != stats.mean_weight else f"{stats.mean_weight:.2f}"}'
+        f'<td class="n">{_percent(stats.loss_share)}'
         for tau, regions in par.result().items()
         for region, stats in regions.items()
     )

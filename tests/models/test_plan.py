@@ -12,7 +12,7 @@ from univdm_toys import toy_inputs, toy_univdm
 from paha.errors import PahaError
 from paha.models.accounting import Cost, forward_cost, step_cost
 from paha.models.attention import SHORT_KEYS
-from paha.models.plan import Savings, measured_tflops, plan, plan_sampling, share_batch
+from paha.models.plan import Savings, extrapolate, plan, plan_sampling, share_batch, step_timer
 from paha.models.plan_text import format_plan, format_sampling
 from paha.presets import preset
 from paha.verbs import configuration
@@ -114,11 +114,13 @@ def test_paper_sampling_fits_small_gpus():
     assert "fits 12 GB, fits 24 GB" in low
 
 
-def test_time_is_predicted_from_a_measured_speed():
+def test_time_is_extrapolated_from_two_measurements():
     config = preset("debug").model_copy(update={"num_frames": 2})
-    speed = measured_tflops(config, torch.device("cpu"))
-    assert 1e-5 < speed < 10
-    fast, slow = (plan(config, gpus=1, gpu_tflops=t, utilisation=1.0) for t in (2 * speed, speed))
+    assert 0 < step_timer(config, torch.device("cpu"))() < 60
+    assert extrapolate(40.0, measured={10.0: 1.5, 20.0: 2.0}) == pytest.approx(3.0)
+    with pytest.raises(PahaError, match="too busy"):
+        extrapolate(40.0, measured={10.0: 2.0, 20.0: 1.5})
+    fast, slow = (plan(config, gpus=1, gpu_tflops=t, utilisation=1.0) for t in (200, 100))
     assert slow.seconds_per_step(checkpointing=False) == pytest.approx(2 * fast.seconds_per_step(checkpointing=False))
 
 

@@ -4,9 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy import toy_pipeline
 from toy_videos import keypoints_of, loudness, make_dataset, make_method
 
+from paha.classifier_guidance import GuidanceOptions
 from paha.data.audio_io import read_audio
+from paha.data.manifest import read_manifest
 from paha.data.video_io import read_video, write_video
 from paha.errors import PahaError
 from paha.extractors.pose import PoseTrack
@@ -15,7 +18,7 @@ from paha.metrics.instruments import Instruments
 from paha.models.pose_autoencoder import PoseAutoencoder
 from paha.tables.adapters import find_method_clips, pair_method, sdt_measured, sdt_set
 from paha.tables.baselines import mel_distance, other_clip, retrieval, speech_features, still_image
-from paha.tables.table1 import Method, Table1Run, parse_method, run_table_1
+from paha.tables.table1 import Method, Model, Table1Run, parse_method, run_table_1
 from paha.types import LEFT_HAND
 
 
@@ -156,3 +159,20 @@ def test_foreign_sdt_files_are_one_line(data, tmp_path):
     np.savez(tmp_path / "a.npz", poses_pred_batch=np.array([{}], dtype=object))
     with pytest.raises(PahaError, match="is no result of SDT"):
         sdt_set(tmp_path, clips, tmp_path / "m")
+
+
+def test_models_make_their_own_rows(data, instruments, tmp_path):
+    records = read_manifest(data)[:2]
+    models = [
+        Model("PAHA without classifiers", toy_pipeline(), GuidanceOptions()),
+        Model("PAHA-SG", None, GuidanceOptions(kind="sg"), "no face classifier"),
+    ]
+    run = Table1Run({"toy": data}, [], models, records, limit=2, steps=2, workers=2)
+    table = run_table_1(run, instruments, tmp_path, say=lambda _: None)
+    rows = {row.name: row for row in table.rows}
+    made = rows["PAHA without classifiers"].measured
+    assert made["toy.bas"].num == 2
+    assert made["toy.tc"].mean > 0
+    assert rows["PAHA-SG"].absent == "no face classifier"
+    assert rows["PAHA-SG"].paper["PATS.bas"] == 0.1561
+    assert (tmp_path / "videos/toy/PAHA-without-classifiers/clip1.mp4").is_file()
