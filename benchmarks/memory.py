@@ -85,7 +85,7 @@ def video(
 def speed(
     preset: str = "presenter",
     settings: Settings = [],  # noqa: B006
-    repeats: int = 5,
+    repeats: int = 12,
 ) -> None:
     """Seconds of a forward and backward pass: foretold from clips of a quarter and half the frames, and measured."""
     from paha.models.plan import extrapolate, plan, step_timer
