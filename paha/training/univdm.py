@@ -202,7 +202,7 @@ def univdm_job(
             clips = dataset.batch(draw, crops)
             cut = {"cells": train.crop_cells, "face_share": train.crop_face_share, "generator": draw}
             batch = crop_batch(clips, **cut)
-            options = common | {"config": cropped, "log_regions": False}
+            options: dict[str, Any] = common | {"config": cropped, "log_regions": False}
         else:
             batch = dataset.batch(draw, train.batch_size)
             options = common | {"log_regions": context.step % REGIONS_EVERY == 0}
