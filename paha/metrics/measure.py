@@ -19,7 +19,6 @@ from paha.data.atomic import write_bytes
 from paha.data.manifest import load_annotations
 from paha.data.video_io import iter_video
 from paha.errors import PahaError
-from paha.extractors.choose import PoseExtractor
 from paha.extractors.pose import PoseTrack
 from paha.extractors.weights import file_sha256
 from paha.metrics.clips import Clip, speech
@@ -30,7 +29,7 @@ from paha.metrics.regions import Boxes, describe, psnr_db, region_boxes, region_
 from paha.metrics.sync import crop_boxes, crop_faces, embed_lips, embed_sound, face_track
 from paha.types import Keypoints
 
-CHUNK = 20
+CHUNK = 64
 """Frames that are in memory at a time."""
 NOISE = 20.0
 """Standard deviation, of values 0 to 255, of the noise on the row `noise`."""
@@ -102,7 +101,7 @@ def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> 
     wanted, start, height, width = _fvd_frames(instruments), 0, 0, 0
     for frames in chunks(clip.video):
         height, width = frames.shape[1:3]
-        track = _detect(reader, frames)
+        track = reader.detect(frames)
         tracks.append(track)
         look.at(frames, track, start, variants=variants)
         if start < wanted:
@@ -127,17 +126,6 @@ def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> 
         sound=sound,
         no_sync=no_sync,
     )
-
-
-def _detect(reader: PoseExtractor, frames: np.ndarray) -> PoseTrack:
-    """Pose of up to CHUNK frames. The extractor always gets CHUNK of them, the last one repeated: networks keep memory
-    for every batch size that they have met, and clips of all lengths would make it grow.
-    """
-    count = len(frames)
-    track = reader.detect(frames[np.minimum(np.arange(CHUNK), count - 1)])
-    keypoints = Keypoints(track.keypoints.points[:count], track.keypoints.scores[:count])
-    mouth = None if track.mouth_open is None else track.mouth_open[:count]
-    return PoseTrack(keypoints, track.face_box[:count], mouth)
 
 
 class _ExactPose:
