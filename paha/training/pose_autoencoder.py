@@ -20,7 +20,7 @@ from paha.types import FPS
 
 POSE_AUTOENCODER_TRAIN = TrainConfig(
     batch_size=64,
-    steps=6000,
+    steps=5000,
     learning_rate=5e-4,
     weight_decay=0.0,
     ema_decay=0.99,
