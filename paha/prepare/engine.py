@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import Any
 
 from paha.errors import PahaError
+from paha.workers import begin_worker
 
 ENGINES = ("local", "ray")
 Outcome = tuple[int, Any, str]
@@ -88,18 +87,3 @@ def _until_broken(
 def _outcome(future: Future, index: int) -> Outcome:
     result, error = future.result()
     return index, result, error
-
-
-def begin_worker() -> None:
-    """One core a worker, and an end with the parent's: one that is killed tells its workers nothing."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from paha.errors import PahaError
 from paha.synth.clip import CORPUS_VERSION, ClipPlan, make_clip
 from paha.synth.speech import LANGUAGES
 from paha.types import ClipRecord
+from paha.workers import begin_worker
 
 HELD_OUT_SEED = 900_000
 """Seeds from here on are for evaluation: no training corpus uses them."""
@@ -169,7 +169,7 @@ def _in_process(plans: list[ClipPlan], out: Path) -> Iterator[ClipRecord]:
 
 
 def _in_parallel(plans: list[ClipPlan], out: Path, workers: int) -> Iterator[ClipRecord]:
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker) as pool:
         futures = [pool.submit(make_clip, plan, out) for plan in plans]
         try:
             for future in as_completed(futures):
@@ -178,22 +178,6 @@ def _in_parallel(plans: list[ClipPlan], out: Path, workers: int) -> Iterator[Cli
             raise PahaError("a worker died (out of memory?): run the same command again, with fewer workers") from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """One core a worker (the drawing library would start threads of its own), and an end with the parent's."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed tells its workers nothing; they would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def write_sheet(out: Path, records: Sequence[ClipRecord]) -> None:
