@@ -272,3 +272,16 @@ def test_the_output_gate_is_shut_at_first_and_is_the_best_linear_guess_of_v():
         z_t, v = alpha * z_0 + sigma * eps, alpha * eps - sigma * z_0
         expected = (v * z_t).mean() / (z_t * z_t).mean()
         assert gated._gate(x, torch.tensor([[t]])).mean().item() == pytest.approx(expected.item(), abs=0.01)
+
+
+def test_audio_in_the_time_embedding_is_silent_at_first_and_then_heard() -> None:
+    z, time, conditioning = toy_inputs()
+    model = toy_univdm(TOY.model_copy(update={"norm_groups": 4, "audio_in_time": True}))
+    other = replace(conditioning, audio=conditioning.audio.roll(1, dims=1))
+    torch.testing.assert_close(model(z, time, conditioning), model(z, time, other), atol=0, rtol=0)
+    torch.nn.init.normal_(model.audio_time_proj.weight)
+    heard = model(z, time, conditioning)
+    assert not torch.allclose(heard, model(z, time, other), atol=1e-3)
+    silent = replace(conditioning, audio_mask=torch.zeros(len(z)))
+    both = replace(other, audio_mask=torch.zeros(len(z)))
+    torch.testing.assert_close(model(z, time, silent), model(z, time, both), atol=0, rtol=0)
