@@ -14,6 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.bench_device import Bench, Reading
 from benchmarks.gpu_parts import Case, Rows, Trainee, univdm_forward, univdm_trainee
+from paha.models import attention, blocks, norms
 
 TOP = 15
 STEPS = 3
@@ -87,6 +88,12 @@ def variants(trainee: Trainee) -> dict[str, AbstractContextManager[Any]]:
             (trainee, "lower", torch.float32), (torch.backends.cuda.matmul, "allow_tf32", True)
         ),
         "cudnn.benchmark": _attributes((torch.backends.cudnn, "benchmark", True)),
+    }
+    never, short = (lambda x: False), (lambda k: k.shape[-2] <= attention.SHORT_KEYS)
+    ways |= {
+        "torch's own norms": _attributes((norms, "in_own_layout", never), (blocks, "in_own_layout", never)),
+        "frames copied for attention": _attributes((attention, "positions_as_heads", never)),
+        "short keys by products": _attributes((attention, "by_products", short)),
     }
     if trainee.bench.gpu:
         backends = {"flash": SDPBackend.FLASH_ATTENTION, "efficient": SDPBackend.EFFICIENT_ATTENTION}
