@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from benchmarks import forward, gpu, memory
+from benchmarks.bench_device import Bench, Reading, Table
 from paha.models.univdm import UniVDM
 from paha.models.weights import new_keys
 from paha.presets import preset
@@ -32,19 +35,46 @@ def test_forward_is_compared():
 
 
 def test_the_gpu_table_at_toy_size(tmp_path, capsys):
-    gpu.main(toy=True, steps=2, minutes=8, device="cpu", out=tmp_path / "table.md")
+    table, rows, kernels = (tmp_path / name for name in ("table.md", "rows.json", "kernels.txt"))
+    gpu.main(toy=True, steps=2, device="cpu", out=table, json=rows, profile=kernels)
     text = capsys.readouterr().out
-    assert (tmp_path / "table.md").read_text() == text
-    for row in ("UniVDM forward", "diffusers training step", "with DG", "decoding a segment", "s per s of video"):
-        assert row in text
-    assert "no time left" not in text
+    assert table.read_text() in text
+    told = json.loads(rows.read_text())
+    assert min(told["matrix_tflops"], told["copy_gb_per_s"]) > 0
+    for case in told["cases"].values():
+        assert not any("note" in case[row] for row in case if "(" in row)
+        for row in ("UniVDM forward", "diffusers training step", "sampling, 2 steps", "with DG", "decoding a segment"):
+            assert case[row]["seconds"] > 0
+            assert f"| {row} |" in text
+    assert all(head in kernels.read_text() for head in ("debug 32 px, 4 f, training step", "paper, toy, forward"))
+    assert not any(word in text for word in ("no time left", "failed"))
 
 
-def test_what_has_no_time_left_says_so():
-    bench = gpu.Bench(CPU, seconds=-1)
-    rows = gpu.case_rows(preset("debug"), bench, steps=2)
-    assert set(rows.values()) == {"no time left"}
-    assert gpu.table({"a": {"x": "1"}, "b": {"y": "2"}}).splitlines()[2:] == ["| x | 1 |  |", "| y |  | 2 |"]
+def test_a_rehearsal_in_half_precision_has_every_row(capsys):
+    gpu.main(toy=True, steps=2, device="cpu", dtype="bfloat16")
+    assert "failed" not in capsys.readouterr().out
+
+
+def test_what_has_no_time_left_or_fails_says_so(tmp_path):
+    bench = Bench(CPU, seconds=60)
+    table = Table({"device": "toy"}, json_path=tmp_path / "rows.json")
+
+    def broken():
+        yield "good", Reading(seconds=0.5, ratio=2.0)
+        raise RuntimeError("no kernel for this\nlong story")
+
+    table.run("a", "part", broken, bench)
+    bench.deadline = 0
+    table.run("b", "part", broken, bench)
+    assert {name: r.text for name, r in table.columns["a"].items()} == {
+        "good": "500.0 ms, 2.00 x",
+        "(part)": "failed: no kernel for this",
+    }
+    assert table.markdown().splitlines()[2:] == [
+        "| good | 500.0 ms, 2.00 x |  |",
+        "| (part) | failed: no kernel for this | no time left |",
+    ]
+    assert json.loads((tmp_path / "rows.json").read_text())["cases"]["a"]["good"] == {"seconds": 0.5, "ratio": 2.0}
 
 
 @pytest.mark.slow

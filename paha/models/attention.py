@@ -12,11 +12,23 @@ from torch import Tensor, nn
 
 SHORT_KEYS = 33
 """Up to this many keys, plain softmax attention beats the fused kernel on a CPU (1.2 to 3 times, at 8 to 33 keys)."""
+MAX_HEADS = 65_535
+"""Most heads that the fused kernels of a GPU are launched for."""
+
+
+def by_products(k_NhKd: Tensor) -> bool:
+    """Whether attention to these keys is computed by plain products."""
+    return k_NhKd.device.type == "cpu" and k_NhKd.shape[-2] <= SHORT_KEYS
+
+
+def positions_as_heads(x_BPhTd: Tensor) -> bool:
+    """Whether attention over the frames takes positions as more heads, which is a view, or as more clips, a copy."""
+    return x_BPhTd.device.type == "cuda" and x_BPhTd.shape[1] * x_BPhTd.shape[2] <= MAX_HEADS
 
 
 def scaled_dot_product(q_NhSd: Tensor, k_NhKd: Tensor, v_NhKd: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v: (N, h, S, d). The fused kernel, save for short keys on a CPU."""
-    if q_NhSd.device.type != "cpu" or k_NhKd.shape[-2] > SHORT_KEYS:
+    if not by_products(k_NhKd):
         return F.scaled_dot_product_attention(q_NhSd, k_NhKd, v_NhKd)
     # Flattened before the transposition: a transposed view costs nothing in bmm, a transposed copy does.
     q, k, v = (x.reshape(-1, *x.shape[-2:]) for x in (q_NhSd, k_NhKd, v_NhKd))
@@ -50,13 +62,17 @@ class Attention(nn.Module):
 
     def _split_heads(self, x_BTPD: Tensor) -> Tensor:
         x = x_BTPD.unflatten(-1, (self.num_heads, -1))  # B T P h d
-        order = (0, 2, 3, 1, 4) if self.over_frames else (0, 1, 3, 2, 4)
-        return x.permute(order).flatten(0, 1)  # (B P) h T d, or (B T) h P d
+        if self.over_frames:
+            x = x.permute(0, 2, 3, 1, 4)  # B P h T d
+            return x.flatten(1, 2) if positions_as_heads(x) else x.flatten(0, 1)  # B (P h) T d, or (B P) h T d
+        return x.permute(0, 1, 3, 2, 4).flatten(0, 1)  # (B T) h P d
 
     def _merge_heads(self, x_NhSd: Tensor, shape: torch.Size) -> Tensor:
-        x = x_NhSd.unflatten(0, (shape[0], -1))  # B P h T d, or B T h P d
-        order = (0, 3, 1, 2, 4) if self.over_frames else (0, 1, 3, 2, 4)
-        return x.permute(order).reshape(shape)
+        if self.over_frames:
+            x = x_NhSd.reshape(shape[0], shape[2], self.num_heads, shape[1], -1)  # B P h T d
+            return x.permute(0, 3, 1, 2, 4).reshape(shape)
+        x = x_NhSd.unflatten(0, (shape[0], -1))  # B T h P d
+        return x.permute(0, 1, 3, 2, 4).reshape(shape)
 
 
 class CrossAttention(Attention):

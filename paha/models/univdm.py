@@ -196,7 +196,9 @@ class UniVDM(ModelMixin, ConfigMixin):
         if self.add_embedding is None:
             return time_BTD
         if time_ids_BN is None:
-            time_ids_BN = torch.tensor([self.config["time_ids"]], device=time_BT.device)
+            # Filled in on the device: a tensor made of a list would make the host wait for it.
+            fill = {"dtype": torch.float32, "device": time_BT.device}
+            time_ids_BN = torch.stack([torch.full((1,), value, **fill) for value in self.config["time_ids"]], dim=1)
         ids = sinusoids(time_ids_BN.flatten(), TIME_ID_DIM).unflatten(0, time_ids_BN.shape).flatten(1)
         return time_BTD + self.add_embedding(ids)[:, None]
 
