@@ -7,6 +7,7 @@ S = 1 + 2T sequence.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import torch
@@ -152,16 +153,28 @@ def pool_frames(features_BTCHW: Tensor, encoding: str = "table") -> Tensor:
 
     The encoding comes before the pooling, which removes space: added after it, it could not tell where (design row 9).
     """
-    table = rotary_angles(features_BTCHW.shape[1:]).to(features_BTCHW)
+    dtype = torch.promote_types(features_BTCHW.dtype, torch.float32)
+    table = _position_table(tuple(features_BTCHW.shape[1:]), encoding, features_BTCHW.device, dtype)
+    table = table.to(features_BTCHW.dtype)
     if encoding == "rotary":
-        first, second = features_BTCHW.unflatten(2, (-1, 2)).unbind(3)
-        cos, sin = table[:, 0::2].cos(), table[:, 0::2].sin()
+        (first, second), (cos, sin) = features_BTCHW.unflatten(2, (-1, 2)).unbind(3), table
         rotated = torch.stack([first * cos - second * sin, first * sin + second * cos], dim=3).flatten(2, 3)
         return rotated.amax(dim=(3, 4))
-    waves = torch.where(
-        torch.arange(table.shape[1], device=table.device)[:, None, None] % 2 == 0, table.cos(), table.sin()
-    )
-    return (features_BTCHW + waves).amax(dim=(3, 4))
+    return (features_BTCHW + table).amax(dim=(3, 4))
+
+
+@lru_cache(maxsize=8)
+def _position_table(shape: tuple[int, ...], encoding: str, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """E_s of features (T, C, H, W): waves of that shape, or for rotary the cosine and sine of each channel pair.
+
+    Kept where it is used (drawn anew on the CPU at every step it would hold up a GPU), in float32 or better: angles of
+    half precision are no angles.
+    """
+    angles = rotary_angles(shape).to(device, dtype)
+    if encoding == "rotary":
+        return torch.stack([angles[:, 0::2].cos(), angles[:, 0::2].sin()])
+    even = torch.arange(shape[1], device=device)[:, None, None] % 2 == 0
+    return torch.where(even, angles.cos(), angles.sin())
 
 
 def rotary_angles(shape: tuple[int, ...]) -> Tensor:

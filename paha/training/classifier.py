@@ -5,7 +5,8 @@ Letters: P pairs, B = 2P clips, T frames, C channels, H W latent size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from paha.masks import Region, select_region
 from paha.models.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bce_loss
 from paha.training.loop import Job, StepContext
 from paha.training.negatives import pair_lengths
-from paha.training.pairs import KINDS, PairBatch, PairConfig, PairDataset
+from paha.training.pair_store import Kind, PairBatch
+from paha.training.pairs import KINDS, PairConfig, PairDataset
 from paha.training.sync_report import auc_by_bucket
-from paha.training.univdm import draw_noise
+from paha.training.univdm import NoiseDraw, draw_noise
 
 PROBE_SEED = 2
 
@@ -82,29 +84,48 @@ def classifier_loss(
     config: PahaConfig,
     schedule: Schedule,
     generator: torch.Generator,
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Eq. 7 on the 2P members of a batch, and accuracies to log.
 
     Both members of a pair have the same noise, timestep, mask and box, so that nothing but the video and the sound can
     tell them apart. generator: on the CPU.
     """
-    draw = draw_noise(batch.real.shape, config=config, generator=generator)
+    draw = _draw_noise(batch.real.shape, config=config, generator=generator, device=batch.real.device)
     masked = (torch.rand(len(batch.real), generator=generator) < run.mask_prob).float()
     shown = _noised(batch, draw.timesteps, draw.eps, masked, region=region, run=run, schedule=schedule)
     audio = torch.cat([batch.audio, batch.fake_audio])
     time = schedule.time_input(draw.timesteps.to(shown.device)).repeat(2, 1)
     logits = model(shown, time, audio)
-    target = torch.cat([torch.ones(len(batch.real)), torch.zeros(len(batch.real))]).to(logits.device)
+    target = (torch.arange(len(logits), device=logits.device) < len(batch.real)).float()
     # Eq. 7
     loss = bce_loss(logits, target)
     with torch.no_grad():
-        right = ((logits > 0) == (target > 0.5)).float()
-        scalars = {"accuracy": float(right.mean())}
-        for kind in KINDS:
-            chosen = [i + len(batch.real) for i, k in enumerate(batch.kinds) if k == kind]
-            if chosen:
-                scalars[f"accuracy_{kind}"] = float(right[chosen].mean())
-    return loss, scalars
+        return loss, _accuracies((logits > 0) == (target > 0.5), batch.kinds)
+
+
+def _draw_noise(
+    shape: torch.Size, *, config: PahaConfig, generator: torch.Generator, device: torch.device
+) -> NoiseDraw:
+    """As `draw_noise`; on a GPU the noise itself is drawn there, by a generator that the CPU's one seeds."""
+    if device.type == "cpu":
+        return draw_noise(shape, config=config, generator=generator)
+    draw = draw_noise(torch.Size((*shape[:2], 0)), config=config, generator=generator)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    eps = torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+    return replace(draw, eps=eps)
+
+
+def _accuracies(right_B: Tensor, kinds: Sequence[Kind]) -> dict[str, Tensor]:
+    """Of all 2P members, and of the negatives of each kind; left on the device, to be read when the step is over."""
+    chosen = torch.tensor([[kind == name for kind in kinds] for name in KINDS], dtype=torch.float32)
+    counts = chosen.sum(1)
+    by_kind = chosen.to(right_B.device) @ right_B[len(kinds) :].float()
+    found = {
+        f"accuracy_{name}": by_kind[i] / float(count)
+        for i, (name, count) in enumerate(zip(KINDS, counts, strict=True))
+        if count
+    }
+    return {"accuracy": right_B.float().mean(), **found}
 
 
 def _noised(
@@ -136,9 +157,9 @@ def classifier_job(
         torch.manual_seed(run.train.seed)
         model = PCEClassifier.from_univdm(univdm, run.network, region=region).requires_grad_(True).train()
 
-    def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, float]]:
+    def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         num_pairs = max(1, run.train.batch_size // 2)
-        batch = train.batch(context.generator("batch"), num_pairs).to(context.device)
+        batch = train.batch(context.generator("batch"), num_pairs, device=context.device)
         generator = context.generator("noise")
         return classifier_loss(
             model, batch, region=region, run=run, config=config, schedule=schedule, generator=generator
