@@ -227,7 +227,10 @@ def train_classifier(
     run = classifier_run(config, changes)
     features = _features(data, model, None)
     if not options.report_only:
-        job = classifier_job(config, load_univdm(model, config), features, negatives, region=region, run=run)
+        fresh = init is None and not (out / "checkpoint").exists()
+        warm_up = pick_device(None) if fresh else None
+        own: dict[str, Any] = {"region": region, "run": run, "warm_up": warm_up}
+        job = classifier_job(config, load_univdm(model, config), features, negatives, **own)
         stop = None if stop_after_minutes is None else 60 * stop_after_minutes
         done = fit(job, run.train, out, init=init, stop_after_s=stop)
         if done < run.train.steps:

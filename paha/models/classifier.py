@@ -7,6 +7,7 @@ S = 1 + 2T sequence.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, Self
 
@@ -30,7 +31,9 @@ class ClassifierConfig(Section):
     width, num_layers, num_heads: of the transformer. face_crop: side in latent cells of the window around the face that
     the face classifier is shown, 0 for everything; everything else is zero there anyway. num_levels: cut the encoder
     after so many levels (cheaper, approximate); 0 keeps the whole way down and the middle. spatial_encoding: how E_s
-    enters, as a table that is added (Eq. 4) or as a rotation of channel pairs.
+    enters, as a table that is added (Eq. 4) or as a rotation of channel pairs. For small models, which learn to compare
+    slowly (docs/log.md): frame_similarity adds to the logit, scaled, the mean cosine of each frame's video and audio
+    token; deaf_encoder keeps the audio from the encoder, so that only the transformer and that cosine hear it.
     """
 
     width: int = 512
@@ -39,6 +42,8 @@ class ClassifierConfig(Section):
     face_crop: int = 0
     num_levels: int = 0
     spatial_encoding: Literal["table", "rotary"] = "table"
+    frame_similarity: bool = False
+    deaf_encoder: bool = False
 
 
 CLASSIFIERS = {
@@ -69,6 +74,8 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         crop: int = 0,
         num_levels: int = 0,
         spatial_encoding: str = "table",
+        frame_similarity: bool = False,
+        deaf_encoder: bool = False,
     ) -> None:
         super().__init__()
         options = ModelConfig(**univdm)
@@ -85,6 +92,8 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         )
         self.encoder = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        # Scale and shift of the mean cosine.
+        self.similarity = nn.Parameter(torch.tensor([10.0, -2.0])) if frame_similarity else None
 
     @classmethod
     def from_univdm(cls, univdm: Any, config: ClassifierConfig, *, region: Region) -> Self:
@@ -118,10 +127,26 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         z_BTCHW: noisy latents, already masked and cropped, any T. time_BT: ln(sigma/alpha)/4 of each frame.
         audio_BTWLD: the windows A(f) of raw audio features.
         """
+        return self.judge(self.see(z_BTCHW, time_BT, audio_BTWLD), self.hear(audio_BTWLD))
+
+    def see(self, z_BTCHW: Tensor, time_BT: Tensor, audio_BTWLD: Tensor, *, deaf: bool = False) -> Tensor:
+        """One token a frame of the video, (B, T, D), before its encodings. deaf: with the audio's tokens zero."""
         conditioning = self._conditioning(z_BTCHW, audio_BTWLD)
+        if deaf or self.config["deaf_encoder"]:
+            conditioning = replace(conditioning, audio_mask=z_BTCHW.new_zeros(len(z_BTCHW)))
         features = self.trunk.encode(z_BTCHW, time_BT, conditioning)
-        video = self.video_proj(pool_frames(features, self.config["spatial_encoding"]))
-        audio = self.audio_proj(self.trunk.audio_tokens(audio_BTWLD).mean(dim=2))
+        return self.video_proj(pool_frames(features, self.config["spatial_encoding"]))
+
+    def hear(self, audio_BTWLD: Tensor) -> Tensor:
+        """One token a frame of the audio, (B, T, D), before its encodings."""
+        return self.audio_proj(self.trunk.audio_tokens(audio_BTWLD).mean(dim=2))
+
+    def judge(self, video: Tensor, audio: Tensor) -> Tensor:
+        """Logits (B,) of the tokens of video and audio, (B, T, D) each."""
+        logits = 0.0
+        if self.similarity is not None:
+            cosine_B = F.cosine_similarity(video.float(), audio.float(), dim=-1).mean(dim=1)
+            logits = self.similarity[0] * cosine_B + self.similarity[1]
         # Eq. 4, 5
         times_TD = sinusoids(torch.arange(video.shape[1], device=video.device), video.shape[2]).to(video)
         video = video + self.modal_encoding[0] + times_TD
@@ -129,7 +154,7 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         # Eq. 6
         cls = self.cls_token.expand(len(video), 1, -1)
         encoded_BSD = self.encoder(torch.cat([cls, video, audio], dim=1))
-        return self.head(encoded_BSD[:, 0]).squeeze(-1)
+        return self.head(encoded_BSD[:, 0]).squeeze(-1) + logits
 
     def _conditioning(self, z_BTCHW: Tensor, audio_BTWLD: Tensor) -> Conditioning:
         """The dropped-reference case of training: no slot, channels zero, image tokens null (design row 10).

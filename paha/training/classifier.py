@@ -25,6 +25,7 @@ from paha.training.negatives import pair_lengths
 from paha.training.pair_store import Kind, PairBatch
 from paha.training.pairs import KINDS, PairConfig, PairDataset
 from paha.training.sync_report import auc_by_bucket
+from paha.training.sync_warmup import WarmupBatch, warm_up_sync
 from paha.training.univdm import NoiseDraw, draw_noise
 
 PROBE_SEED = 2
@@ -33,7 +34,8 @@ PROBE_SEED = 2
 class ClassifierRun(Section):
     """Everything that defines the training of one classifier. mask_prob: of masking the other region in a clip.
 
-    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none.
+    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none. warmup_sync_steps: of
+    the head start (`paha.training.sync_warmup`), 0 for none; with as many windows a step as the training has pairs.
     """
 
     network: ClassifierConfig
@@ -41,6 +43,7 @@ class ClassifierRun(Section):
     train: TrainConfig
     mask_prob: float = 0.8
     probe_pairs: int = 64
+    warmup_sync_steps: int = 0
 
 
 PAPER_TRAIN = TrainConfig(batch_size=16, steps=100_000, learning_rate=1e-4, warmup_steps=5000)
@@ -140,9 +143,17 @@ def _noised(
 
 
 def classifier_job(
-    config: PahaConfig, univdm: Any, features: Path, negatives: Path | None, *, region: Region, run: ClassifierRun
+    config: PahaConfig,
+    univdm: Any,
+    features: Path,
+    negatives: Path | None,
+    *,
+    region: Region,
+    run: ClassifierRun,
+    warm_up: torch.device | None = None,
 ) -> Job:
-    """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from.
+    """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from. warm_up: where
+    to run the head start that the run asks for; None for not at all, where a training goes on.
 
     Raises PahaError where data, negatives and model do not fit together.
     """
@@ -156,6 +167,9 @@ def classifier_job(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.train.seed)
         model = PCEClassifier.from_univdm(univdm, run.network, region=region).requires_grad_(True).train()
+
+    if warm_up is not None and run.warmup_sync_steps:
+        _warm_up(model, train, region=region, run=run, config=config, schedule=schedule, device=warm_up)
 
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         num_pairs = max(1, run.train.batch_size // 2)
@@ -184,6 +198,35 @@ def classifier_job(
         }
         | run.model_dump(mode="json", exclude={"train", "probe_pairs"}),
     )
+
+
+def _warm_up(
+    model: PCEClassifier,
+    train: PairDataset,
+    *,
+    region: Region,
+    run: ClassifierRun,
+    config: PahaConfig,
+    schedule: Schedule,
+    device: torch.device,
+) -> None:
+    def draw(step: int) -> WarmupBatch:
+        context = StepContext(step, 0, run.train.seed, 0, 1, device)
+        count = max(2, run.train.batch_size // 2)
+        batch = train.batch(context.generator("warm-up batch"), count, kind="shifted", device=device)
+        noise = _draw_noise(
+            batch.real.shape, config=config, generator=context.generator("warm-up noise"), device=device
+        )
+        # Clear pictures first, all noise levels in the end.
+        t = (noise.timesteps * min(1.0, 0.2 + step / run.warmup_sync_steps)).long()
+        shown = _noised(batch, t, noise.eps, torch.ones(count), region=region, run=run, schedule=schedule)[:count]
+        return WarmupBatch(shown, schedule.time_input(t.to(device)), batch.audio, batch.fake_audio)
+
+    bf16 = run.train.mixed_precision == "bf16"
+    rate = {"steps": run.warmup_sync_steps, "learning_rate": run.train.learning_rate}
+    frame, clip = warm_up_sync(model.to(device), draw, **rate, bf16=bf16)
+    model.to("cpu")
+    print(f"sync warm-up: loss of frames {frame:.2f}, of clips {clip:.3f} (0.693 hears nothing)")
 
 
 def _save(model: Any, folder: Path) -> None:
