@@ -224,8 +224,9 @@ def _warm_up(
 
     bf16 = run.train.mixed_precision == "bf16"
     rate = {"steps": run.warmup_sync_steps, "learning_rate": run.train.learning_rate}
-    frame, clip = warm_up_sync(model.to(device), draw, **rate, bf16=bf16)
-    model.to("cpu")
+    nn.Module.to(model, device)
+    frame, clip = warm_up_sync(model, draw, **rate, bf16=bf16)
+    nn.Module.to(model, "cpu")
     print(f"sync warm-up: loss of frames {frame:.2f}, of clips {clip:.3f} (0.693 hears nothing)")
 
 
