@@ -126,7 +126,8 @@ def make_guidance(
 ) -> GuidanceFactory:
     """What `PahaPipeline` takes as `guidance`: a segment's conditioning to a guidance of its own.
 
-    classifiers: those of `options.regions`. box: (4,), the reference image's face box in [0, 1], not grown yet.
+    classifiers: those of `options.regions`. box: (4,), the reference image's face box in [0, 1], not grown yet; (B, 4)
+    where every clip of a batch has its own.
     latent_size: height and width. observe: is told the updates' sizes. gradient_class: another way to the gradient, for
     benchmarks. Raises PahaError where a classifier is missing.
     """
@@ -136,7 +137,7 @@ def make_guidance(
 
     def factory(conditioning: Conditioning) -> Guidance:
         audio = conditioning.audio
-        grown = grow_box(box.to(audio.device).float().reshape(1, 4)).expand(len(audio), -1)
+        grown = grow_box(box.to(audio.device).float().reshape(-1, 4)).expand(len(audio), -1)
         height, width = latent_size
 
         def region(name: Region, scale: float) -> GuidedRegion:

@@ -277,7 +277,8 @@ def negatives(
     no_augmentation: Annotated[
         bool, typer.Option("--no-augmentation", help="First frame as reference, one length (Table 3's row).")
     ] = False,
-    batch_size: Annotated[int, typer.Option(help="Videos sampled together.", min=1)] = 4,
+    batch_size: Annotated[int, typer.Option(help="Videos sampled together (of one length; on a GPU 256).", min=1)] = 4,
+    shard_size: Annotated[int, typer.Option(help="Pairs of a shard; a batch is of one shard.", min=1)] = 32,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
     part: Annotated[str, typer.Option(metavar="K/N", help="Only shards K, K+N ..: one machine of N.")] = "0/1",
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...; the best there is by default.")] = None,
@@ -298,6 +299,7 @@ def negatives(
         random_audio=random_audio,
         augment=not no_augmentation,
         batch_size=batch_size,
+        shard_size=shard_size,
         workers=workers,
         part=part,
         device=device,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from paha.data.features import fit_points
 from paha.data.image_io import fit_image
 from paha.errors import PahaError
 from paha.types import FACE
+
+if TYPE_CHECKING:
+    from paha.extractors.pose import PresenterPose
 
 READER_MIN_SCORE = 0.5
 """Mean confidence of the face's points below which the pose reader is not believed: then it is no presenter."""
@@ -61,17 +65,22 @@ def find_face_box(
     raise PahaError(f"no face was found in the image ({'; '.join(tried)}); {BY_HAND}")
 
 
+def presenter_boxes(frames: np.ndarray, pose: PresenterPose) -> np.ndarray:
+    """The faces (N, 4) of frames (N, H, W, 3) of presenters, as `FaceBox.box`. Raises PahaError where one is none."""
+    track = pose.detect(frames)
+    score = float(track.keypoints.scores[:, FACE].mean(1).min())
+    if score < READER_MIN_SCORE:
+        raise PahaError(f"the pose reader sees no presenter, face score {score:.2f}")
+    size = np.array([frames.shape[2], frames.shape[1]] * 2, np.float32)
+    return np.stack([_checked(box / size) for box in track.face_box])
+
+
 def _by_reader(frame: np.ndarray, folder: Path | None) -> FaceBox:
     from paha.extractors.pose import PresenterPose
 
     if folder is None or not folder.is_dir():
         raise PahaError("there is no pose reader")
-    track = PresenterPose.load(folder).detect(frame[None])
-    score = float(track.keypoints.scores[0, FACE].mean())
-    if score < READER_MIN_SCORE:
-        raise PahaError(f"the pose reader sees no presenter, face score {score:.2f}")
-    size = [frame.shape[1], frame.shape[0]] * 2
-    return FaceBox(_checked(track.face_box[0] / np.array(size, np.float32)), "the pose reader")
+    return FaceBox(presenter_boxes(frame[None], PresenterPose.load(folder))[0], "the pose reader")
 
 
 def _by_mediapipe(frame: np.ndarray) -> FaceBox:

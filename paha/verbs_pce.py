@@ -207,13 +207,13 @@ def train_classifier(
     init: Path | None,
     stop_after_minutes: float | None,
 ) -> None:
-    """Train one classifier into OUT/model, then measure it into OUT/report."""
+    """Train one classifier into OUT/model, then measure it into OUT/report, stopped early or not."""
     from paha.masks import REGIONS
     from paha.model_folder import load_part, load_univdm, read_config
     from paha.models.classifier import PCEClassifier
     from paha.training.classifier import classifier_job, classifier_run
     from paha.training.loop import fit
-    from paha.verbs import parse_settings
+    from paha.verbs import parse_settings, pick_device
 
     if region not in REGIONS:
         raise PahaError(f"--region {region}: give face or non_face")
@@ -227,14 +227,17 @@ def train_classifier(
     run = classifier_run(config, changes)
     features = _features(data, model, None)
     if not options.report_only:
-        job = classifier_job(config, load_univdm(model, config), features, negatives, region=region, run=run)
+        fresh = init is None and not (out / "checkpoint").exists()
+        warm_up = pick_device(None) if fresh else None
+        own: dict[str, Any] = {"region": region, "run": run, "warm_up": warm_up}
+        job = classifier_job(config, load_univdm(model, config), features, negatives, **own)
         stop = None if stop_after_minutes is None else 60 * stop_after_minutes
         done = fit(job, run.train, out, init=init, stop_after_s=stop)
         if done < run.train.steps:
             typer.echo(f"stopped at step {done} of {run.train.steps}; the same command goes on from there")
-            return
     if run.pairs.held_out > 0:
-        classifier = load_part(PCEClassifier, out / "model")
+        classifier: Any = load_part(PCEClassifier, out / "model")
+        classifier.to(pick_device(None))
         _report(
             classifier, features, negatives, out / "report", config=config, pairs=run.pairs, clips=options.report_clips
         )

@@ -70,3 +70,14 @@ def test_what_a_face_window_shows_depends_on_the_face_alone():
     mask = face_mask(box, height=8, width=8)
     assert (gradient[(mask == 0).expand_as(gradient)] == 0).all()
     assert (gradient[(mask == 1).expand_as(gradient)] != 0).all()
+
+
+def test_windows_of_many_clips_are_their_slices_and_pass_gradients_back():
+    z = torch.randn(3, 2, 4, 8, 10, requires_grad=True)
+    corners = torch.tensor([[0, 6], [4, 0], [2, 3]])
+    windows = crop_windows(z, corners, 4)
+    slices = [z[i, :, :, row : row + 4, column : column + 4] for i, (row, column) in enumerate(corners.tolist())]
+    assert torch.equal(windows, torch.stack(slices))
+    (own,) = torch.autograd.grad(windows.square().sum(), z)
+    (expected,) = torch.autograd.grad(torch.stack(slices).square().sum(), z)
+    assert torch.equal(own, expected)

@@ -34,6 +34,7 @@ class Schedule:
         clean = torch.ones(1)
         self._alphas = torch.cat([clean, alphas_squared.sqrt()])
         self._sigmas = torch.cat([clean * 0, (1 - alphas_squared).sqrt()])
+        self._copies: dict[tuple[int, torch.device], Tensor] = {}
 
     def alpha(self, t: int | Tensor) -> Tensor:
         """alpha_t, float32 of t's shape and device; 1 where t < 0."""
@@ -93,7 +94,12 @@ class Schedule:
 
     def _entry(self, table: Tensor, t: int | Tensor) -> Tensor:
         t = torch.as_tensor(t)
-        return table.to(t.device)[(t + 1).clamp(min=0)]
+        if t.device != table.device:  # kept there: a copy at every step would have a GPU wait
+            key = (id(table), t.device)
+            if key not in self._copies:
+                self._copies[key] = table.to(t.device)
+            table = self._copies[key]
+        return table[(t + 1).clamp(min=0)]
 
 
 def _is_epsilon(prediction_type: str) -> bool:

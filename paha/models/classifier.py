@@ -7,6 +7,8 @@ S = 1 + 2T sequence.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import torch
@@ -29,7 +31,9 @@ class ClassifierConfig(Section):
     width, num_layers, num_heads: of the transformer. face_crop: side in latent cells of the window around the face that
     the face classifier is shown, 0 for everything; everything else is zero there anyway. num_levels: cut the encoder
     after so many levels (cheaper, approximate); 0 keeps the whole way down and the middle. spatial_encoding: how E_s
-    enters, as a table that is added (Eq. 4) or as a rotation of channel pairs.
+    enters, as a table that is added (Eq. 4) or as a rotation of channel pairs. For small models, which learn to compare
+    slowly (docs/log.md): frame_similarity adds to the logit, scaled, the mean cosine of each frame's video and audio
+    token; deaf_encoder keeps the audio from the encoder, so that only the transformer and that cosine hear it.
     """
 
     width: int = 512
@@ -38,6 +42,8 @@ class ClassifierConfig(Section):
     face_crop: int = 0
     num_levels: int = 0
     spatial_encoding: Literal["table", "rotary"] = "table"
+    frame_similarity: bool = False
+    deaf_encoder: bool = False
 
 
 CLASSIFIERS = {
@@ -68,6 +74,8 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         crop: int = 0,
         num_levels: int = 0,
         spatial_encoding: str = "table",
+        frame_similarity: bool = False,
+        deaf_encoder: bool = False,
     ) -> None:
         super().__init__()
         options = ModelConfig(**univdm)
@@ -84,6 +92,8 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         )
         self.encoder = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        # Scale and shift of the mean cosine.
+        self.similarity = nn.Parameter(torch.tensor([10.0, -2.0])) if frame_similarity else None
 
     @classmethod
     def from_univdm(cls, univdm: Any, config: ClassifierConfig, *, region: Region) -> Self:
@@ -117,10 +127,26 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         z_BTCHW: noisy latents, already masked and cropped, any T. time_BT: ln(sigma/alpha)/4 of each frame.
         audio_BTWLD: the windows A(f) of raw audio features.
         """
+        return self.judge(self.see(z_BTCHW, time_BT, audio_BTWLD), self.hear(audio_BTWLD))
+
+    def see(self, z_BTCHW: Tensor, time_BT: Tensor, audio_BTWLD: Tensor, *, deaf: bool = False) -> Tensor:
+        """One token a frame of the video, (B, T, D), before its encodings. deaf: with the audio's tokens zero."""
         conditioning = self._conditioning(z_BTCHW, audio_BTWLD)
+        if deaf or self.config["deaf_encoder"]:
+            conditioning = replace(conditioning, audio_mask=z_BTCHW.new_zeros(len(z_BTCHW)))
         features = self.trunk.encode(z_BTCHW, time_BT, conditioning)
-        video = self.video_proj(pool_frames(features, self.config["spatial_encoding"]))
-        audio = self.audio_proj(self.trunk.audio_tokens(audio_BTWLD).mean(dim=2))
+        return self.video_proj(pool_frames(features, self.config["spatial_encoding"]))
+
+    def hear(self, audio_BTWLD: Tensor) -> Tensor:
+        """One token a frame of the audio, (B, T, D), before its encodings."""
+        return self.audio_proj(self.trunk.audio_tokens(audio_BTWLD).mean(dim=2))
+
+    def judge(self, video: Tensor, audio: Tensor) -> Tensor:
+        """Logits (B,) of the tokens of video and audio, (B, T, D) each."""
+        logits = 0.0
+        if self.similarity is not None:
+            cosine_B = F.cosine_similarity(video.float(), audio.float(), dim=-1).mean(dim=1)
+            logits = self.similarity[0] * cosine_B + self.similarity[1]
         # Eq. 4, 5
         times_TD = sinusoids(torch.arange(video.shape[1], device=video.device), video.shape[2]).to(video)
         video = video + self.modal_encoding[0] + times_TD
@@ -128,7 +154,7 @@ class PCEClassifier(ModelMixin, ConfigMixin):
         # Eq. 6
         cls = self.cls_token.expand(len(video), 1, -1)
         encoded_BSD = self.encoder(torch.cat([cls, video, audio], dim=1))
-        return self.head(encoded_BSD[:, 0]).squeeze(-1)
+        return self.head(encoded_BSD[:, 0]).squeeze(-1) + logits
 
     def _conditioning(self, z_BTCHW: Tensor, audio_BTWLD: Tensor) -> Conditioning:
         """The dropped-reference case of training: no slot, channels zero, image tokens null (design row 10).
@@ -152,16 +178,28 @@ def pool_frames(features_BTCHW: Tensor, encoding: str = "table") -> Tensor:
 
     The encoding comes before the pooling, which removes space: added after it, it could not tell where (design row 9).
     """
-    table = rotary_angles(features_BTCHW.shape[1:]).to(features_BTCHW)
+    dtype = torch.promote_types(features_BTCHW.dtype, torch.float32)
+    table = _position_table(tuple(features_BTCHW.shape[1:]), encoding, features_BTCHW.device, dtype)
+    table = table.to(features_BTCHW.dtype)
     if encoding == "rotary":
-        first, second = features_BTCHW.unflatten(2, (-1, 2)).unbind(3)
-        cos, sin = table[:, 0::2].cos(), table[:, 0::2].sin()
+        (first, second), (cos, sin) = features_BTCHW.unflatten(2, (-1, 2)).unbind(3), table
         rotated = torch.stack([first * cos - second * sin, first * sin + second * cos], dim=3).flatten(2, 3)
         return rotated.amax(dim=(3, 4))
-    waves = torch.where(
-        torch.arange(table.shape[1], device=table.device)[:, None, None] % 2 == 0, table.cos(), table.sin()
-    )
-    return (features_BTCHW + waves).amax(dim=(3, 4))
+    return (features_BTCHW + table).amax(dim=(3, 4))
+
+
+@lru_cache(maxsize=8)
+def _position_table(shape: tuple[int, ...], encoding: str, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """E_s of features (T, C, H, W): waves of that shape, or for rotary the cosine and sine of each channel pair.
+
+    Kept where it is used (drawn anew on the CPU at every step it would hold up a GPU), in float32 or better: angles of
+    half precision are no angles.
+    """
+    angles = rotary_angles(shape).to(device, dtype)
+    if encoding == "rotary":
+        return torch.stack([angles[:, 0::2].cos(), angles[:, 0::2].sin()])
+    even = torch.arange(shape[1], device=device)[:, None, None] % 2 == 0
+    return torch.where(even, angles.cos(), angles.sin())
 
 
 def rotary_angles(shape: tuple[int, ...]) -> Tensor:

@@ -5,7 +5,8 @@ Letters: P pairs, B = 2P clips, T frames, C channels, H W latent size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from paha.masks import Region, select_region
 from paha.models.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bce_loss
 from paha.training.loop import Job, StepContext
 from paha.training.negatives import pair_lengths
-from paha.training.pairs import KINDS, PairBatch, PairConfig, PairDataset
+from paha.training.pair_store import Kind, PairBatch
+from paha.training.pairs import KINDS, PairConfig, PairDataset
 from paha.training.sync_report import auc_by_bucket
-from paha.training.univdm import draw_noise
+from paha.training.sync_warmup import WarmupBatch, warm_up_sync
+from paha.training.univdm import NoiseDraw, draw_noise
 
 PROBE_SEED = 2
 
@@ -31,7 +34,8 @@ PROBE_SEED = 2
 class ClassifierRun(Section):
     """Everything that defines the training of one classifier. mask_prob: of masking the other region in a clip.
 
-    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none.
+    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none. warmup_sync_steps: of
+    the head start (`paha.training.sync_warmup`), 0 for none; with as many windows a step as the training has pairs.
     """
 
     network: ClassifierConfig
@@ -39,6 +43,7 @@ class ClassifierRun(Section):
     train: TrainConfig
     mask_prob: float = 0.8
     probe_pairs: int = 64
+    warmup_sync_steps: int = 0
 
 
 PAPER_TRAIN = TrainConfig(batch_size=16, steps=100_000, learning_rate=1e-4, warmup_steps=5000)
@@ -82,29 +87,48 @@ def classifier_loss(
     config: PahaConfig,
     schedule: Schedule,
     generator: torch.Generator,
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Eq. 7 on the 2P members of a batch, and accuracies to log.
 
     Both members of a pair have the same noise, timestep, mask and box, so that nothing but the video and the sound can
     tell them apart. generator: on the CPU.
     """
-    draw = draw_noise(batch.real.shape, config=config, generator=generator)
+    draw = _draw_noise(batch.real.shape, config=config, generator=generator, device=batch.real.device)
     masked = (torch.rand(len(batch.real), generator=generator) < run.mask_prob).float()
     shown = _noised(batch, draw.timesteps, draw.eps, masked, region=region, run=run, schedule=schedule)
     audio = torch.cat([batch.audio, batch.fake_audio])
     time = schedule.time_input(draw.timesteps.to(shown.device)).repeat(2, 1)
     logits = model(shown, time, audio)
-    target = torch.cat([torch.ones(len(batch.real)), torch.zeros(len(batch.real))]).to(logits.device)
+    target = (torch.arange(len(logits), device=logits.device) < len(batch.real)).float()
     # Eq. 7
     loss = bce_loss(logits, target)
     with torch.no_grad():
-        right = ((logits > 0) == (target > 0.5)).float()
-        scalars = {"accuracy": float(right.mean())}
-        for kind in KINDS:
-            chosen = [i + len(batch.real) for i, k in enumerate(batch.kinds) if k == kind]
-            if chosen:
-                scalars[f"accuracy_{kind}"] = float(right[chosen].mean())
-    return loss, scalars
+        return loss, _accuracies((logits > 0) == (target > 0.5), batch.kinds)
+
+
+def _draw_noise(
+    shape: torch.Size, *, config: PahaConfig, generator: torch.Generator, device: torch.device
+) -> NoiseDraw:
+    """As `draw_noise`; on a GPU the noise itself is drawn there, by a generator that the CPU's one seeds."""
+    if device.type == "cpu":
+        return draw_noise(shape, config=config, generator=generator)
+    draw = draw_noise(torch.Size((*shape[:2], 0)), config=config, generator=generator)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    eps = torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+    return replace(draw, eps=eps)
+
+
+def _accuracies(right_B: Tensor, kinds: Sequence[Kind]) -> dict[str, Tensor]:
+    """Of all 2P members, and of the negatives of each kind; left on the device, to be read when the step is over."""
+    chosen = torch.tensor([[kind == name for kind in kinds] for name in KINDS], dtype=torch.float32)
+    counts = chosen.sum(1)
+    by_kind = chosen.to(right_B.device) @ right_B[len(kinds) :].float()
+    found = {
+        f"accuracy_{name}": by_kind[i] / float(count)
+        for i, (name, count) in enumerate(zip(KINDS, counts, strict=True))
+        if count
+    }
+    return {"accuracy": right_B.float().mean(), **found}
 
 
 def _noised(
@@ -119,9 +143,17 @@ def _noised(
 
 
 def classifier_job(
-    config: PahaConfig, univdm: Any, features: Path, negatives: Path | None, *, region: Region, run: ClassifierRun
+    config: PahaConfig,
+    univdm: Any,
+    features: Path,
+    negatives: Path | None,
+    *,
+    region: Region,
+    run: ClassifierRun,
+    warm_up: torch.device | None = None,
 ) -> Job:
-    """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from.
+    """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from. warm_up: where
+    to run the head start that the run asks for; None for not at all, where a training goes on.
 
     Raises PahaError where data, negatives and model do not fit together.
     """
@@ -136,9 +168,12 @@ def classifier_job(
         torch.manual_seed(run.train.seed)
         model = PCEClassifier.from_univdm(univdm, run.network, region=region).requires_grad_(True).train()
 
-    def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, float]]:
+    if warm_up is not None and run.warmup_sync_steps:
+        _warm_up(model, train, region=region, run=run, config=config, schedule=schedule, device=warm_up)
+
+    def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         num_pairs = max(1, run.train.batch_size // 2)
-        batch = train.batch(context.generator("batch"), num_pairs).to(context.device)
+        batch = train.batch(context.generator("batch"), num_pairs, device=context.device)
         generator = context.generator("noise")
         return classifier_loss(
             model, batch, region=region, run=run, config=config, schedule=schedule, generator=generator
@@ -163,6 +198,36 @@ def classifier_job(
         }
         | run.model_dump(mode="json", exclude={"train", "probe_pairs"}),
     )
+
+
+def _warm_up(
+    model: PCEClassifier,
+    train: PairDataset,
+    *,
+    region: Region,
+    run: ClassifierRun,
+    config: PahaConfig,
+    schedule: Schedule,
+    device: torch.device,
+) -> None:
+    def draw(step: int) -> WarmupBatch:
+        context = StepContext(step, 0, run.train.seed, 0, 1, device)
+        count = max(2, run.train.batch_size // 2)
+        batch = train.batch(context.generator("warm-up batch"), count, kind="shifted", device=device)
+        noise = _draw_noise(
+            batch.real.shape, config=config, generator=context.generator("warm-up noise"), device=device
+        )
+        # Clear pictures first, all noise levels in the end.
+        t = (noise.timesteps * min(1.0, 0.2 + step / run.warmup_sync_steps)).long()
+        shown = _noised(batch, t, noise.eps, torch.ones(count), region=region, run=run, schedule=schedule)[:count]
+        return WarmupBatch(shown, schedule.time_input(t.to(device)), batch.audio, batch.fake_audio)
+
+    bf16 = run.train.mixed_precision == "bf16"
+    rate = {"steps": run.warmup_sync_steps, "learning_rate": run.train.learning_rate}
+    nn.Module.to(model, device)
+    frame, clip = warm_up_sync(model, draw, **rate, bf16=bf16)
+    nn.Module.to(model, "cpu")
+    print(f"sync warm-up: loss of frames {frame:.2f}, of clips {clip:.3f} (0.693 hears nothing)")
 
 
 def _save(model: Any, folder: Path) -> None:

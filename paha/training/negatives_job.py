@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from paha.data.dataset import FeatureDataset
+from paha.data.features import find_features
 from paha.errors import PahaError
 from paha.long_video import plan_segments
 from paha.model_folder import load_univdm, read_config
@@ -77,10 +78,12 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
     Raises PahaError for options that do not fit what OUT holds and, at the end, with what failed and why.
     """
     config = read_config(model)
-    dataset = FeatureDataset(features, config=config)
+    folder = find_features(features)
+    _LOADED.clear()  # a model that was loaded earlier may have been trained on since
+    parts = _load(model, folder, options.device if options.workers <= 1 else "cpu")  # where it is then needed again
     lengths = _lengths(options, config.num_frames)
     pairs = plan_pairs(
-        dataset.clips,
+        list(parts["clips"].values()),
         options.count,
         lengths=lengths,
         seed=options.seed,
@@ -95,14 +98,14 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
         "random_audio": options.random_audio,
         "augment": options.augment,
         "shard_size": options.shard_size,
-        "features": dataset.folder.name,
-        "model": model_fingerprint(load_univdm(model, config)),
+        "features": folder.name,
+        "model": model_fingerprint(parts["univdm"]),
     }
     write_plan(out, pairs, settings)
     k, n = options.part
     shards = shards_of(pairs, options.shard_size)
     missing = [i for i, shard in enumerate(shards) if i % n == k and not is_whole(shard_path(out, i), shard)]
-    jobs = [(model, dataset.folder, out, index, shards[index], options) for index in missing]
+    jobs = [(model, folder, out, index, shards[index], options) for index in missing]
     failed = _run(jobs, options.workers)
     if failed:
         raise PahaError(f"{len(failed)} of {len(jobs)} shards failed, the others are done: {'; '.join(failed)}")

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from paha.config import PahaConfig, Section
 from paha.data.dataset import Clip, FeatureDataset
-from paha.diffusion.target import to_target
 from paha.errors import PahaError
-from paha.masks import grow_box
 from paha.training.negatives import Pair, load_negatives
+from paha.training.pair_store import (
+    ClipStore,
+    DeviceStore,
+    FrameStore,
+    Kind,
+    Member,
+    PairBatch,
+    Window,
+    fits_on_device,
+    gather,
+)
 
 Split: TypeAlias = Literal["train", "held_out"]
-Kind: TypeAlias = Literal["generated", "shifted", "swapped"]
 KINDS: tuple[Kind, ...] = ("generated", "shifted", "swapped")
 
 
@@ -42,35 +49,6 @@ class PairConfig(Section):
     min_shift: int = 3
     max_shift: int = 25
     held_out: float = 0.1
-
-
-@dataclass(frozen=True)
-class PairBatch:
-    """P pairs. real, fake: (P, T, C, H, W) clean latents z_0 in the space that is diffused. audio, fake_audio:
-    (P, T, 2m+1, L, D). box: (P, 4), the reference frame's face box, grown, for both. kinds: of the negatives."""
-
-    real: Tensor
-    fake: Tensor
-    audio: Tensor
-    fake_audio: Tensor
-    box: Tensor
-    kinds: tuple[Kind, ...]
-
-    def to(self, device: torch.device | str) -> PairBatch:
-        """The same on another device."""
-        tensors = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "kinds"}
-        return replace(self, **tensors)
-
-
-@dataclass(frozen=True)
-class Window:
-    """Where a member comes from: frames of a clip, its reference frame, and the audio it is heard with."""
-
-    clip: Clip
-    start: int
-    ref_frame: int
-    audio_clip: Clip
-    audio_start: int
 
 
 class PairDataset:
@@ -101,23 +79,33 @@ class PairDataset:
             self.generated = [pair for pair in found if pair.clip_id in self._by_id]
             self._latents = {pair.number: latents[pair.number] for pair in self.generated}
             self._by_id |= {pair.audio_clip_id: known[pair.audio_clip_id] for pair in self.generated}
+        self._usable_clips: dict[int, list[Clip]] = {}
+        self._places: dict[int, dict[str, int]] = {}
+        self._fitting_pairs: dict[int, list[Pair]] = {}
+        self._store = ClipStore(self._latents)
+        self._device_stores: dict[torch.device, FrameStore] = {}
         if not self.clips:
             raise PahaError(
                 f"no identity of the data falls into the {split} part; give more, or another held_out share"
             )
 
     def batch(
-        self, generator: torch.Generator, num_pairs: int, *, kind: Kind | None = None, length: int | None = None
+        self,
+        generator: torch.Generator,
+        num_pairs: int,
+        *,
+        kind: Kind | None = None,
+        length: int | None = None,
+        device: torch.device | str = "cpu",
     ) -> PairBatch:
-        """num_pairs pairs of one length. kind: of all negatives, else drawn by hard_prob and swap_prob."""
-        lengths = [n for n in self.options.lengths if any(clip.num_frames >= n for clip in self.clips)]
+        """num_pairs pairs of one length. kind: of all negatives, else drawn by hard_prob and swap_prob. device: where
+        the batch is wanted; on a GPU the whole set is kept there, if it is not too large."""
+        lengths = [n for n in self.options.lengths if self._usable(n)]
         if not lengths:
             raise PahaError(f"no clip is as long as {min(self.options.lengths)} frames")
         length = lengths[_draw(len(lengths), generator)] if length is None else length
         members = [self._member(kind or self._draw_kind(generator), length, generator) for _ in range(num_pairs)]
-        real, fake, audio, fake_audio, boxes, kinds = zip(*members, strict=True)
-        stacked = [torch.stack(values).float() for values in (real, fake, audio, fake_audio, boxes)]
-        return PairBatch(*stacked, kinds=kinds)
+        return gather(self._store_on(torch.device(device)), members, length, self.config).to(device)
 
     def windows(self, generator: torch.Generator, count: int, length: int, *, margin: int = 0) -> list[Window]:
         """Real windows of the split with `margin` further frames of the clip on both sides."""
@@ -133,32 +121,36 @@ class PairDataset:
 
     def real(self, window: Window, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """z_0 (T, C, H, W), audio windows (T, 2m+1, L, D) and grown face box (4,) of a real window."""
-        ref = window.clip.tensors["latents"][window.ref_frame].float()
-        latents = window.clip.tensors["latents"][window.start : window.start + length].float()
-        box = grow_box(window.clip.tensors["face_box"][window.ref_frame])
-        return self._z_0(latents, ref), self.audio(window.audio_clip, window.audio_start, length), box
+        place = (window.audio_clip, window.audio_start)
+        batch = gather(self._store, [Member(window, place, None, _box(window), "shifted")], length, self.config)
+        return batch.real[0], batch.fake_audio[0], batch.box[0]
 
-    def audio(self, clip: Clip, start: int, length: int) -> Tensor:
-        """A(f) of frames start .. start + length - 1 of a clip, clamped at its ends."""
-        margin, features = self.config.model.audio_margin, clip.tensors["audio"]
-        frames = start + torch.arange(length)[:, None] + torch.arange(-margin, margin + 1)
-        return features[frames.clamp(0, len(features) - 1)].float()
+    def audio(self, clip: Clip, starts: Sequence[int], length: int) -> Tensor:
+        """A(f) (S, T, 2m+1, L, D) of `length` frames of a clip from each start, clamped at its ends."""
+        return self._store.audio([(clip, start) for start in starts], length, self.config.model.audio_margin)
 
-    def _member(self, kind: Kind, length: int, generator: torch.Generator) -> tuple[Any, ...]:
-        """(real z_0, fake z_0, audio, fake audio, grown box, kind) of one pair."""
+    def _store_on(self, device: torch.device) -> FrameStore:
+        if device.type == "cpu":
+            return self._store
+        if device not in self._device_stores:
+            clips = list(self._by_id.values())
+            small = fits_on_device(clips, self._latents)
+            self._device_stores[device] = DeviceStore(clips, self._latents, device) if small else self._store
+        return self._device_stores[device]
+
+    def _member(self, kind: Kind, length: int, generator: torch.Generator) -> Member:
         if kind == "generated":
-            return (*self._generated(length, generator), kind)
-        (window,) = self._shuffled(generator, length)
-        z_0, audio, box = self.real(window, length)
+            return self._generated(length, generator)
+        window = self._window(generator, length)
         shift = self._draw_shift(window, length, generator) if kind == "shifted" else None
         if shift is not None:
-            return z_0, z_0, audio, self.audio(window.clip, window.start + shift, length), box, "shifted"
+            return Member(window, (window.clip, window.start + shift), None, _box(window), "shifted")
         other = self._other(window.clip, length, generator)
         start = _draw(max(1, other.num_frames - length + 1), generator)
-        return z_0, z_0, audio, self.audio(other, start, length), box, "swapped"
+        return Member(window, (other, start), None, _box(window), "swapped")
 
-    def _generated(self, length: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        fitting = [pair for pair in self.generated if pair.num_frames >= length]
+    def _generated(self, length: int, generator: torch.Generator) -> Member:
+        fitting = self._fitting(length)
         if not fitting:
             raise PahaError(
                 f"no negative of this part of the identities has {length} frames; make some, or shorter lengths"
@@ -166,18 +158,15 @@ class PairDataset:
         pair = fitting[_draw(len(fitting), generator)]
         offset = _draw(pair.num_frames - length + 1, generator)
         clip, voice = self._by_id[pair.clip_id], self._by_id[pair.audio_clip_id]
-        window = Window(clip, pair.start + offset, pair.ref_frame, voice, pair.audio_start + offset)
-        ref = clip.tensors["latents"][pair.ref_frame].float()
-        fake = self._z_0(self._latents[pair.number][offset : offset + length].float(), ref)
-        box = grow_box(torch.tensor(pair.face_box))
-        z_0, fake_audio, _ = self.real(window, length)
-        return z_0, fake, self.audio(clip, window.start, length), fake_audio, box
+        window = Window(clip, pair.start + offset, pair.ref_frame, clip, pair.start + offset)
+        heard = (voice, pair.audio_start + offset)
+        return Member(window, heard, (pair.number, offset), pair.face_box, "generated")
 
-    def _shuffled(self, generator: torch.Generator, length: int) -> list[Window]:
-        usable = [clip for clip in self.clips if clip.num_frames >= length]
+    def _window(self, generator: torch.Generator, length: int) -> Window:
+        usable = self._usable(length)
         clip = usable[_draw(len(usable), generator)]
         start = _draw(clip.num_frames - length + 1, generator)
-        return [Window(clip, start, self._reference(clip, start, generator), clip, start)]
+        return Window(clip, start, self._reference(clip, start, generator), clip, start)
 
     def _reference(self, clip: Clip, start: int, generator: torch.Generator) -> int:
         drawn = _draw(clip.num_frames, generator)
@@ -197,13 +186,25 @@ class PairDataset:
         return shifts[_draw(len(shifts), generator)] if shifts else None
 
     def _other(self, clip: Clip, length: int, generator: torch.Generator) -> Clip:
-        others = [c for c in self.clips if c.clip_id != clip.clip_id and c.num_frames >= length]
-        if not others:
+        usable = self._usable(length)
+        if len(usable) < 2:
             raise PahaError("hard negatives need a second clip to take the audio from; make more clips")
-        return others[_draw(len(others), generator)]
+        # One of the others, in their order, without a list of them for every pair.
+        place, drawn = self._places[length][clip.clip_id], _draw(len(usable) - 1, generator)
+        return usable[drawn if drawn < place else drawn + 1]
 
-    def _z_0(self, latents: Tensor, ref: Tensor) -> Tensor:
-        return to_target(latents[None], ref[None], self.config.diffusion)[0]
+    def _usable(self, length: int) -> list[Clip]:
+        """The clips of `length` frames or more."""
+        if length not in self._usable_clips:
+            self._usable_clips[length] = [clip for clip in self.clips if clip.num_frames >= length]
+            self._places[length] = {clip.clip_id: i for i, clip in enumerate(self._usable_clips[length])}
+        return self._usable_clips[length]
+
+    def _fitting(self, length: int) -> list[Pair]:
+        """The generated pairs of `length` frames or more."""
+        if length not in self._fitting_pairs:
+            self._fitting_pairs[length] = [pair for pair in self.generated if pair.num_frames >= length]
+        return self._fitting_pairs[length]
 
 
 def split_of(identity: str, held_out: float) -> Split:
@@ -219,6 +220,10 @@ def _check_known(pairs: Sequence[Pair], known: dict[str, Clip], negatives: Path)
                 raise PahaError(
                     f"{negatives} speaks of clip {name}, which the data has not; give the data it was made of"
                 )
+
+
+def _box(window: Window) -> tuple[float, ...]:
+    return tuple(window.clip.tensors["face_box"][window.ref_frame].tolist())
 
 
 def _draw(stop: int, generator: torch.Generator) -> int:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from paha.training.classifier import classifier_job, classifier_loss, classifier
 from paha.training.loop import fit
 from paha.training.pairs import PairDataset
 from paha.training.sync_report import ShiftCurve, auc, auc_by_bucket, shift_curve, write_report
+from paha.training.sync_warmup import frame_loss
 
 DEBUG = preset("debug")
 SCHEDULE = Schedule(DEBUG.diffusion)
@@ -118,6 +120,31 @@ def talking_features(folder):
         tensors["audio"] = loudness.expand(tensors["audio"].shape).half().contiguous()
         save_file(tensors, path, metadata={"source": path.stem})
     return folder
+
+
+def test_a_head_start_tells_sounds_apart(tmp_path, capsys):
+    """After it the classifier knows a clip's own sound among others better than one that heard nothing (log 2)."""
+    features = talking_features(tmp_path / "key")
+    changes = {
+        "train.batch_size": 32,
+        "train.learning_rate": 2e-3,
+        "pairs.lengths": [8],
+        "warmup_sync_steps": 40,
+        "network.frame_similarity": True,
+    }
+    run = classifier_run(DEBUG, HARD | changes)
+    made = classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run, warm_up=torch.device("cpu"))
+    frames, clips = re.search(r"frames ([\d.]+), of clips ([\d.]+)", capsys.readouterr().out).groups()
+    assert float(clips) < 0.6
+    assert float(frames) < np.log(16 * 8) - 0.5
+    cold = classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run)
+    assert any(not torch.equal(a, b) for a, b in zip(made.model.parameters(), cold.model.parameters(), strict=True))
+
+
+def test_frames_of_a_clip_that_sound_alike_do_not_count():
+    """Two clips of six frames with tokens that are all apart: of the 11 wrong ones, 8 count on average."""
+    tokens = torch.eye(12).reshape(2, 6, 12)
+    assert float(frame_loss(tokens, tokens)) == pytest.approx(np.log(1 + 8 * np.exp(-10)), rel=1e-3)
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(features, tmp_path):

@@ -9,6 +9,7 @@ from paha.errors import PahaError
 from paha.presets import preset
 from paha.training.negatives import load_negatives
 from paha.training.negatives_job import NegativesOptions, make_negatives
+from paha.training.pair_store import DeviceStore, gather
 from paha.training.pairs import PairConfig, PairDataset, split_of
 
 DEBUG = preset("debug")
@@ -117,3 +118,20 @@ def test_lengths_that_no_negative_has_are_an_error(data):
 def test_the_reference_may_be_the_windows_first_frame(data):
     batch = pairs_of(data, generated=False, random_reference=False).batch(generator(), 3)
     assert (batch.real[:, 0] == 0).all()  # the residual to itself
+
+
+def test_a_store_on_a_device_gives_the_same_batches(data):
+    """What a GPU holds in flat tensors is what the clips hold, frame by frame (here both on the CPU)."""
+    pairs = pairs_of(data, hard_prob=0.6, swap_prob=0.5)
+    known = {clip.clip_id: clip for clip in data[0].clips}
+    flat = DeviceStore(list(known.values()), load_negatives(data[1])[1], "cpu")
+    seen = set()
+    for seed in range(6):
+        draw, length = generator(seed), (3, 7)[seed % 2]
+        members = [pairs._member(pairs._draw_kind(draw), length, draw) for _ in range(5)]
+        own, other = (gather(store, members, length, DEBUG) for store in (pairs._store, flat))
+        for name in ("real", "fake", "audio", "fake_audio", "box"):
+            assert torch.equal(getattr(own, name), getattr(other, name))
+        assert own.kinds == other.kinds
+        seen |= set(own.kinds)
+    assert seen == {"generated", "shifted", "swapped"}
