@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -77,8 +78,10 @@ def test_the_square_around_a_mask_stays_in_the_frame():
 
 
 def options(out, **changed):
-    given = {"arms": "no_par,par", "seeds": 1, "steps": 1, "codec_steps": 1, "clips": 1, "held_out": 2, "size": 32}
-    return {"out": out, "seconds": (0.4, 0.4), "report_only": False} | given | changed
+    given = {"arms": "no_par,par", "seeds": 1, "steps": 1, "batch_size": 2, "codec_steps": 1, "audio_steps": 1}
+    given |= {"clips": 1, "held_out": 2, "size": 32, "seconds": (0.4, 0.4), "device": "cpu", "parallel": 2}
+    given |= {"deadline": math.inf, "prepare_only": False, "report_only": False}
+    return {"out": out} | given | changed
 
 
 @pytest.mark.slow
@@ -95,12 +98,17 @@ def test_the_experiment_runs_goes_on_and_refuses_other_options(tmp_path, capsys)
     weights = [(out / "runs" / f"{arm}-0" / "model" / "config.yaml").read_text() for arm in ("no_par", "par")]
     assert weights[0].replace("enabled: false", "enabled: true") == weights[1]
 
-    done = out / "runs" / "par-0" / "measures.json"
+    shutil.rmtree(out / "runs")
+    done = out / "results" / "par-0" / "measures.json"
     before = done.stat().st_mtime_ns
     par_experiment.main(**options(out, arms="par,par_max"))
     assert done.stat().st_mtime_ns == before
     assert set(json.loads((out / "report.json").read_text())["changes"]) == {"par", "par_max"}
     with pytest.raises(PahaError, match="other options"):
         par_experiment.main(**options(out, steps=2))
+    par_experiment.main(**options(out, arms="no_par,par_w3", deadline=0.0))
+    assert "par_w3-0: not started" in capsys.readouterr().err
+    par_experiment.main(**options(out, report_only=True))
+    assert set(json.loads((out / "report.json").read_text())["changes"]) == {"par", "par_max"}
     with pytest.raises(PahaError, match="unknown arm 'pa'"):
         par_experiment.main(**options(out, arms="pa"))
