@@ -131,6 +131,8 @@ class TrainConfig(Section):
     """Some steps see crops of so many latent cells a side about a face or a hand; 0 for whole frames only."""
     crop_share: float = Field(default=0.5, ge=0, le=1)
     """How many of the steps."""
+    crop_fade: bool = False
+    """Crops first, frames last: crop_share falls linearly to 0 over the steps."""
     crop_face_share: float = Field(default=0.7, ge=0, le=1)
     """How many of the crops are about the face; the others are about a hand."""
     gradient_accumulation: int = Field(default=1, ge=1)
@@ -152,6 +154,8 @@ class TrainConfig(Section):
     checkpoint_every: int = Field(default=1000, ge=1)
     sample_every: int = Field(default=1000, ge=0)
     """Steps between sample grids; 0 for none."""
+    log_every: int = Field(default=1, ge=1)
+    """Steps between lines of the log; steps with a probe always have one."""
 
 
 class SampleConfig(Section):

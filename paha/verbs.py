@@ -146,11 +146,17 @@ def parse_settings(settings: list[str]) -> dict[str, object]:
 def make_features(
     data: Path, config: PahaConfig, *, codec: Path | None, device: str | None = None, shard: str = "0/1"
 ) -> Path:
-    """Cache the features of a dataset, or of the part I/N of it; returns their folder."""
+    """Cache the features of a dataset, or of the part I/N of it; returns their folder.
+
+    A folder of features is taken as it is: the clips may lie on another machine.
+    """
+    from paha.data.features import INDEX
     from paha.data.features import make_features as make
     from paha.extractors.audio import load_audio_encoder
     from paha.extractors.image import load_image_encoder
 
+    if (data / INDEX).is_file():
+        return data
     return make(
         data,
         config=config,

@@ -20,6 +20,8 @@ from paha.types import ClipBatch
 
 RAM_LIMIT_BYTES = 8 * 2**30
 """Larger sets of features stay memory-mapped: the system reads what a batch touches."""
+DEVICE_SHARE = 0.4
+"""Of an accelerator's free memory that the features may take; more of them stay in the machine's."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class FeatureDataset:
     """Every window of `config.num_frames` frames of every clip long enough; drawing one is uniform over the windows.
 
     folder: features/<key>, or a folder with only one of them below. image_encoder: makes the image tokens from the
-    reference latent where the features do not hold them. skipped: ids of clips shorter than a window.
+    reference latent where the features do not hold them. skipped: ids of clips shorter than a window. device: of the
+    batches; the features themselves lie there too where they fit, so that a batch costs a few gathers.
     Raises PahaError where the features were made for another configuration, or a file is missing or damaged.
     """
 
@@ -58,8 +61,9 @@ class FeatureDataset:
         _check_index(index, config, self.folder)
         files = [self.folder / f"{clip['clip_id']}.safetensors" for clip in index["clips"]]
         in_ram = sum(path.stat().st_size for path in files if path.exists()) <= ram_limit_bytes
-        clips = [_load_clip(path, clip, in_ram=in_ram) for path, clip in zip(files, index["clips"], strict=True)]
-        self._hold(clips, config, float(index["channel_scale"]), image_encoder=image_encoder, device=device)
+        clips = [_load_clip(path, clip) for path, clip in zip(files, index["clips"], strict=True)]
+        options = {"image_encoder": image_encoder, "device": device, "in_ram": in_ram}
+        self._hold(clips, config, float(index["channel_scale"]), **options)
 
     @classmethod
     def from_raw(
@@ -84,7 +88,7 @@ class FeatureDataset:
             Clip(record.clip_id, record.identity, clip_features(data_dir, record, config, *encoders, device=device))
             for record in read_manifest(data_dir)
         ]
-        dataset._hold(clips, config, channel_scale(codec), image_encoder=None, device=device)
+        dataset._hold(clips, config, channel_scale(codec), image_encoder=None, device=device, in_ram=True)
         return dataset
 
     def _hold(
@@ -95,6 +99,7 @@ class FeatureDataset:
         *,
         image_encoder: Any,
         device: torch.device | str,
+        in_ram: bool,
     ) -> None:
         self.num_frames = config.num_frames
         self.audio_margin = config.model.audio_margin
@@ -107,8 +112,10 @@ class FeatureDataset:
         if not self.clips:
             raise PahaError(f"no clip in {self.folder} has {self.num_frames} frames; make longer ones")
         _check_shapes(self.clips[0], config, self.folder)
-        windows = torch.tensor([clip.num_frames - self.num_frames + 1 for clip in self.clips])
-        self._window_ends = windows.cumsum(0)
+        self._lengths = torch.tensor([clip.num_frames for clip in self.clips])
+        self._audio_lengths = torch.tensor([len(clip.tensors["audio"]) for clip in self.clips])
+        self._window_ends = (self._lengths - self.num_frames + 1).cumsum(0)
+        self._stores = _end_to_end(self.clips, self.device) if in_ram else {}
 
     @property
     def num_windows(self) -> int:
@@ -120,7 +127,7 @@ class FeatureDataset:
         windows = torch.randint(self.num_windows, (batch_size,), generator=generator)
         clips = torch.searchsorted(self._window_ends, windows, right=True)
         from_end = self._window_ends[clips] - windows  # 1 for the clip's last window
-        lengths = torch.tensor([self.clips[i].num_frames for i in clips.tolist()])
+        lengths = self._lengths[clips]
         starts = lengths - self.num_frames + 1 - from_end
         fractions = torch.rand(batch_size, generator=generator, dtype=torch.float64)
         refs = (fractions * lengths).long()
@@ -129,35 +136,62 @@ class FeatureDataset:
     def windows(self, clips: list[int], starts: list[int], refs: list[int]) -> ClipBatch:
         """The windows that start at frame `starts[b]` of clip `clips[b]`, with reference frame `refs[b]` of that
         clip."""
-        chosen = [self.clips[i].tensors for i in clips]
-
-        def frames(name: str) -> Tensor:
-            cut = [t[name][start : start + self.num_frames] for t, start in zip(chosen, starts, strict=True)]
-            return torch.stack(cut).float().to(self.device)
-
-        def reference(name: str) -> Tensor:
-            return torch.stack([t[name][ref] for t, ref in zip(chosen, refs, strict=True)]).float().to(self.device)
-
-        ref_latent = reference("latents")
-        stored = "image_tokens" in chosen[0]
+        clip_B, start_B, ref_B = torch.tensor(clips), torch.tensor(starts), torch.tensor(refs)
+        frames_BT = start_B[:, None] + torch.arange(self.num_frames)
+        ref_latent = self._gather("latents", clip_B, ref_B)
+        stored = "image_tokens" in self.clips[0].tensors
+        tokens = self._gather("image_tokens", clip_B, ref_B) if stored else self.image_encoder.encode(ref_latent)
         return ClipBatch(
-            latents=frames("latents"),
+            latents=self._gather("latents", clip_B, frames_BT),
             ref_latent=ref_latent,
-            audio=self._audio(chosen, starts),
-            image_tokens=reference("image_tokens") if stored else self.image_encoder.encode(ref_latent),
-            points=frames("points"),
-            scores=frames("scores"),
-            face_box=reference("face_box"),
+            audio=self._audio(clip_B, frames_BT),
+            image_tokens=tokens,
+            points=self._gather("points", clip_B, frames_BT),
+            scores=self._gather("scores", clip_B, frames_BT),
+            face_box=self._gather("face_box", clip_B, ref_B),
             clip_ids=tuple(self.clips[i].clip_id for i in clips),
         )
 
-    def _audio(self, chosen: list[dict[str, Tensor]], starts: list[int]) -> Tensor:
+    def _audio(self, clip_B: Tensor, frames_BT: Tensor) -> Tensor:
         """A(f) of every frame, (B, T, 2m+1, L, D): true neighbours outside the window, clamped at the clip's ends."""
-        around = torch.arange(self.num_frames)[:, None] + torch.arange(-self.audio_margin, self.audio_margin + 1)
-        windows = [
-            t["audio"][(start + around).clamp(0, len(t["audio"]) - 1)] for t, start in zip(chosen, starts, strict=True)
-        ]
-        return torch.stack(windows).float().to(self.device)
+        around = frames_BT[..., None] + torch.arange(-self.audio_margin, self.audio_margin + 1)
+        last = self._audio_lengths[clip_B, None, None] - 1
+        return self._gather("audio", clip_B, around.clamp(min=0).minimum(last))
+
+    def _gather(self, name: str, clip_B: Tensor, frames: Tensor) -> Tensor:
+        """Frames (B, ...) of clips (B,) of one tensor: (B, ..., its shape) float32 on the dataset's device."""
+        if self._stores:
+            return self._stores[name].gather(clip_B, frames)
+        parts = [self.clips[i].tensors[name][wanted] for i, wanted in zip(clip_B.tolist(), frames, strict=True)]
+        return torch.stack(parts).float().to(self.device)
+
+
+@dataclass(frozen=True)
+class _Store:
+    """One tensor of all clips, end to end (N, ...), and where each clip begins (clips,)."""
+
+    values: Tensor
+    first: Tensor
+
+    def gather(self, clip_B: Tensor, frames: Tensor) -> Tensor:
+        index = self.first[clip_B].view(-1, *[1] * (frames.ndim - 1)) + frames
+        return self.values[index.to(self.values.device, non_blocking=True)].float()
+
+
+def _end_to_end(clips: list[Clip], device: torch.device) -> dict[str, _Store]:
+    """A store of every tensor; the clips' own become views of it, or of a copy where it lies on an accelerator."""
+    size = sum(value.nbytes for clip in clips for value in clip.tensors.values())
+    if device.type == "cuda" and size > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return {}
+    stores = {}
+    for name in list(clips[0].tensors):
+        lengths = [len(clip.tensors[name]) for clip in clips]
+        values = torch.cat([clip.tensors[name] for clip in clips])
+        for clip, own in zip(clips, values.split(lengths), strict=True):
+            clip.tensors[name] = own
+        counts = torch.tensor(lengths)
+        stores[name] = _Store(values.to(device), counts.cumsum(0) - counts)
+    return stores
 
 
 def to_device(batch: ClipBatch, device: torch.device | str) -> ClipBatch:
@@ -210,7 +244,7 @@ def _check_index(index: dict[str, Any], config: PahaConfig, folder: Path) -> Non
             raise PahaError(f"{folder} was made with {key} {index.get(key)}, not {value}; run `paha features` again")
 
 
-def _load_clip(path: Path, entry: dict[str, str], *, in_ram: bool) -> Clip:
+def _load_clip(path: Path, entry: dict[str, str]) -> Clip:
     try:
         tensors = load_file(path)  # pages of the file, read when touched
     except (OSError, SafetensorError) as error:
@@ -218,8 +252,6 @@ def _load_clip(path: Path, entry: dict[str, str], *, in_ram: bool) -> Clip:
     missing = [name for name in CLIP_TENSORS if name not in tensors]
     if missing:
         raise PahaError(f"{path} has no '{missing[0]}'; remove it and run `paha features` again")
-    if in_ram:
-        tensors = {name: value.clone() for name, value in tensors.items()}
     return Clip(entry["clip_id"], entry["identity"], tensors)
 
 

@@ -51,12 +51,12 @@ def warm_up_audio(
     """
     from rich.progress import track
 
-    frames = _Frames(dataset)
+    frames = _Frames(dataset, torch.device(device))
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         heard = _heard_by(model).to(device).requires_grad_(True)
-        width = heard(frames.draw(generator)[0][:1, None].to(device)).shape[-1]
+        width = heard(frames.draw(generator)[0][:1, None]).shape[-1]
         head = nn.Linear(width, frames.num_targets).to(device)
         parameters = [*heard.parameters(), *head.parameters()]
         optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
@@ -64,8 +64,8 @@ def warm_up_audio(
         explained = []
         for _ in track(range(steps), description="audio warm-up"):
             windows, target = frames.draw(generator)
-            read = head(heard(F.dropout(windows.to(device), DROPOUT)[:, None])[:, 0])
-            loss = (read - target.to(device)).square().mean()
+            read = head(heard(F.dropout(windows, DROPOUT)[:, None])[:, 0])
+            loss = (read - target).square().mean()
             if not loss.isfinite():
                 raise PahaError("the audio warm-up's loss is not finite; are the audio features whole?")
             optimizer.zero_grad()
@@ -80,16 +80,16 @@ def warm_up_audio(
 class _Frames:
     """All frames of a dataset, end to end: audio windows and what is to be read from them, of unit variance."""
 
-    def __init__(self, dataset: FeatureDataset) -> None:
+    def __init__(self, dataset: FeatureDataset, device: torch.device) -> None:
         lengths = torch.tensor([clip.num_frames for clip in dataset.clips])
         ends = lengths.cumsum(0)
-        self.first = (ends - lengths).repeat_interleave(lengths)
-        self.last = (ends - 1).repeat_interleave(lengths)
-        self.around = torch.arange(-dataset.audio_margin, dataset.audio_margin + 1)
-        self.audio = torch.cat([clip.tensors["audio"][: clip.num_frames] for clip in dataset.clips])
-        shapes = torch.cat([lip_shapes(clip.tensors["points"].float()) for clip in dataset.clips])
+        self.first = (ends - lengths).repeat_interleave(lengths).to(device)
+        self.last = (ends - 1).repeat_interleave(lengths).to(device)
+        self.around = torch.arange(-dataset.audio_margin, dataset.audio_margin + 1, device=device)
+        self.audio = torch.cat([clip.tensors["audio"][: clip.num_frames] for clip in dataset.clips]).to(device)
+        shapes = torch.cat([lip_shapes(clip.tensors["points"].float()) for clip in dataset.clips]).to(device)
         self.shapes = shapes / _scale(shapes)
-        some = torch.arange(0, len(shapes), max(1, len(shapes) // 4096))
+        some = torch.arange(0, len(shapes), max(1, len(shapes) // 4096), device=device)
         spectra = coarse_spectrum(self.windows(some))
         self.spectrum_mean, self.spectrum_scale = spectra.mean(0), _scale(spectra)
         self.num_targets = shapes.shape[1] + spectra.shape[1]
@@ -101,7 +101,7 @@ class _Frames:
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Windows (BATCH_SIZE, W, L, D) and targets (BATCH_SIZE, num_targets) of random frames."""
-        chosen = torch.randint(len(self.shapes), (BATCH_SIZE,), generator=generator)
+        chosen = torch.randint(len(self.shapes), (BATCH_SIZE,), generator=generator).to(self.shapes.device)
         windows = self.windows(chosen)
         coarse = (coarse_spectrum(windows) - self.spectrum_mean) / self.spectrum_scale
         return windows, torch.cat([self.shapes[chosen], coarse], 1)

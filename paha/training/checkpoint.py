@@ -29,9 +29,9 @@ from paha.training.sharding import placed_like
 FORMAT = 1
 PARTS = ("weights", "ema", "optimizer")
 _PLACES = ("processes", "train.sharding", "train.gradient_checkpointing", "train.ema_on_cpu")
-MAY_DIFFER = frozenset({"train.steps", "train.checkpoint_every", "train.sample_every", *_PLACES})
-"""Keys that may change between the parts of one run: how long it goes on, when it is looked at, and what computes it
-where. (With cosine decay more steps also stretch the rest of the decay.)"""
+MAY_DIFFER = frozenset({"train.steps", "train.checkpoint_every", "train.sample_every", "train.log_every", *_PLACES})
+"""Keys that may change between the parts of one run: how long it goes on, when it is looked at and written down, and
+what computes it where. (With cosine decay more steps also stretch the rest of the decay.)"""
 
 
 @dataclass(frozen=True)

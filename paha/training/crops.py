@@ -30,27 +30,31 @@ def crop_batch(batch: ClipBatch, *, cells: int, face_share: float, generator: to
     they leave [0, 1] outside the crop. Image tokens stay those of the whole reference.
     """
     height, width = batch.latents.shape[-2:]
-    centre = _part_centres(batch, face_share, generator) * torch.tensor([width, height])
-    jitter = (torch.rand(len(centre), 2, generator=generator) - 0.5) * cells / 2
+    size = torch.tensor([width, height], device=batch.points.device)
+    centre = _part_centres(batch, face_share, generator) * size
+    jitter = ((torch.rand(len(centre), 2, generator=generator) - 0.5) * cells / 2).to(centre)
     corner = (centre + jitter - cells / 2).round().long()
-    corner = corner.clamp(torch.zeros(2).long(), torch.tensor([width - cells, height - cells]))
+    corner = corner.clamp(torch.zeros_like(size), size - cells)
+    span = torch.arange(cells, device=size.device)
+    clip, rows, columns = torch.arange(len(centre))[:, None, None], *(corner[:, (1, 0), None] + span).unbind(1)
 
     def cut(latents: Tensor) -> Tensor:
-        pairs = zip(latents, corner.tolist(), strict=True)
-        return torch.stack([z[..., y : y + cells, x : x + cells] for z, (x, y) in pairs])
+        """(B, ..., H, W) to (B, ..., cells, cells)."""
+        return latents.movedim((-2, -1), (1, 2))[clip, rows[:, :, None], columns[:, None]].movedim((1, 2), (-2, -1))
 
-    size, low = torch.tensor([width, height]), corner[:, None, None]
+    low = corner[:, None, None]
     points = (batch.points * size - low) / cells
     box = (batch.face_box.unflatten(-1, (2, 2)) * size - corner[:, None]) / cells
     changed = {"points": points, "face_box": box.flatten(-2)}
-    return replace(batch, latents=cut(batch.latents), ref_latent=cut(batch.ref_latent), **changed)
+    cropped = {"latents": cut(batch.latents).contiguous(), "ref_latent": cut(batch.ref_latent).contiguous()}
+    return replace(batch, **cropped, **changed)
 
 
 def _part_centres(batch: ClipBatch, face_share: float, generator: torch.Generator) -> Tensor:
     """(B, 2) in [0, 1]: the middle of the clip's face, or of one of its hands, in a random frame."""
     B, T = batch.points.shape[:2]
-    chance, side = torch.rand(2, B, generator=generator)
-    frame = torch.randint(T, (B,), generator=generator)
+    chance, side = torch.rand(2, B, generator=generator).to(batch.points.device)
+    frame = torch.randint(T, (B,), generator=generator).to(batch.points.device)
     points = batch.points[torch.arange(B), frame]
     hand = torch.where((side < 0.5)[:, None], points[:, LEFT_HAND].mean(1), points[:, RIGHT_HAND].mean(1))
     return torch.where((chance < face_share)[:, None], points[:, FACE].mean(1), hand).clamp(0, 1)

@@ -323,7 +323,7 @@ def _after_step(run: _Run, scalars: dict[str, float], report: Report | None, *, 
     due = run.config.sample_every and run.step % run.config.sample_every == 0
     if due and (report or run.skeleton):  # a sharded model computes in all processes or in none
         scalars |= _evaluate(run)
-    if report:
+    if report and (last or due or run.step % run.config.log_every == 0):
         report.log(run.step, scalars)
     if last or run.step % run.config.checkpoint_every == 0:
         run.save()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 
 from paha import par
@@ -46,8 +47,10 @@ class NoiseDraw:
     keep_audio: Tensor
 
 
-def draw_noise(shape: torch.Size, *, config: PahaConfig, generator: torch.Generator) -> NoiseDraw:
-    """Timesteps, noise, mode and dropout for latents of shape (B, T, C, H, W), on the generator's device.
+def draw_noise(
+    shape: torch.Size, *, config: PahaConfig, generator: torch.Generator, device: torch.device | str = "cpu"
+) -> NoiseDraw:
+    """Timesteps, noise, mode and dropout for latents of shape (B, T, C, H, W): all on the CPU, but eps on `device`.
 
     One t, uniform, for all frames of a clip. With probability first_frame_prob the clip is in first-frame mode: frame 0
     has a small t' of its own and no loss (design rows 2 and 3). What is drawn does not depend on the probabilities.
@@ -64,11 +67,19 @@ def draw_noise(shape: torch.Size, *, config: PahaConfig, generator: torch.Genera
     frame_mask[:, 0] = (~first).float()
     return NoiseDraw(
         timesteps=t_BT,
-        eps=torch.randn(shape, generator=generator),
+        eps=_normal(shape, generator, torch.device(device)),
         frame_mask=frame_mask,
         keep_reference=(chance_reference >= train.drop_reference_prob).float(),
         keep_audio=(chance_audio >= train.drop_audio_prob).float(),
     )
+
+
+def _normal(shape: torch.Size, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Standard normal numbers; on an accelerator by a generator of its own, as millions from a CPU would hold it up."""
+    if device.type == "cpu":
+        return torch.randn(shape, generator=generator)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
 
 
 def univdm_loss(
@@ -83,10 +94,10 @@ def univdm_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Eq. 1 weighted by Eq. 3 on one batch: the scalar loss, and unweighted errors to log.
 
-    generator: on the CPU; the same one gives the same noise on every device. The errors are those by third of the noise
-    levels, and with log_regions by region.
+    generator: on the CPU; the same one gives the same noise on every machine with the same kind of device. The errors
+    are those by third of the noise levels, and with log_regions by region.
     """
-    draw = draw_noise(batch.latents.shape, config=config, generator=generator)
+    draw = draw_noise(batch.latents.shape, config=config, generator=generator, device=batch.latents.device)
     t_BT, eps = draw.timesteps.to(batch.latents.device), draw.eps.to(batch.latents)
     z_0 = to_target(batch.latents, batch.ref_latent, config.diffusion)
     # Eq. 1
@@ -132,8 +143,8 @@ def _level_errors(error: Tensor, t: Tensor, frame_mask: Tensor, config: PahaConf
     """Unweighted error of the clips in each third of the noise levels; thirds without a clip are left out."""
     per_clip = (error.mean(dim=(2, 3, 4)) * frame_mask).sum(1) / frame_mask.sum(1).clamp_min(1)
     third = t * 3 // config.diffusion.num_train_timesteps
-    chosen = {f"t_{name}": third == i for i, name in enumerate(("low", "mid", "high"))}
-    return {name: per_clip[clips.to(per_clip.device)].mean() for name, clips in chosen.items() if clips.any()}
+    chosen = {f"t_{name}": (third == i).nonzero()[:, 0] for i, name in enumerate(("low", "mid", "high"))}
+    return {name: per_clip[clips.to(per_clip.device)].mean() for name, clips in chosen.items() if len(clips)}
 
 
 def _region_errors(error: Tensor, frame_mask: Tensor, batch: ClipBatch, config: PahaConfig) -> dict[str, Tensor]:
@@ -182,7 +193,7 @@ def univdm_job(
     folder; neither without it.
     Raises PahaError where features and configuration do not fit.
     """
-    dataset = FeatureDataset(features_dir, config=config)
+    dataset = FeatureDataset(features_dir, config=config, device=PartialState().device or "cpu")
     config = resolve(config, dataset)
     model = model or build_univdm(config)
     if config.train.audio_warmup_steps:
@@ -198,7 +209,8 @@ def univdm_job(
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         draw, noise = context.generator("batch"), context.generator("noise")
         train = config.train
-        if train.crop_cells and torch.rand((), generator=context.generator("crop")) < train.crop_share:
+        crop_share = train.crop_share * (1 - context.step / train.steps if train.crop_fade else 1)
+        if train.crop_cells and torch.rand((), generator=context.generator("crop")) < crop_share:
             clips = dataset.batch(draw, crops)
             cut = {"cells": train.crop_cells, "face_share": train.crop_face_share, "generator": draw}
             batch = crop_batch(clips, **cut)
@@ -234,7 +246,7 @@ def _prepare_audio(model: Any, dataset: FeatureDataset, config: PahaConfig, *, w
 
     if warm_up:
         steps, seed = config.train.audio_warmup_steps, config.train.seed
-        explained = warm_up_audio(model, dataset, steps=steps, seed=seed)
+        explained = warm_up_audio(model, dataset, steps=steps, seed=seed, device=dataset.device)
         print(f"audio warm-up: {explained:.0%} of the variance of lips and spectrum explained")
     model.audio_projection.requires_grad_(False)
 

@@ -80,3 +80,15 @@ def test_the_loss_on_a_crop_is_finite(dataset):
     schedule = Schedule(config.diffusion)
     loss, _ = univdm_loss(build_univdm(DEBUG), crop, config=config, schedule=schedule, generator=generator)
     assert loss.isfinite()
+
+
+def test_crops_fade_out_over_the_run(tmp_path, dataset):
+    options = {"train.crop_share": 1.0, "train.crop_fade": True, "train.steps": 30}
+    config = configuration.override(CROPPED, options)
+    job = univdm_job(config, dataset.folder, probe_batches=0)
+    sizes = []
+    job.model.register_forward_pre_hook(lambda module, inputs: sizes.append(inputs[0].shape[-1]))
+    fit(job, config.train, tmp_path / "run", progress=False)
+    crops = [size == 2 for size in sizes]
+    assert all(crops[:2])
+    assert sum(crops[:15]) > sum(crops[15:]) > 0
