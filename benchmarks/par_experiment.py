@@ -14,7 +14,7 @@ Corpus, codec and warmed audio projection are made where they are missing (bench
 processes then share one device, a run each at a time, the runs in order of seeds: the arms of a seed are compared.
 
 Writes OUT/results/ARM-SEED/ (small: measures and pictures; weights are in OUT/runs), OUT/report.md, OUT/report.json,
-OUT/hands_denoised.png, OUT/hands_generated.png. `--report-only` needs no weights.
+OUT/hands_denoised.png, OUT/hands_generated.png.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from enum import StrEnum
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,9 +40,9 @@ import typer
 from accelerate import PartialState
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.par_measures import HeldOut, bounds, decode, measure_model
+from benchmarks.par_measures import HeldOut, bounds, measure_model
 from benchmarks.par_prepare import HELD_OUT_SEEDS, Parts, load_parts, prepare
-from benchmarks.par_report import Results, hands_picture, write_report
+from benchmarks.par_report import Results, picture_places, pictured_hands, write_report
 from paha import config as configuration
 from paha.config import override
 from paha.data.atomic import write_bytes
@@ -65,8 +66,15 @@ ARMS: dict[str, dict[str, object]] = {
     "par_w3": {"par.hand_face_weight": 3.0},
     "par_w30": {"par.hand_face_weight": 30.0},
 }
-PICTURE_CLIPS = 6
 DONE = "measures.json"
+
+
+class Part(StrEnum):
+    """What may be done alone, on a machine of its own."""
+
+    prepare = "prepare"
+    runs = "runs"
+    report = "report"
 
 
 @dataclass(frozen=True)
@@ -102,10 +110,7 @@ def main(
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...; the best there is by default.")] = None,
     parallel: Annotated[int, typer.Option(help="Runs at a time, a process each.", min=1)] = 1,
     deadline: Annotated[float, typer.Option(help="Seconds after which no run is started.", min=0)] = math.inf,
-    prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Make what the runs share, then end.")] = False,
-    report_only: Annotated[
-        bool, typer.Option("--report-only", help="Only write the report of what is finished, wherever that ran.")
-    ] = False,
+    only: Annotated[Part | None, typer.Option(help="Do this part alone; `report` needs no weights.")] = None,
 ) -> None:
     """Make what is missing, train and measure every run, write the report."""
     begin, chosen = time.time(), _arms(arms)
@@ -114,14 +119,16 @@ def main(
     shared |= {"held_out_seeds": HELD_OUT_SEEDS}
     _keep(out / "shared.json", shared)
     prepare(out, shared)
-    if prepare_only:
+    if only is Part.prepare:
         return
     readers = [file_sha256(path) for path in sorted(PRESENTER_READER.glob("*.safetensors"))]
     protocol = shared | {"steps": steps, "batch_size": batch_size, "reader_sha256": readers}
     _keep(out / "results" / "protocol.json", protocol)
     plan = Plan(out, size, steps, batch_size, device, parallel, begin + deadline)
-    if not report_only:
+    if only is not Part.report:
         run_all(plan, [(arm, seed) for seed in range(seeds) for arm in chosen])
+    if only is Part.runs:
+        return
     parts = plan.load(torch.device("cpu"))
     results = collect(parts, out, seeds=seeds)
     print(write_report(out, results, protocol | {"config": parts.config.model_dump(mode="json")}))
@@ -232,17 +239,6 @@ def collect(parts: Parts, out: Path, *, seeds: int) -> Results:
     )
 
 
-def picture_places(held: HeldOut) -> list[tuple[int, int]]:
-    """(window, frame) at which the hands are best seen, one for each of some clips, of the last frames of windows."""
-    seen = held.scores[..., 91:133].mean(-1)
-    seen[:, : seen.shape[1] // 2] = 0  # the reference is near a window's beginning
-    by_clip = held.by_clip(seen).reshape(len(held.clip_ids), -1)
-    best = np.argsort(-by_clip.max(1))[:PICTURE_CLIPS]
-    frames = held.frames.shape[1]
-    places = [int(clip) * held.per_clip * frames + int(by_clip[clip].argmax()) for clip in best]
-    return [(place // frames, place % frames) for place in places]
-
-
 def save_picture(path: Path, frames: np.ndarray, held: HeldOut) -> None:
     """The frames at the pictured places side by side, no gaps."""
     shown = [frames[place] for place in picture_places(held)]
@@ -251,17 +247,13 @@ def save_picture(path: Path, frames: np.ndarray, held: HeldOut) -> None:
 
 def hand_rows(parts: Parts, out: Path, kind: str) -> np.ndarray:
     """The hands of the pictured frames: truth, codec, then the first seed's `par` and `no_par` where finished."""
-    held, places = parts.held, picture_places(parts.held)
-    size = parts.config.width
-    coded = [decode(parts.codec, held.batch.latents[[window]])[0, frame] for window, frame in places]
-    rows = {"truth": [held.frames[place] for place in places], "codec": coded}
+    size, strips = parts.config.width, {}
     for arm in ("par", BASE):
         path = result_folder(out, arm, 0) / f"{kind}.png"
         if path.is_file():
             strip = read_image(path)
-            rows[arm] = [strip[:, i * size : (i + 1) * size] for i in range(len(places))]
-    boxes = [held.masks["hands"][place].numpy() for place in places]
-    return hands_picture(rows, boxes)
+            strips[arm] = [strip[:, i : i + size] for i in range(0, strip.shape[1], size)]
+    return pictured_hands(parts.held, parts.codec, strips)
 
 
 def _arms(text: str) -> list[str]:

@@ -244,10 +244,12 @@ def reader_features(frames: np.ndarray, pose: PresenterPose) -> np.ndarray:
     return torch.cat(features).numpy()
 
 
+@torch.no_grad()
 def bounds(held: HeldOut, codec: Any, pose: PresenterPose) -> dict[str, tuple[Measures, np.ndarray]]:
     """The same measures of what bounds a model: true frames (the reader's own error), the codec's round trips (the
     best that its latents can show), and the reference frame held still (what copying gives)."""
-    coded = np.concatenate([decode(codec, batch.latents) for batch in batches(held.batch)])
-    still = np.concatenate([decode(codec, batch.ref_latent[:, None]) for batch in batches(held.batch)])
+    parts = batches(held.batch, codec.device)
+    coded = np.concatenate([decode(codec, batch.latents) for batch in parts])
+    still = np.concatenate([decode(codec, batch.ref_latent[:, None]) for batch in parts])
     kinds = {"truth": held.frames, "codec": coded, "still": np.repeat(still, held.frames.shape[1], axis=1)}
     return {kind: (frame_measures(x, held, pose), reader_features(x, pose)) for kind, x in kinds.items()}

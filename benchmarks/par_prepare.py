@@ -77,6 +77,7 @@ def reduced(*, size: int, steps: int, batch_size: int) -> PahaConfig:
             "train.crop_cells": 0,
             "train.checkpoint_every": steps,
             "train.sample_every": 0,
+            "train.log_every": 10,
         },
     )
 
