@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paha.config import PahaConfig
-from paha.data.dataset import FeatureDataset
+from paha.data.dataset import FeatureDataset, to_device
 from paha.data.manifest import load_annotations, read_manifest
 from paha.data.video_io import read_video
 from paha.diffusion.schedule import Schedule
@@ -119,14 +119,23 @@ def truth_masks(
 
 @torch.no_grad()
 def measure_model(
-    model: nn.Module, held: HeldOut, *, config: PahaConfig, codec: Any, pose: PresenterPose
+    model: nn.Module,
+    held: HeldOut,
+    *,
+    config: PahaConfig,
+    codec: Any,
+    pose: PresenterPose,
+    device: torch.device | str = "cpu",
 ) -> tuple[Measures, np.ndarray, dict[str, np.ndarray]]:
-    """All measures of a model by clip, the features (N T, D) of its generated frames, and frames of both kinds."""
+    """All measures of a model by clip, the features (N T, D) of its generated frames, and frames of both kinds.
+
+    device: where model, codec and pose reader are.
+    """
     schedule, latent, kinds = Schedule(config.diffusion), [], {"denoised": [], "generated": []}
-    for batch in batches(held.batch):
+    for batch in batches(held.batch, device):
         common = {"config": config, "schedule": schedule, "channel_scale": held.channel_scale}
         estimates = [x0_estimate(model, batch, t, **common) for t in (*TIMESTEPS, DENOISED_TIMESTEP)]
-        latent.append(torch.stack([(z - batch.latents).square().mean(2) for z in estimates[:-1]]).mean(0))
+        latent.append(torch.stack([(z - batch.latents).square().mean(2) for z in estimates[:-1]]).mean(0).cpu())
         kinds["denoised"].append(decode(codec, estimates[-1]))
         kinds["generated"].append(decode(codec, generate(model, batch, num_steps=SAMPLE_STEPS, **common)))
     frames = {kind: np.concatenate(chunks) for kind, chunks in kinds.items()}
@@ -141,8 +150,8 @@ def x0_estimate(
 ) -> Tensor:
     """The clean latents (N, T, C, h, w) that the model sees in those noised to timestep t; the noise is fixed."""
     generator = torch.Generator().manual_seed(NOISE_SEED + t)
-    eps = torch.randn(batch.latents.shape, generator=generator)
-    t_BT = torch.full(batch.latents.shape[:2], t)
+    eps = torch.randn(batch.latents.shape, generator=generator).to(batch.latents)
+    t_BT = torch.full(batch.latents.shape[:2], t, device=eps.device)
     z_t = schedule.add_noise(to_target(batch.latents, batch.ref_latent, config.diffusion), eps, t_BT)
     conditioning = conditioning_of(batch, config=config, channel_scale=channel_scale)
     prediction = predict(model, z_t, t_BT, conditioning=conditioning, schedule=schedule)
@@ -150,10 +159,12 @@ def x0_estimate(
     return from_target(z_0, batch.ref_latent, config.diffusion)
 
 
-def batches(batch: ClipBatch) -> list[ClipBatch]:
-    """A batch in parts of AT_ONCE windows."""
-    starts = range(0, len(batch.latents), AT_ONCE)
-    return [ClipBatch(**{k: v[i : i + AT_ONCE] for k, v in vars(batch).items()}) for i in starts]
+def batches(batch: ClipBatch, device: torch.device | str = "cpu") -> list[ClipBatch]:
+    """A batch in parts of AT_ONCE windows on the CPU, of all windows on an accelerator, there."""
+    number = len(batch.latents)
+    starts = range(0, number, AT_ONCE if torch.device(device).type == "cpu" else number)
+    step = starts.step
+    return [to_device(ClipBatch(**{k: v[i : i + step] for k, v in vars(batch).items()}), device) for i in starts]
 
 
 def decode(codec: Any, latents: Tensor) -> np.ndarray:
@@ -225,17 +236,20 @@ def hand_motion(frames: np.ndarray, held: HeldOut) -> np.ndarray:
 def reader_features(frames: np.ndarray, pose: PresenterPose) -> np.ndarray:
     """(N T, D) float32: the pose reader's trunk, averaged over the picture, of each frame: what the Frechet distance is
     over."""
-    images, features = frames.reshape(-1, *frames.shape[2:]), []
+    images, features, reader = frames.reshape(-1, *frames.shape[2:]), [], pose.reader
     for i in range(0, len(images), 64):
-        x = F.interpolate(to_pixels(images[i : i + 64]), (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True)
-        features.append(pose.reader.trunk(x.to(pose.reader.dtype)).mean((2, 3)).float())
+        x = to_pixels(images[i : i + 64], device=reader.device)
+        x = F.interpolate(x, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True)
+        features.append(reader.trunk(x.to(reader.dtype)).mean((2, 3)).float().cpu())
     return torch.cat(features).numpy()
 
 
+@torch.no_grad()
 def bounds(held: HeldOut, codec: Any, pose: PresenterPose) -> dict[str, tuple[Measures, np.ndarray]]:
     """The same measures of what bounds a model: true frames (the reader's own error), the codec's round trips (the
     best that its latents can show), and the reference frame held still (what copying gives)."""
-    coded = np.concatenate([decode(codec, batch.latents) for batch in batches(held.batch)])
-    still = np.concatenate([decode(codec, batch.ref_latent[:, None]) for batch in batches(held.batch)])
+    parts = batches(held.batch, codec.device)
+    coded = np.concatenate([decode(codec, batch.latents) for batch in parts])
+    still = np.concatenate([decode(codec, batch.ref_latent[:, None]) for batch in parts])
     kinds = {"truth": held.frames, "codec": coded, "still": np.repeat(still, held.frames.shape[1], axis=1)}
     return {kind: (frame_measures(x, held, pose), reader_features(x, pose)) for kind, x in kinds.items()}

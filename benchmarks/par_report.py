@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.par_measures import Measures
+from benchmarks.par_measures import HeldOut, Measures, decode
 from paha.data.atomic import write_bytes
 from paha.data.image_io import contact_sheet
 from paha.metrics.frechet import GaussianStats, frechet_distance
@@ -22,7 +22,7 @@ FRECHET = "generated Frechet distance"
 HIGHER_IS_BETTER = ("lip r", "hand score")
 PRIMARY = ("denoised pixel error, hands", "denoised pixel error, face", FRECHET)
 REPLICATES, FRECHET_REPLICATES = 2000, 200
-PICTURE_PX = 128
+PICTURE_CLIPS, PICTURE_PX = 6, 128
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,26 @@ def _plain(data: Any) -> Any:
     if isinstance(data, float | np.floating):
         return None if math.isnan(data) else float(data)
     return data
+
+
+def picture_places(held: HeldOut) -> list[tuple[int, int]]:
+    """(window, frame) at which the hands are best seen, one for each of some clips, of the last frames of windows."""
+    seen = held.scores[..., 91:133].mean(-1)
+    seen[:, : seen.shape[1] // 2] = 0  # the reference is near a window's beginning
+    by_clip = held.by_clip(seen).reshape(len(held.clip_ids), -1)
+    best = np.argsort(-by_clip.max(1))[:PICTURE_CLIPS]
+    frames = held.frames.shape[1]
+    places = [int(clip) * held.per_clip * frames + int(by_clip[clip].argmax()) for clip in best]
+    return [(place // frames, place % frames) for place in places]
+
+
+def pictured_hands(held: HeldOut, codec: Any, rows: dict[str, list[np.ndarray]]) -> np.ndarray:
+    """The hands at `picture_places`: the truth, the codec's round trip, then the given rows of frames (H, W, 3)."""
+    places = picture_places(held)
+    latents = held.batch.latents
+    coded = [decode(codec, latents[[window]].to(codec.device))[0, frame] for window, frame in places]
+    boxes = [held.masks["hands"][place].numpy() for place in places]
+    return hands_picture({"truth": [held.frames[place] for place in places], "codec": coded} | rows, boxes)
 
 
 def hands_picture(rows: dict[str, list[np.ndarray]], masks: list[np.ndarray]) -> np.ndarray:

@@ -1,13 +1,15 @@
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import par_experiment, par_measures, par_report
+from benchmarks import par_experiment, par_measures, par_pair, par_report
 from paha.errors import PahaError
 from paha.types import LEFT_HAND
+from paha.verbs import SHIPPED_MODEL
 
 
 def test_a_change_is_paired_over_seeds_and_clips():
@@ -77,8 +79,10 @@ def test_the_square_around_a_mask_stays_in_the_frame():
 
 
 def options(out, **changed):
-    given = {"arms": "no_par,par", "seeds": 1, "steps": 1, "codec_steps": 1, "clips": 1, "held_out": 2, "size": 32}
-    return {"out": out, "seconds": (0.4, 0.4), "report_only": False} | given | changed
+    given = {"arms": "no_par,par", "seeds": 1, "steps": 1, "batch_size": 2, "codec_steps": 1, "audio_steps": 1}
+    given |= {"clips": 1, "held_out": 2, "size": 32, "seconds": (0.4, 0.4), "device": "cpu", "parallel": 2}
+    given |= {"deadline": math.inf, "only": None}
+    return {"out": out} | given | changed
 
 
 @pytest.mark.slow
@@ -95,12 +99,30 @@ def test_the_experiment_runs_goes_on_and_refuses_other_options(tmp_path, capsys)
     weights = [(out / "runs" / f"{arm}-0" / "model" / "config.yaml").read_text() for arm in ("no_par", "par")]
     assert weights[0].replace("enabled: false", "enabled: true") == weights[1]
 
-    done = out / "runs" / "par-0" / "measures.json"
+    shutil.rmtree(out / "runs")
+    done = out / "results" / "par-0" / "measures.json"
     before = done.stat().st_mtime_ns
     par_experiment.main(**options(out, arms="par,par_max"))
     assert done.stat().st_mtime_ns == before
     assert set(json.loads((out / "report.json").read_text())["changes"]) == {"par", "par_max"}
     with pytest.raises(PahaError, match="other options"):
         par_experiment.main(**options(out, steps=2))
+    par_experiment.main(**options(out, arms="no_par,par_w3", deadline=0.0, only=par_experiment.Part.runs))
+    assert "par_w3-0: not started" in capsys.readouterr().err
+    par_experiment.main(**options(out, only=par_experiment.Part.report))
+    assert set(json.loads((out / "report.json").read_text())["changes"]) == {"par", "par_max"}
     with pytest.raises(PahaError, match="unknown arm 'pa'"):
         par_experiment.main(**options(out, arms="pa"))
+
+
+@pytest.mark.slow
+def test_a_pair_of_model_folders_is_compared(tmp_path):
+    from paha.synth.corpus import make_corpus
+
+    pytest.importorskip("espeakng_loader")
+    make_corpus(tmp_path / "data", clips=2, seed=950_000, size=128, seconds=(0.7, 0.7), workers=1)
+    par_pair.main(base=SHIPPED_MODEL, arm=SHIPPED_MODEL, data=tmp_path / "data", out=tmp_path / "pair", device="cpu")
+    report = json.loads((tmp_path / "pair" / "report.json").read_text())
+    assert report["verdicts"] == {"par": "neither wins nor loses"}
+    assert all(change["change"] in (0, None) for change in report["changes"]["par"].values())
+    assert (tmp_path / "pair" / "hands_denoised.png").is_file()
