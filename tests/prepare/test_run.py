@@ -3,10 +3,12 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from reel import Reel, loop, speaker, speech
@@ -171,12 +173,42 @@ def test_killed_ten_times_it_comes_to_the_same_bytes(raw, dataset, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["local", "ray"])
-def test_two_workers_of_any_engine_make_the_same_bytes(raw, dataset, tmp_path, engine):
-    if engine == "ray":
-        pytest.importorskip("ray", reason="ray is not installed: pip install 'paha[scale]'")
+def test_two_workers_make_the_same_bytes(raw, dataset, tmp_path):
     out = tmp_path / "out"
-    prepare([raw], out, config=CONFIG, workers=2, engine=engine, identity="folder", progress=False)
+    prepare([raw], out, config=CONFIG, workers=2, identity="folder", progress=False)
+    same(out, dataset)
+
+
+def kill_a_ray_worker(killed: list[int], done: threading.Event) -> None:
+    """Wait until both workers of this process's Ray are at work, then kill one of them the hard way."""
+    while not done.wait(0.05):
+        below = psutil.Process().children(recursive=True)
+        busy = [process for process in below if process.is_running() and "ray::attempt" in " ".join(cmdline(process))]
+        if len(busy) == 2:
+            busy[0].kill()
+            killed.append(busy[0].pid)
+            return
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended meanwhile
+        return []
+
+
+@pytest.mark.slow
+def test_two_ray_workers_one_killed_make_the_same_bytes(raw, dataset, tmp_path):
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'paha[scale]'")
+    out, killed, done = tmp_path / "out", [], threading.Event()
+    killer = threading.Thread(target=kill_a_ray_worker, args=(killed, done))
+    killer.start()
+    try:
+        prepare([raw], out, config=CONFIG, workers=2, engine="ray", identity="folder", progress=False)
+    finally:
+        done.set()
+        killer.join()
+    assert len(killed) == 1
     same(out, dataset)
 
 
