@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -37,6 +38,7 @@ from paha.model_folder import (
     load_univdm,
     read_config,
 )
+from paha.models.attention import Kept
 from paha.sampling import Guidance, Predict, StepCallback, sample
 from paha.scene import AudioInput, ImageInput, PahaWarning, Scene
 from paha.types import Conditioning
@@ -390,15 +392,21 @@ class PahaPipeline(DiffusionPipeline):
         conditioning = conditioning.to(self.device, self.univdm.dtype)
         ref_time = float(self.schedule.time_input(0))
 
+        @cache
+        def told(copies: int, with_audio: bool) -> dict[str, Any]:
+            """Differential Guidance asks about three latents at once; what the steps have in common is kept."""
+            asked = conditioning if copies == 1 else conditioning.repeat(copies)
+            if not with_audio:
+                asked = replace(asked, audio_mask=torch.zeros(len(asked.audio), device=self.device))
+            return {"conditioning": asked, "ref_time": ref_time, "kept": Kept()}
+
         def predict(z: Tensor, t: Tensor) -> Tensor:
             inputs = z.to(self.univdm.dtype), self.schedule.time_input(t)
-            copies = len(z) // len(conditioning.audio)  # Differential Guidance asks about three latents at once
-            told = conditioning if copies == 1 else conditioning.repeat(copies)
-            prediction = self.univdm(*inputs, told, ref_time=ref_time).float()
+            copies = len(z) // len(conditioning.audio)
+            prediction = self.univdm(*inputs, **told(copies, True)).float()
             if cfg_scale == 1:
                 return prediction
-            silent = replace(told, audio_mask=torch.zeros(len(told.audio), device=self.device))
-            without = self.univdm(*inputs, silent, ref_time=ref_time).float()
+            without = self.univdm(*inputs, **told(copies, False)).float()
             return without + cfg_scale * (prediction - without)
 
         return predict

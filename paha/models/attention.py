@@ -6,14 +6,40 @@ h heads, d width of a head.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Value = TypeVar("Value")
 
 SHORT_KEYS = 33
 """Up to this many keys, plain softmax attention beats the fused kernel on a CPU (1.2 to 3 times, at 8 to 33 keys)."""
 MAX_HEADS = 65_535
 """Most heads that the fused kernels of a GPU are launched for."""
+
+
+class Kept:
+    """What evaluations of one network on one conditioning have in common, made once: keys, values, embeddings.
+
+    Valid for one conditioning, batch size and clip length, without gradients, for as long as the weights stay.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[object, object] = {}
+
+    def get(self, key: object, make: Callable[[], Value]) -> Value:
+        """The value of that key, made now if it is the first time."""
+        if key not in self._values:
+            self._values[key] = make()
+        return self._values[key]  # type: ignore[return-value]
+
+
+def kept_or_new(kept: Kept | None, key: object, make: Callable[[], Value]) -> Value:
+    """`kept.get`, or made anew where nothing is kept."""
+    return make() if kept is None else kept.get(key, make)
 
 
 def by_products(k_NhKd: Tensor) -> bool:
@@ -52,13 +78,20 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(context_dim or dim, dim, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
 
-    def forward(self, x_BTPD: Tensor, context_BTSD: Tensor | None = None) -> Tensor:
-        """Attend to `context_BTSD` (B, T, S, D'), frame by frame, or to `x_BTPD` itself. Returns (B, T, P, D)."""
-        source = x_BTPD if context_BTSD is None else context_BTSD
-        q, k, v = (
-            self._split_heads(layer(x)) for layer, x in ((self.to_q, x_BTPD), (self.to_k, source), (self.to_v, source))
-        )
+    def forward(self, x_BTPD: Tensor, context_BTSD: Tensor | None = None, kept: Kept | None = None) -> Tensor:
+        """Attend to `context_BTSD` (B, T, S, D'), frame by frame, or to `x_BTPD` itself. Returns (B, T, P, D).
+
+        kept: where the context's keys and values are kept.
+        """
+        q = self._split_heads(self.to_q(x_BTPD))
+        if context_BTSD is None:
+            k, v = self._keys_values(x_BTPD)
+        else:
+            k, v = kept_or_new(kept, self, lambda: self._keys_values(context_BTSD))
         return self.to_out[0](self._merge_heads(scaled_dot_product(q, k, v), x_BTPD.shape))
+
+    def _keys_values(self, source_BTSD: Tensor) -> tuple[Tensor, Tensor]:
+        return self._split_heads(self.to_k(source_BTSD)), self._split_heads(self.to_v(source_BTSD))
 
     def _split_heads(self, x_BTPD: Tensor) -> Tensor:
         x = x_BTPD.unflatten(-1, (self.num_heads, -1))  # B T P h d
@@ -78,14 +111,17 @@ class Attention(nn.Module):
 class CrossAttention(Attention):
     """Cross-attention of all frames to one context of the clip: (B, S, D'), the reference (image) attention of SVD."""
 
-    def forward(self, x_BTPD: Tensor, context_BSD: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x_BTPD: Tensor, context_BSD: Tensor, kept: Kept | None = None
+    ) -> Tensor:
         """Attend to `context_BSD` (B, S, D'). Returns (B, T, P, D)."""
         if context_BSD.shape[1] == 1 and not torch.is_grad_enabled():
             # The softmax over one key is 1. In training the queries still run: their parameters need (zero) gradients.
-            return self.to_out[0](self.to_v(context_BSD))[:, None].expand(x_BTPD.shape)
+            out_BSD = kept_or_new(kept, self, lambda: self.to_out[0](self.to_v(context_BSD)))
+            return out_BSD[:, None].expand(x_BTPD.shape)
         # Keys and values once a clip instead of once a frame: the frames become more positions.
         x_B1QD = x_BTPD.flatten(1, 2)[:, None]
-        return super().forward(x_B1QD, context_BSD[:, None]).view(x_BTPD.shape)
+        return super().forward(x_B1QD, context_BSD[:, None], kept).view(x_BTPD.shape)
 
 
 class GEGLU(nn.Module):

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from paha.models.attention import Attention, CrossAttention, FeedForward
+from paha.models.attention import Attention, CrossAttention, FeedForward, Kept, kept_or_new
 from paha.models.embeddings import TimestepEmbedding, sinusoids
 from paha.models.norms import group_norm, in_own_layout, layer_norm
 
@@ -26,12 +26,14 @@ class Context:
 
     time: (B, T, D), SiLU of the time embedding of each frame. image: (B, S, D), tokens of the clip.
     audio: (B, T, A, D), tokens of each frame. positions: (T,), 0 .. T-1 in time, and -1 for the reference slot.
+    kept: what was made of image, audio and positions before, None to make it anew.
     """
 
     time: Tensor
     image: Tensor
     audio: Tensor
     positions: Tensor
+    kept: Kept | None = None
 
 
 class Checkpointed(nn.Module):
@@ -158,12 +160,12 @@ class SpatialBlock(nn.Module):
         for parameter in self.audio_attn.to_out.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, audio_BTAD: Tensor) -> Tensor:
+    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, audio_BTAD: Tensor, kept: Kept | None = None) -> Tensor:
         """(B, T, P, D) to the same."""
         x = x_BTPD + self.attn1(layer_norm(self.norm1, x_BTPD))
-        x = x + self.attn2(layer_norm(self.norm2, x), image_BSD)
+        x = x + self.attn2(layer_norm(self.norm2, x), image_BSD, kept)
         # Section 4.1.1: z_t = CrossAttention(z_t, A(f))
-        x = x + self.audio_attn(layer_norm(self.audio_norm, x), audio_BTAD)
+        x = x + self.audio_attn(layer_norm(self.audio_norm, x), audio_BTAD, kept)
         return x + self.ff(layer_norm(self.norm3, x))
 
 
@@ -181,11 +183,11 @@ class TemporalBlock(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
         self.ff = FeedForward(dim)
 
-    def forward(self, x_BTPD: Tensor, image_BSD: Tensor) -> Tensor:
+    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, kept: Kept | None = None) -> Tensor:
         """(B, T, P, D) to the same."""
         x = x_BTPD + self.ff_in(layer_norm(self.norm_in, x_BTPD))
         x = x + self.attn1(layer_norm(self.norm1, x))
-        x = x + self.attn2(layer_norm(self.norm2, x), image_BSD)
+        x = x + self.attn2(layer_norm(self.norm2, x), image_BSD, kept)
         return x + self.ff(layer_norm(self.norm3, x))
 
 
@@ -208,8 +210,9 @@ class SpatioTemporalTransformer(Checkpointed):
     def forward(self, x_BTHWC: Tensor, context: Context) -> Tensor:
         """(B, T, H, W, C) to the same."""
         x = self.proj_in(per_frame(self.norm, x_BTHWC).flatten(2, 3))  # B T P D
-        spatial = self.run(self.transformer_blocks[0], x, context.image, context.audio)
-        position = self.time_pos_embed(sinusoids(context.positions, self.channels))[:, None]  # T 1 D
-        temporal = self.run(self.temporal_transformer_blocks[0], spatial + position, context.image)
+        kept = context.kept
+        spatial = self.run(self.transformer_blocks[0], x, context.image, context.audio, kept)
+        position_TD = kept_or_new(kept, self, lambda: self.time_pos_embed(sinusoids(context.positions, self.channels)))
+        temporal = self.run(self.temporal_transformer_blocks[0], spatial + position_TD[:, None], context.image, kept)
         x = self.time_mixer(spatial, temporal)
         return x_BTHWC + self.proj_out(x).view(x_BTHWC.shape)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from paha.config import ModelConfig
 from paha.errors import PahaError
+from paha.models.attention import Kept, kept_or_new
 from paha.models.blocks import Context, per_frame
 from paha.models.embeddings import SMALLEST_TIME, TIME_ID_DIM, AudioProjection, TimestepEmbedding, sinusoids
 from paha.models.levels import DownLevel, MiddleLevel, UpLevel
@@ -113,15 +114,22 @@ class UniVDM(ModelMixin, ConfigMixin):
         return encoder
 
     def forward(
-        self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, *, ref_time: float = SMALLEST_TIME
+        self,
+        z_BTCHW: Tensor,
+        time_BT: Tensor,
+        conditioning: Conditioning,
+        *,
+        ref_time: float = SMALLEST_TIME,
+        kept: Kept | None = None,
     ) -> Tensor:
         """The prediction (v or eps) of each frame: (B, T, C, H, W).
 
         z_BTCHW: noisy latents, any T, H and W divisible by 2^(levels - 1). time_BT: ln(sigma/alpha)/4 of each frame.
-        ref_time: the same quantity of the reference slot (the smallest timestep's). Raises PahaError on sizes that do
-        not fit.
+        ref_time: the same quantity of the reference slot (the smallest timestep's). kept: in sampling, one object for
+        all steps with this very conditioning, so that what depends on it alone is computed once. Raises PahaError on
+        sizes that do not fit.
         """
-        x, skips, context = self._down(z_BTCHW, time_BT, conditioning, ref_time)
+        x, skips, context = self._down(z_BTCHW, time_BT, conditioning, ref_time, kept)
         x = self.mid_block(x, context)
         for block in self.up_blocks:
             x = block(x, skips, context)
@@ -165,10 +173,15 @@ class UniVDM(ModelMixin, ConfigMixin):
         return self.audio_projection(audio_BTWLD)
 
     def _down(
-        self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, ref_time: float
+        self,
+        z_BTCHW: Tensor,
+        time_BT: Tensor,
+        conditioning: Conditioning,
+        ref_time: float,
+        kept: Kept | None = None,
     ) -> tuple[Tensor, list[Tensor], Context]:
         self._check_sizes(z_BTCHW, time_BT, conditioning)
-        context = self._context(time_BT, conditioning, ref_time)
+        context = self._context(time_BT, conditioning, ref_time, kept)
         x = per_frame(self.conv_in, _merge(z_BTCHW, conditioning))
         skips = [x]
         for block in self.down_blocks:
@@ -176,19 +189,25 @@ class UniVDM(ModelMixin, ConfigMixin):
             skips += features
         return x, skips, context
 
-    def _context(self, time_BT: Tensor, conditioning: Conditioning, ref_time: float) -> Context:
-        audio = self.audio_tokens(conditioning.audio)
-        if conditioning.audio_mask is not None:
-            audio = audio * conditioning.audio_mask.to(audio.dtype)[:, None, None, None]
+    def _context(self, time_BT: Tensor, conditioning: Conditioning, ref_time: float, kept: Kept | None) -> Context:
+        audio, audio_time_BTD = kept_or_new(kept, "audio", lambda: self._audio(conditioning))
         positions_T = torch.arange(time_BT.shape[1], device=time_BT.device)
         if conditioning.ref_latent is not None:
             time_BT = F.pad(time_BT, (1, 0), value=ref_time)
-            audio = F.pad(audio, (0, 0, 0, 0, 1, 0))  # the slot's tokens are zero
             positions_T = F.pad(positions_T, (1, 0), value=-1)
         time_BTD = self._embed_time(time_BT, conditioning.time_ids)
-        if self.audio_time_proj is not None:
-            time_BTD = time_BTD + self.audio_time_proj(audio.flatten(2))
-        return Context(F.silu(time_BTD), conditioning.image_tokens, audio, positions_T)
+        if audio_time_BTD is not None:
+            time_BTD = time_BTD + audio_time_BTD
+        return Context(F.silu(time_BTD), conditioning.image_tokens, audio, positions_T, kept)
+
+    def _audio(self, conditioning: Conditioning) -> tuple[Tensor, Tensor | None]:
+        """Audio tokens (B, T or T+1, A, D), and what they add to the time embedding."""
+        audio = self.audio_tokens(conditioning.audio)
+        if conditioning.audio_mask is not None:
+            audio = audio * conditioning.audio_mask.to(audio.dtype)[:, None, None, None]
+        if conditioning.ref_latent is not None:
+            audio = F.pad(audio, (0, 0, 0, 0, 1, 0))  # the slot's tokens are zero
+        return audio, None if self.audio_time_proj is None else self.audio_time_proj(audio.flatten(2))
 
     def _embed_time(self, time_BT: Tensor, time_ids_BN: Tensor | None) -> Tensor:
         embedded = self.time_embedding(sinusoids(time_BT.flatten(), self.config["block_out_channels"][0]))
