@@ -18,6 +18,7 @@ from paha.diffusion.schedule import Schedule
 from paha.extractors.codec import SVDCodec
 from paha.masks import REGIONS, Region
 from paha.models.accounting import forward_cost
+from paha.models.attention import Kept
 from paha.models.classifier import CLASSIFIERS, PCEClassifier
 from paha.models.plan import example_inputs, meta_codec
 from paha.models.univdm import UniVDM
@@ -77,10 +78,10 @@ def forward_flops(case: Case) -> int:
         return forward_cost(meta, lambda: meta(*given)).flops
 
 
-def univdm_forward(case: Case, bench: Bench) -> Callable[[], Tensor]:
-    """UniVDM on one random batch."""
+def univdm_forward(case: Case, bench: Bench) -> Callable[..., Tensor]:
+    """UniVDM on one random batch; takes `kept`."""
     model, given = on_device(bench, lambda: univdm(case)), inputs(case, bench)
-    return lambda: model(*given)
+    return lambda **options: model(*given, **options)
 
 
 def twin_forward(case: Case, bench: Bench) -> Callable[[], object]:
@@ -93,8 +94,12 @@ def twin_forward(case: Case, bench: Bench) -> Callable[[], object]:
 def forward_rows(case: Case, bench: Bench) -> Rows:
     """Forward passes, ours and diffusers'."""
     flops = forward_flops(case)
-    ours = bench.reading(univdm_forward(case, bench), flops=flops)
+    compute = univdm_forward(case, bench)
+    ours = bench.reading(compute, flops=flops)
     yield "UniVDM forward", ours
+    again, _ = bench.median(partial(compute, kept=Kept()))
+    yield "forward, what all steps share kept", Reading(again, ratio=again / (ours.seconds or 1.0))
+    del compute
     free()
     theirs = bench.reading(twin_forward(case, bench))
     yield "diffusers forward", theirs
@@ -185,11 +190,13 @@ class Sampler:
         self.z, _, self.conditioning = inputs(case, bench, clips=1)
         self.model: Any = on_device(bench, lambda: univdm(case))
         self.classifiers: dict[Region, Any] = {}
+        self.told: dict[int, tuple[Conditioning, Kept]] = {}
         self.seconds("none", 2)
 
     def seconds(self, kind: GuidanceKind, num_steps: int) -> float:
         """Of one segment."""
         guidance = None if kind == "none" else self._guidance(kind)
+        self.told = {}
         options = {"num_steps": num_steps, "schedule": self.schedule, "guidance": guidance}
         prediction = self.case.config.diffusion.prediction_type
         return self.bench.timed(
@@ -213,8 +220,10 @@ class Sampler:
 
     def _predict(self, z_t: Tensor, t: Tensor) -> Tensor:
         copies = len(z_t) // len(self.z)
-        told = self.conditioning if copies == 1 else self.conditioning.repeat(copies)
-        return self.model(z_t.to(self.bench.dtype), self.schedule.time_input(t), told).float()
+        if copies not in self.told:
+            self.told[copies] = self.conditioning.repeat(copies), Kept()
+        conditioning, kept = self.told[copies]
+        return self.model(z_t.to(self.bench.dtype), self.schedule.time_input(t), conditioning, kept=kept).float()
 
 
 def decoder(case: Case, bench: Bench) -> Callable[[], object]:
