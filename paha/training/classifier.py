@@ -6,7 +6,6 @@ Letters: P pairs, B = 2P clips, T frames, C channels, H W latent size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from paha.training.pair_store import Kind, PairBatch
 from paha.training.pairs import KINDS, PairConfig, PairDataset
 from paha.training.sync_report import auc_by_bucket
 from paha.training.sync_warmup import WarmupBatch, warm_up_sync
-from paha.training.univdm import NoiseDraw, draw_noise
+from paha.training.univdm import draw_noise
 
 PROBE_SEED = 2
 
@@ -93,7 +92,7 @@ def classifier_loss(
     Both members of a pair have the same noise, timestep, mask and box, so that nothing but the video and the sound can
     tell them apart. generator: on the CPU.
     """
-    draw = _draw_noise(batch.real.shape, config=config, generator=generator, device=batch.real.device)
+    draw = draw_noise(batch.real.shape, config=config, generator=generator, device=batch.real.device)
     masked = (torch.rand(len(batch.real), generator=generator) < run.mask_prob).float()
     shown = _noised(batch, draw.timesteps, draw.eps, masked, region=region, run=run, schedule=schedule)
     audio = torch.cat([batch.audio, batch.fake_audio])
@@ -104,18 +103,6 @@ def classifier_loss(
     loss = bce_loss(logits, target)
     with torch.no_grad():
         return loss, _accuracies((logits > 0) == (target > 0.5), batch.kinds)
-
-
-def _draw_noise(
-    shape: torch.Size, *, config: PahaConfig, generator: torch.Generator, device: torch.device
-) -> NoiseDraw:
-    """As `draw_noise`; on a GPU the noise itself is drawn there, by a generator that the CPU's one seeds."""
-    if device.type == "cpu":
-        return draw_noise(shape, config=config, generator=generator)
-    draw = draw_noise(torch.Size((*shape[:2], 0)), config=config, generator=generator)
-    seed = int(torch.randint(2**62, (), generator=generator))
-    eps = torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
-    return replace(draw, eps=eps)
 
 
 def _accuracies(right_B: Tensor, kinds: Sequence[Kind]) -> dict[str, Tensor]:
@@ -214,9 +201,7 @@ def _warm_up(
         context = StepContext(step, 0, run.train.seed, 0, 1, device)
         count = max(2, run.train.batch_size // 2)
         batch = train.batch(context.generator("warm-up batch"), count, kind="shifted", device=device)
-        noise = _draw_noise(
-            batch.real.shape, config=config, generator=context.generator("warm-up noise"), device=device
-        )
+        noise = draw_noise(batch.real.shape, config=config, generator=context.generator("warm-up noise"), device=device)
         # Clear pictures first, all noise levels in the end.
         t = (noise.timesteps * min(1.0, 0.2 + step / run.warmup_sync_steps)).long()
         shown = _noised(batch, t, noise.eps, torch.ones(count), region=region, run=run, schedule=schedule)[:count]
