@@ -69,7 +69,7 @@ class Sampling:
     def protocol(self) -> dict[str, object]:
         """The settings in force and the hash of the weights: what decides the videos, beside the device's rounding."""
         preset = self.load().preset
-        settings = {"steps": preset.sample.steps, "cfg_scale": preset.sample.cfg_scale}
+        settings: dict[str, object] = {"steps": preset.sample.steps, "cfg_scale": preset.sample.cfg_scale}
         settings |= {"width": preset.width, "height": preset.height}
         settings["first_frame_timestep"] = preset.diffusion.first_frame_timestep
         return settings | {"weights_sha256": weights_hash(self.model / "univdm", self.model / "codec")}
