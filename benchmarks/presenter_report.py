@@ -29,7 +29,7 @@ from benchmarks.presenter_tables import REPORT, ROUND_TRIP, write_report
 from paha import verbs
 from paha.data.atomic import write_bytes
 from paha.data.audio_io import read_audio
-from paha.data.image_io import read_image
+from paha.data.image_io import fit_image, read_image
 from paha.data.manifest import read_manifest
 from paha.data.video_io import contact_sheet, save_png, write_video
 from paha.errors import PahaError
@@ -219,7 +219,8 @@ def save_photo(out: Path, sampling: Sampling, photo: Path, *, seed: int) -> None
         make_videos([task], sampling, out / "frames")
     frames, _ = load_video(out / "frames", "photo")
     at = np.linspace(0, len(frames) - 1, PHOTO_FRAMES).round().astype(int)
-    save_png(out / "photo.png", contact_sheet(frames[at], columns=PHOTO_FRAMES))
+    given = fit_image(task.image, width=frames.shape[2], height=frames.shape[1])
+    save_png(out / "photo.png", contact_sheet([given, *frames[at]], columns=PHOTO_FRAMES + 1))
 
 
 if __name__ == "__main__":
