@@ -33,8 +33,8 @@ def fit_likeness(reader: PoseReader, data: Path) -> Likeness:
 
 
 def changed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A picture (H, W, 3) uint8 as it may be given: cut, resized, its colours moved, stored as JPEG, each now and
-    then."""
+    """A square picture (H, H, 3) uint8 as it may be given: cut, resized, its colours moved, stored as JPEG, each now
+    and then."""
     crop, resize, colour, jpeg = rng.random(4) < 0.5
     if crop:
         image = _cut(image, rng)
