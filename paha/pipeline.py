@@ -16,6 +16,7 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from paha import config as configuration
+from paha import likeness
 from paha import scene as scenes
 from paha.config import PahaConfig
 from paha.diffusion.schedule import Schedule
@@ -152,7 +153,7 @@ class PahaPipeline(DiffusionPipeline):
         total = segments[-1].start + segments[-1].emitted.stop
         speech = scenes.speech_for_model(*audio)
         pixels = scenes.image_to_pixels(image, width=width, height=height)
-        ref_latent, ref_channels, image_tokens = self._encode_image(pixels)
+        ref_latent, ref_channels, image_tokens = self._encode_image(pixels, image)
         return Scene(
             width=width,
             height=height,
@@ -338,23 +339,29 @@ class PahaPipeline(DiffusionPipeline):
         return folder if folder is not None and folder.is_dir() else None
 
     @torch.no_grad()
-    def _encode_image(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _encode_image(self, pixels: Tensor, image: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         pixels = pixels.to(self.device, self.codec.dtype)
         ref_latent = self.codec.encode(pixels)
-        self._check_likeness(pixels, ref_latent)
+        self._check_likeness(image, pixels, ref_latent)
         ref_channels = self.codec.encode_unscaled(pixels)
         return ref_latent.float(), ref_channels.float(), self.image_encoder.encode(ref_latent, pixels)
 
-    def _check_likeness(self, pixels: Tensor, ref_latent: Tensor) -> None:
-        """Warn where the presenter codec, trained on the illustrated presenters alone, cannot reproduce the image."""
+    def _check_likeness(self, image: np.ndarray, pixels: Tensor, ref_latent: Tensor) -> None:
+        """Warn of an image unlike the presenters that the model was trained on (`paha.likeness`); where the model
+        folder has no such measure, of one that the codec cannot reproduce."""
         if self.preset.codec.kind != "presenter":
             return
-        psnr = scenes.psnr_db(self.codec.decode(ref_latent), pixels)
-        if psnr < self.config["reference_psnr_db"]:
+        distance = likeness.image_distance(image, self.pose_reader_folder)
+        if distance is not None:
+            unlike, measured = distance > 1, f"their distance is at most 1, its {distance:.1f}"
+        else:
+            psnr = scenes.psnr_db(self.codec.decode(ref_latent), pixels)
+            unlike, measured = psnr < self.config["reference_psnr_db"], f"its codec reproduces it at {psnr:.1f} dB"
+        if unlike:
             warnings.warn(
-                f"the image is unlike those this model was trained on, drawn presenters (its codec reproduces it at "
-                f"{psnr:.1f} dB): the video will look wrong. Give a presenter image (`paha synth` makes them), or a "
-                f"model trained on such people (`paha train`)",
+                f"the image is unlike those this model was trained on, drawn presenters ({measured}): the video will "
+                f"look wrong. Give a presenter image (`paha synth` makes them), or a model trained on such people "
+                f"(`paha train`)",
                 PahaWarning,
                 stacklevel=4,
             )

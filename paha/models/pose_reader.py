@@ -82,11 +82,15 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features at a quarter of the resolution."""
+        return self.stages(x)[-1]
+
+    def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Features at 1/4, 1/8 and 1/16 on the way down, and those at a quarter that the way up ends in."""
         fine = self.stem(x)
         middle = self.down1(fine)
         coarse = self.down2(middle)
-        middle = self.block1(middle + upsample(self.up1(coarse)))
-        return self.block2(fine + upsample(self.up2(middle)))
+        up = self.block1(middle + upsample(self.up1(coarse)))
+        return fine, middle, coarse, self.block2(fine + upsample(self.up2(up)))
 
 
 class GlobalContext(nn.Module):

@@ -23,6 +23,7 @@ from paha.models.classifier import PCEClassifier
 from paha.pipeline import PahaPipeline
 from paha.scene import image_to_pixels, psnr_db
 from paha.training.checkpoint import atomic_folder
+from paha.training.likeness import fit_likeness
 from paha.verbs import SHIPPED_MODEL
 
 WARN_MARGIN_DB = 1.0
@@ -32,7 +33,8 @@ CALIBRATION_CLIPS = 100
 
 @torch.no_grad()
 def reference_psnr_db(pipeline: PahaPipeline, data: Path) -> float:
-    """The lowest round-trip PSNR of the codec over first frames of a corpus, less a margin."""
+    """The lowest round-trip PSNR of the codec over first frames of a corpus, less a margin; for model folders without a
+    `paha.likeness`."""
     records = read_manifest(data)[:CALIBRATION_CLIPS]
     config = pipeline.preset
     worst = []
@@ -53,12 +55,14 @@ def ship(
     pipeline = PahaPipeline.from_pretrained(univdm / "model")
     pipeline.register_to_config(reference_psnr_db=reference_psnr_db(pipeline, data))
     reader = PresenterPose.load(pose_reader / "model").reader
+    likeness = fit_likeness(reader, data)
     trained = {run: load_part(PCEClassifier, run / "model") for run in classifiers}
     for classifier in trained.values():
         pipeline.add_classifier(classifier.half())
     with atomic_folder(out) as folder:
         pipeline.to(dtype=torch.float16).save_pretrained(folder)
         reader.half().save_pretrained(folder / "pose_reader", safe_serialization=True)
+        likeness.save(folder / "pose_reader")
         runs = {CLASSIFIER_FOLDERS[classifier.region]: run for run, classifier in trained.items()}
         for name, run in {"univdm": univdm, "pose_reader": pose_reader, **runs}.items():
             shutil.copyfile(run / "stats.jsonl", folder / name / "stats.jsonl")
