@@ -2,9 +2,11 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +101,29 @@ def test_the_report_needs_no_other_file(dataset):
     assert "black" in page
     assert "<svg" in page
     assert "paha inspect --par" in page
+
+
+def test_the_report_opens_in_a_browser_with_every_picture(dataset):
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if find_spec("playwright") is None or chromium is None:
+        pytest.skip("no browser: needs the playwright package and an installed chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page, asked, said = browser.new_page(), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.goto((dataset / "report.html").as_uri())
+        widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        text = page.inner_text("body")
+        browser.close()
+    assert len(widths) >= 3
+    assert min(widths) > 100
+    assert [url for url in asked if not url.startswith("data:")] == [(dataset / "report.html").as_uri()]
+    assert said == []
+    assert "2 clips, 4.0 s kept of 5.0 s in 2 files" in text
+    assert "black: 0 (limit 16)" in text
 
 
 def test_a_second_run_changes_nothing_and_looks_at_nothing(dataset, raw):
