@@ -181,6 +181,10 @@ def prepare(
     ],
     layout: Annotated[str, typer.Option(help="any, pats (4-15 s) or cnas (5 s, 512x896, 22 kHz).")] = "any",
     pose: Annotated[str, typer.Option(help="auto, mediapipe, dwpose or presenter.")] = "auto",
+    presence: Annotated[
+        bool | None,
+        typer.Option(help="DINOv2 checks that body parts are present (by default where its weights are)."),
+    ] = None,
     no_hands: Annotated[
         bool, typer.Option("--no-hands", help="Heads will do: hands and shoulders need not show.")
     ] = False,
@@ -202,6 +206,7 @@ def prepare(
         paths,
         layout=layout,
         pose=pose,
+        presence=presence,
         no_hands=no_hands,
         smooth=smooth,
         size=size,

@@ -142,6 +142,21 @@ def registered_weights() -> Iterator[Finding]:
         works = WITHOUT.get(name.split("-")[0], f"everything but {entry.what.split(':')[0]}")
         place = cache_folder() / entry.file
         yield Finding("weights", name, False, f"{about}; fetched on first use to {place}. Without it works: {works}")
+    yield _presence_model()
+
+
+def _presence_model() -> Finding:
+    from paha.extractors.weights import DINOV2, MODEL_FOLDERS, cache_folder, find_model_folder
+
+    about = f"{MODEL_FOLDERS[DINOV2[0]].what}; {MODEL_FOLDERS[DINOV2[0]].licence}"
+    try:
+        found = next(filter(None, map(find_model_folder, DINOV2)), None)
+    except PahaError as error:
+        return Finding("weights", "dinov2", False, str(error))
+    if found is not None:
+        return Finding("weights", "dinov2", True, f"{about}: {found}")
+    place = cache_folder() / DINOV2[0]
+    return Finding("weights", "dinov2", False, f"{about}; never fetched, put it at {place}. `prepare` works without it")
 
 
 def hub_models() -> Iterator[Finding]:

@@ -20,6 +20,7 @@ def prepare_dataset(
     *,
     layout: str,
     pose: str,
+    presence: bool | None,
     no_hands: bool,
     smooth: float,
     size: str | None,
@@ -49,10 +50,14 @@ def prepare_dataset(
                 "the presenter reader knows drawn presenters alone; fetch weights for people with --pose mediapipe"
             )
             warnings.warn(message, PrepareWarning, stacklevel=1)
+    checker = presence_model(presence)
+    if checker and presence is None:
+        typer.echo(f"presence check: {checker} (by what is there; --no-presence turns it off)", err=True)
     width, height = parse_size(size)
     config = layout_config(
         layout,
         pose=chosen,
+        presence=checker,
         hands=False if no_hands else None,
         smooth=smooth,
         width=width,
@@ -88,3 +93,15 @@ def prepare_dataset(
     )
     if not done.records and done.failed and not done.seconds:
         raise PahaError(f"no file could be used; the first: {done.failed[0][0]}: {done.failed[0][1]}")
+
+
+def presence_model(wanted: bool | None) -> str:
+    """The DINOv2 model that is here, or nothing. Raises PahaError where it is wanted and missing."""
+    from paha.extractors.weights import DINOV2, find_model_folder, model_folder
+
+    if wanted is False:
+        return ""
+    found = next((name for name in DINOV2 if find_model_folder(name) is not None), "")
+    if wanted and not found:
+        model_folder(DINOV2[0])
+    return found

@@ -94,6 +94,24 @@ WEIGHTS: dict[str, Weight] = {
 """Every weight that this project may download as a file. Models of a hub (SVD, CLIP, wav2vec 2.0) go by their names."""
 
 
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model in transformers' layout (config.json, model.safetensors), a folder of its own name. It is found, never
+    fetched. hub: its name there."""
+
+    hub: str
+    licence: str
+    what: str
+
+
+DINOV2 = ("dinov2-small", "dinov2-base", "dinov2-large", "dinov2-giant")
+"""Any will do; the first that is here is taken."""
+MODEL_FOLDERS: dict[str, ModelFolder] = {
+    name: ModelFolder(f"facebook/{name}", "Apache-2.0", "patch features: are body parts present?") for name in DINOV2
+}
+"""Models that are used where a person has put their folder into $PAHA_WEIGHTS or the cache."""
+
+
 def weight(name: str, *, download: bool = True) -> Path:
     """The file of a registered weight, fetched if it is nowhere and `download` is set.
 
@@ -122,6 +140,23 @@ def find_weight(name: str) -> Path | None:
             if (folder / file).is_file():
                 return folder / file
     return None
+
+
+def find_model_folder(name: str) -> Path | None:
+    """The folder of a registered model if it is on this machine, else None."""
+    return next((folder / name for folder in _folders() if (folder / name / "config.json").is_file()), None)
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a registered model. Raises PahaError that names where to put it and the command that fetches it."""
+    found = find_model_folder(name)
+    if found is None:
+        entry, place = MODEL_FOLDERS[name], cache_folder() / name
+        raise PahaError(
+            f"the model '{name}' ({entry.licence}) is nowhere on this machine; fetch it with `hf download {entry.hub} "
+            f"--local-dir {place}`, or put its folder into another one and set ${FOLDER_VARIABLE} to that"
+        )
+    return found
 
 
 def cache_folder() -> Path:

@@ -35,6 +35,11 @@ class PrepareConfig(BaseModel):
     """Hands and shoulders must be seen; off, heads will do."""
     smooth: float = Field(default=0.0, ge=0)
     """Weight of the temporal fit of keypoints; 0 leaves them as read."""
+    presence: str = ""
+    """The DINOv2 model that checks whether the parts found are present (`paha.extractors.presence`); empty: none."""
+    presence_limit: float = Field(default=0.5, ge=-1, le=1)
+    """Least cosine similarity of a part's features to their mean over the clip. A guess: no DINOv2 weights were at hand
+    to measure it on footage."""
     test_share: float = Field(default=0.1, ge=0, lt=1)
     licence: str = ""
     language: str = ""

@@ -134,8 +134,9 @@ def histogram_svg(title: str, values: Sequence[float], *, bins: int = 20, unit: 
     if not values:
         return ""
     low, high = min(values), max(values)
-    half = 0.0 if high > low else max(abs(low), 1.0) / 2
-    counts, edges = np.histogram(values, bins=bins, range=(low - half, high + half))
+    if high == low:
+        low, high = min(0.0, 2 * low), max(2 * high, 0.0) or 1.0
+    counts, edges = np.histogram(values, bins=bins, range=(low, high))
     top, width = max(1, counts.max()), 380 / bins
     bars = "".join(
         f'<rect x="{10 + k * width:.1f}" y="{150 - 110 * n / top:.1f}" width="{width - 1.5:.1f}" '
@@ -179,7 +180,9 @@ def _left_out(out: Path, rejected: Sequence[dict[str, Any]]) -> list[tuple[bytes
             if scan is not None:
                 thumb = scan.thumb(int((item["start_s"] + item["end_s"]) / 2))
                 where = f"{item['source']} {item['start_s']:.2f}-{item['end_s']:.2f} s"
-                pictures.append((thumb, f"{item['reason']}: {item['value']:.3g} (limit {item['limit']:g}), {where}"))
+                also = f", also {', '.join(item['also'])}" if item["also"] else ""
+                why = f"{item['reason']}: {item['value']:.3g} (limit {item['limit']:g}){also}"
+                pictures.append((thumb, f"{why}; {where}"))
     return pictures
 
 
@@ -213,7 +216,8 @@ def _rejection_html(rejected: Sequence[dict[str, Any]]) -> str:
         f'<tr><td>{reason}<td class="n">{count}<td class="n">{seconds:.1f}'
         for reason, (count, seconds) in rejection_table(rejected).items()
     )
-    return f"<h2>Why seconds were left out</h2><table><tr><th>first reason<th>stretches<th>seconds{rows}</table>"
+    table = f"<table><tr><th>first reason<th>stretches<th>seconds{rows}</table>" if rows else "<p>None were.</p>"
+    return f"<h2>Why seconds were left out</h2>{table}"
 
 
 def _histograms(measures: Measures) -> str:

@@ -22,8 +22,10 @@ from paha.data.video_io import iter_video, write_video
 from paha.errors import PahaError
 from paha.extractors.choose import PoseExtractor, pose_extractor
 from paha.extractors.faces import people_reader
+from paha.extractors.presence import PartFeatures, PresentPose
 from paha.prepare.config import PrepareConfig
 from paha.prepare.cutting import Cut, Listed, plan_cuts
+from paha.prepare.presence import check_presence
 from paha.prepare.scan import Scan, load_scan, save_scan, scan_file
 from paha.prepare.smoothing import smooth_keypoints
 from paha.types import FACE, FPS, SAMPLE_RATE_HZ, ClipRecord
@@ -147,11 +149,19 @@ def _extractor(kind: str) -> PoseExtractor:
     return pose_extractor(kind)
 
 
+@cache
+def _part_features(name: str) -> PartFeatures:
+    """One a process."""
+    return PartFeatures.load(name)
+
+
 def _scanned(source: Source, out: Path, config: PrepareConfig) -> Scan:
     path = out / "sources" / f"{source.source_id}.safetensors"
     scan = load_scan(path)
     if scan is None:
         scan = scan_file(Path(source.path), people_reader(config.pose, _extractor(config.pose)), config)
+        if config.presence:
+            scan = check_presence(scan, Path(source.path), _part_features(config.presence), limit=config.presence_limit)
         save_scan(path, scan)
     return scan
 
@@ -185,7 +195,10 @@ def _write_clip(
     mono: np.ndarray,
     name: str,
 ) -> None:
-    track = _extractor(config.pose).detect(frames)
+    extractor = _extractor(config.pose)
+    if config.presence:
+        extractor = PresentPose(extractor, _part_features(config.presence), limit=config.presence_limit)
+    track = extractor.detect(frames)
     keypoints = smooth_keypoints(track.keypoints, config.smooth)
     found = np.asarray((track.keypoints.scores[:, FACE] > 0).any(1))
     samples, rate_hz = sound

@@ -51,9 +51,9 @@ def test_two_minutes_are_cut_as_expected(tmp_path):
 
 @pytest.mark.slow
 def test_ten_minutes_become_a_dataset(tmp_path):
-    files = write_reels(tmp_path / "raw", seeds=[11, 12, 13, 14], block_s=52.0)
+    files = write_reels(tmp_path / "raw", seeds=[11, 12, 13, 14], block_s=80.0)
     done = prepare(list(files), tmp_path / "out", config=CONFIG, progress=False)
-    assert done.seconds >= 590
+    assert done.seconds >= 600
     rejected = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
     for path, stretches in files.items():
         own = [r.source.split()[1].split("-") for r in done.records if r.source.startswith(path.name)]

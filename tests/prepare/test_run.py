@@ -2,9 +2,11 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,13 @@ import psutil
 import pytest
 import torch
 from reel import Reel, loop, speaker, speech
+from transformers import Dinov2Config, Dinov2Model
 
 from paha.data.audio_io import read_audio
 from paha.data.manifest import load_annotations, read_manifest
 from paha.data.video_io import read_video
 from paha.errors import PahaError
+from paha.prepare import source
 from paha.prepare.config import layout_config
 from paha.prepare.run import prepare, raw_files, split_of
 from paha.types import FACE
@@ -101,6 +105,29 @@ def test_the_report_needs_no_other_file(dataset):
     assert "paha inspect --par" in page
 
 
+def test_the_report_opens_in_a_browser_with_every_picture(dataset):
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if find_spec("playwright") is None or chromium is None:
+        pytest.skip("no browser: needs the playwright package and an installed chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page, asked, said = browser.new_page(), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.goto((dataset / "report.html").as_uri())
+        widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        text = page.inner_text("body")
+        browser.close()
+    assert len(widths) >= 3
+    assert min(widths) > 100
+    assert [url for url in asked if not url.startswith("data:")] == [(dataset / "report.html").as_uri()]
+    assert said == []
+    assert "2 clips, 4.0 s kept of 5.0 s in 2 files" in text
+    assert "black: 0 (limit 16)" in text
+
+
 def test_a_second_run_changes_nothing_and_looks_at_nothing(dataset, raw):
     before = contents(dataset)
     times = {name: (dataset / name).stat().st_mtime_ns for name in before if name != ".lock"}
@@ -116,6 +143,25 @@ def test_a_clip_that_is_gone_is_made_again_the_same(dataset, raw):
     (dataset / record.video).unlink()
     assert prepare([raw], dataset, config=CONFIG, workers=1, identity="folder", progress=False).new == 1
     assert contents(dataset) == before
+
+
+@pytest.mark.parametrize("limit", [-1.0, 1.0])
+def test_parts_that_are_not_present_count_as_not_found(raw, dataset, tmp_path, monkeypatch, limit):
+    torch.manual_seed(0)
+    tiny = Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=7)
+    Dinov2Model(tiny).save_pretrained(tmp_path / "dinov2-small")
+    monkeypatch.setenv("PAHA_WEIGHTS", str(tmp_path))
+    config = CONFIG.model_copy(update={"presence": "dinov2-small", "presence_limit": limit})
+    out = tmp_path / "out"
+    done = prepare([raw], out, config=config, workers=1, identity="folder", progress=False)
+    source._part_features.cache_clear()
+    if limit == -1.0:  # nothing is that unlike itself
+        made, wanted = contents(out / "clips"), contents(dataset / "clips")
+        assert made == wanted
+        return
+    assert done.records == []  # nothing is that like itself
+    rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
+    assert sum(r["end_s"] - r["start_s"] for r in rejected if r["reason"] == "no_face") >= 3.9
 
 
 def test_other_options_are_refused(dataset, raw):
