@@ -1,11 +1,12 @@
 """Trained runs to the model folder that is shipped: float16 weights, the calibrated photograph warning, the runs' logs.
 
-python -m paha.training.ship --univdm work/univdm --pose-reader work/pose_reader --data work/corpus
-    [--classifier work/classifier_face --classifier work/classifier_non_face]
+python -m paha.training.ship --univdm work/univdm_1 --univdm work/univdm_2 --pose-reader work/pose_reader
+    --data work/corpus [--classifier work/classifier_face --classifier work/classifier_non_face]
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,13 +47,24 @@ def reference_psnr_db(pipeline: PahaPipeline, data: Path) -> float:
 
 
 def ship(
-    *, univdm: Path, pose_reader: Path, data: Path, out: Path = SHIPPED_MODEL, classifiers: Sequence[Path] = ()
+    *,
+    univdm: Sequence[Path],
+    pose_reader: Path,
+    data: Path,
+    out: Path = SHIPPED_MODEL,
+    classifiers: Sequence[Path] = (),
+    num_frames: int | None = None,
 ) -> None:
     """Write the model folder `out` from the runs' EMA weights; replaces what is there only once it is whole.
 
-    classifiers: runs of `paha train classifier`, at most one a region.
+    univdm: runs of `paha train univdm`, each from the weights of the one before: the last one's are shipped, with the
+    logs of all. classifiers: runs of `paha train classifier`, at most one a region. num_frames: of a segment when
+    sampling; the last run's by default.
     """
-    pipeline = PahaPipeline.from_pretrained(univdm / "model")
+    pipeline = PahaPipeline.from_pretrained(univdm[-1] / "model")
+    if num_frames is not None:
+        preset = pipeline.preset.model_copy(update={"num_frames": num_frames})
+        pipeline = PahaPipeline(pipeline.univdm, pipeline.codec, preset)
     pipeline.register_to_config(reference_psnr_db=reference_psnr_db(pipeline, data))
     reader = PresenterPose.load(pose_reader / "model").reader
     likeness = fit_likeness(reader, data)
@@ -63,20 +75,28 @@ def ship(
         pipeline.to(dtype=torch.float16).save_pretrained(folder)
         reader.half().save_pretrained(folder / "pose_reader", safe_serialization=True)
         likeness.save(folder / "pose_reader")
+        (folder / "univdm" / "stats.jsonl").write_text(joined_stats(univdm), encoding="utf-8")
         runs = {CLASSIFIER_FOLDERS[classifier.region]: run for run, classifier in trained.items()}
-        for name, run in {"univdm": univdm, "pose_reader": pose_reader, **runs}.items():
+        for name, run in {"pose_reader": pose_reader, **runs}.items():
             shutil.copyfile(run / "stats.jsonl", folder / name / "stats.jsonl")
 
 
+def joined_stats(runs: Sequence[Path]) -> str:
+    """The lines of all runs' stats.jsonl, each with the name of its run."""
+    lines = [(run.name, line) for run in runs for line in (run / "stats.jsonl").read_text("utf-8").splitlines()]
+    return "".join(json.dumps({"run": name} | json.loads(line)) + "\n" for name, line in lines)
+
+
 def main(
-    univdm: Annotated[Path, typer.Option(help="Run folder of `paha train univdm`.")],
+    univdm: Annotated[list[Path], typer.Option(help="Run of `paha train univdm`; repeat: the last one is shipped.")],
     pose_reader: Annotated[Path, typer.Option(help="Run folder of `paha train pose-reader`.")],
     data: Annotated[Path, typer.Option(help="The corpus, for calibration.")],
     out: Annotated[Path, typer.Option(help="Model folder to write.")] = SHIPPED_MODEL,
     classifier: Annotated[list[Path], typer.Option(help="Run folder of `paha train classifier`; one a region.")] = [],  # noqa: B006
+    num_frames: Annotated[int | None, typer.Option(help="Frames of a segment (the last run's by default).")] = None,
 ) -> None:
     """Collect trained runs into the shipped model folder."""
-    ship(univdm=univdm, pose_reader=pose_reader, data=data, out=out, classifiers=classifier)
+    ship(univdm=univdm, pose_reader=pose_reader, data=data, out=out, classifiers=classifier, num_frames=num_frames)
     typer.echo(f"shipped {out}")
 
 
