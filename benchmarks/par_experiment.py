@@ -121,7 +121,7 @@ def main(
     prepare(out, shared)
     if only is Part.prepare:
         return
-    readers = [file_sha256(path) for path in sorted(PRESENTER_READER.glob("*.safetensors"))]
+    readers = [file_sha256(path) for path in sorted(PRESENTER_READER.glob("diffusion*.safetensors"))]
     protocol = shared | {"steps": steps, "batch_size": batch_size, "reader_sha256": readers}
     _keep(out / "results" / "protocol.json", protocol)
     plan = Plan(out, size, steps, batch_size, device, parallel, begin + deadline)

@@ -122,7 +122,7 @@ def _is_presenter_corpus(folder: Path | None) -> bool:
 def _pose_hash(name: str) -> str:
     if name != "presenter":
         return ""
-    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(PRESENTER_READER.glob("*.safetensors")))).hexdigest()
+    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(PRESENTER_READER.glob("diffusion*.safetensors")))).hexdigest()
 
 
 def _autoencoder(
