@@ -122,7 +122,8 @@ def _is_presenter_corpus(folder: Path | None) -> bool:
 def _pose_hash(name: str) -> str:
     if name != "presenter":
         return ""
-    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(PRESENTER_READER.glob("diffusion*.safetensors")))).hexdigest()
+    weights = sorted(PRESENTER_READER.glob("diffusion*.safetensors"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()
 
 
 def _autoencoder(
