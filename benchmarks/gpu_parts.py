@@ -144,6 +144,7 @@ def twin_trainee(case: Case, bench: Bench) -> Trainee:
     """diffusers' network in training."""
     with torch.device(bench.device):
         model: Any = diffusers_twin(case.config.model)
+    model.to(bench.device)  # its mix factors ignore the default device
     arguments = twin_inputs(case, bench, dtype=torch.float32)
     return Trainee(model, lambda m: m(*arguments, return_dict=False)[0], case, bench)
 

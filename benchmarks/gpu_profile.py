@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.bench_device import Bench, Reading
 from benchmarks.gpu_parts import Case, Rows, Trainee, univdm_forward, univdm_trainee
-from paha.models import attention, blocks, norms
+from paha.models import attention
 
 TOP = 15
 STEPS = 3
@@ -96,7 +96,6 @@ def variants(trainee: Trainee) -> dict[str, AbstractContextManager[Any]]:
     }
     never, short = (lambda x: False), (lambda k: k.shape[-2] <= attention.SHORT_KEYS)
     ways |= {
-        "torch's own norms": _attributes((norms, "in_own_layout", never), (blocks, "in_own_layout", never)),
         "frames copied for attention": _attributes((attention, "positions_as_heads", never)),
         "short keys by products": _attributes((attention, "by_products", short)),
     }

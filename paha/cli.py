@@ -229,11 +229,15 @@ def features(
     settings: Settings = [],  # noqa: B006
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...")] = None,
     shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts, for N machines.")] = "0/1",
+    workers: Annotated[int, typer.Option(help="So many parts at once.", min=1)] = 1,
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
 ) -> None:
     """Compute and cache what training reads: codec latents, audio features, keypoints."""
-    from paha import verbs
+    from paha import verbs, verbs_features
 
-    folder = verbs.make_features(data, verbs.configuration(preset, settings), codec=codec, device=device, shard=shard)
+    config = verbs.configuration(preset, settings)
+    options = {"device": device, "shard": shard, "workers": workers, "engine": engine}
+    folder = verbs_features.make_features(data, config, codec=codec, **options)
     typer.echo(f"features in {folder}")
 
 

@@ -6,17 +6,14 @@ image_encoder/, classifier_face/, classifier_non_face/ and pose_reader/.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, TypeVar
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from paha import config as configuration
 from paha.config import ModelConfig, PahaConfig
 from paha.errors import PahaError
 from paha.masks import Region
+from paha.models.pretrained import REMEDY, load_part
 from paha.models.weights import is_hub_name
 
 CONFIG_FILE = "paha.yaml"
@@ -25,8 +22,6 @@ CODEC_FOLDER = "codec"
 VAE_FOLDER = "vae"
 CLASSIFIER_FOLDERS: dict[str, str] = {"face": "classifier_face", "non_face": "classifier_non_face"}
 POSE_READER_FOLDER = "pose_reader"
-REMEDY = "copy the model folder again, or train one with `paha train`"
-Part = TypeVar("Part")
 
 
 def find_model(name: str | Path) -> Path:
@@ -102,56 +97,6 @@ def load_classifier(folder: Path, region: Region, config: PahaConfig) -> Any:
         told = f"{bad[0]} {trunk[bad[0]]}, the model {getattr(wanted, bad[0])}"
         raise PahaError(f"{part} was trained with {told}; train it on this model")
     return classifier
-
-
-def load_part(cls: type[Part], folder: Path) -> Part:
-    """One network out of its config.json and safetensors, in evaluation mode, float32, without gradients.
-
-    Every key and shape must fit. Raises PahaError that names the file, and the key where one is missing, extra or of
-    another shape.
-    """
-    from accelerate import init_empty_weights
-
-    from paha.models.weights import load_folder
-
-    settings = _read_settings(folder / "config.json", cls.__name__)
-    weights = load_folder(folder)
-    try:
-        with init_empty_weights(include_buffers=False):
-            model: Any = cls.from_config(settings)  # pyright: ignore[reportAttributeAccessIssue]
-    except (TypeError, ValueError, KeyError, PahaError) as error:
-        raise PahaError(f"{folder / 'config.json'} does not describe a {cls.__name__}: {_reason(error)}") from error
-    check_weights(weights, model.state_dict(), folder)
-    # Copies: tensors of the mapped file are not aligned, which changes the last bit of what is computed with them.
-    copies = {key: value.to(torch.float32, copy=True) for key, value in weights.items()}
-    model.load_state_dict(copies, strict=True, assign=True)
-    return model.eval().requires_grad_(False)
-
-
-def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], folder: Path) -> None:
-    """Raises PahaError that names the first key that is missing, of another shape, or not known."""
-    for key, value in expected.items():
-        if key not in weights:
-            raise PahaError(f"the weights in {folder} have no '{key}'; they are of another model: {REMEDY}")
-        if weights[key].shape != value.shape:
-            found, wanted = tuple(weights[key].shape), tuple(value.shape)
-            raise PahaError(f"'{key}' in {folder} has shape {found}, the model wants {wanted}; {REMEDY}")
-    unknown = sorted(weights.keys() - expected.keys())
-    if unknown:
-        raise PahaError(f"'{unknown[0]}' in {folder} is no weight of this model; {REMEDY}")
-
-
-def _read_settings(path: Path, class_name: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise PahaError(f"{path} is missing; {REMEDY}")
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        found = settings["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PahaError(f"{path} is not the configuration of a {class_name}; {REMEDY}") from error
-    if found != class_name:
-        raise PahaError(f"{path} describes a {found}, not a {class_name}; {REMEDY}")
-    return settings
 
 
 def _reason(error: Exception) -> str:

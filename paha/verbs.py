@@ -144,7 +144,13 @@ def parse_settings(settings: list[str]) -> dict[str, object]:
 
 
 def make_features(
-    data: Path, config: PahaConfig, *, codec: Path | None, device: str | None = None, shard: str = "0/1"
+    data: Path,
+    config: PahaConfig,
+    *,
+    codec: Path | None,
+    device: str | None = None,
+    shard: str = "0/1",
+    progress: bool = True,
 ) -> Path:
     """Cache the features of a dataset, or of the part I/N of it; returns their folder.
 
@@ -165,6 +171,7 @@ def make_features(
         image_encoder=load_image_encoder(config.image) if config.image.kind == "clip" else None,
         device=pick_device(device),
         shard=parse_shard(shard),
+        progress=progress,
     )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from multiprocessing import parent_process
 
 
 def begin_worker() -> None:
     """Initialiser of a process pool: one core a worker (OpenCV would start threads of its own); it ends with its
     parent."""
-    import cv2
+    with suppress(ImportError):  # not every task needs it
+        import cv2
 
-    cv2.setNumThreads(1)
+        cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

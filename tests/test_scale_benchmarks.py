@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import forward, gpu, memory
+from benchmarks import forward, gpu, gpu_parts, memory
 from benchmarks.bench_device import Bench, Reading, Table
 from paha.models.univdm import UniVDM
 from paha.models.weights import new_keys
@@ -53,6 +53,15 @@ def test_the_gpu_table_at_toy_size(tmp_path, capsys):
 def test_a_rehearsal_in_half_precision_has_every_row(capsys):
     gpu.main(toy=True, steps=2, device="cpu", dtype="bfloat16")
     assert "failed" not in capsys.readouterr().out
+
+
+@torch.no_grad()
+def test_what_is_trained_lies_on_the_device_as_a_whole():
+    bench = Bench(CPU, seconds=60)
+    bench.device = torch.device("meta")  # the one other device that every machine has
+    for make in (gpu_parts.univdm_trainee, gpu_parts.twin_trainee):
+        trainee = make(gpu.toy_paper(), bench)
+        assert trainee.compute(trainee.model).device == bench.device
 
 
 def test_what_has_no_time_left_or_fails_says_so(tmp_path):

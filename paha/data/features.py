@@ -76,12 +76,18 @@ def make_features(
                 _save(path, tensors, source)
         except PahaError as error:
             failures.append(f"{record.clip_id}: {error}")
-    done = [record for record in records if (folder / f"{record.clip_id}.safetensors").exists()]
-    index = _index(config, done, channel_scale=channel_scale(codec), data_dir=data_dir)
+    index = _index(config, _done(folder, records), channel_scale=channel_scale(codec), data_dir=data_dir)
     write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
     if failures:
         raise PahaError(f"{len(failures)} of {len(records)} clips failed, the others are done: {'; '.join(failures)}")
     return folder
+
+
+def list_again(folder: Path, data_dir: Path) -> None:
+    """Bring the list of clips in a folder's index up to date: shards that end together may each miss the other's."""
+    index = json.loads((folder / INDEX).read_text())
+    index["clips"] = _listed(_done(folder, read_manifest(data_dir)))
+    write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
 
 
 @torch.inference_mode()
@@ -232,8 +238,16 @@ def _index(config: PahaConfig, records: list[ClipRecord], *, channel_scale: floa
         "codec": config.codec.model_dump(mode="json"),
         "audio": config.audio.model_dump(mode="json"),
         "image": config.image.model_dump(mode="json"),
-        "clips": [{"clip_id": record.clip_id, "identity": record.identity} for record in records],
+        "clips": _listed(records),
     }
+
+
+def _listed(records: list[ClipRecord]) -> list[dict[str, str]]:
+    return [{"clip_id": record.clip_id, "identity": record.identity} for record in records]
+
+
+def _done(folder: Path, records: list[ClipRecord]) -> list[ClipRecord]:
+    return [record for record in records if (folder / f"{record.clip_id}.safetensors").exists()]
 
 
 def _track(records: list[ClipRecord], *, enabled: bool) -> Iterable[ClipRecord]:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from paha.config import CodecConfig
 from paha.errors import PahaError
 from paha.models.codec import PresenterCodec
-from paha.models.pretrained import load_model
+from paha.models.pretrained import load_part
+from paha.models.weights import find_network
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLTemporalDecoder
@@ -85,7 +86,7 @@ def load_codec(config: CodecConfig, source: str | Path | None = None) -> Codec:
         return load_svd_codec(SVD_NAME if source is None else source)
     if source is None or not Path(source).is_dir():
         raise PahaError(f"no presenter codec at {source}; train one with `paha train codec` and give its model folder")
-    codec = load_model(PresenterCodec, source, remedy="train it again with `paha train codec` or copy it again")
+    codec = load_part(PresenterCodec, Path(source), remedy="train it again with `paha train codec` or copy it again")
     wanted = (config.latent_channels, config.downsample)
     if (codec.latent_channels, codec.downsample) != wanted:
         raise PahaError(
@@ -99,7 +100,5 @@ def load_svd_codec(source: str | Path) -> SVDCodec:
     """Load SVD's VAE from a local folder or the hub."""
     from diffusers import AutoencoderKLTemporalDecoder
 
-    folder = Path(source)
-    subfolder = None if (folder / "config.json").is_file() else "vae"
     remedy = "give a folder with its config.json and diffusion_pytorch_model.safetensors, or a hub name while online"
-    return SVDCodec(load_model(AutoencoderKLTemporalDecoder, source, subfolder=subfolder, remedy=remedy))
+    return SVDCodec(load_part(AutoencoderKLTemporalDecoder, find_network(source, "vae"), remedy=remedy))

@@ -9,7 +9,7 @@ import numpy as np
 
 from paha.errors import PahaError
 from paha.models.pose_reader import PoseReader
-from paha.models.pretrained import load_model
+from paha.models.pretrained import load_part
 from paha.types import Keypoints
 
 
@@ -36,7 +36,7 @@ class PresenterPose:
         if not (folder / "config.json").is_file():
             raise PahaError(f"no pose reader in {folder}; train one with `paha train pose-reader`")
         return cls(
-            load_model(PoseReader, folder, remedy="train it again with `paha train pose-reader` or copy it again")
+            load_part(PoseReader, folder, remedy="train it again with `paha train pose-reader` or copy it again")
         )
 
     def detect(self, frames: np.ndarray) -> PoseTrack:

@@ -98,12 +98,12 @@ def min_seconds(autoencoder: PoseAutoencoder) -> float:
 
 def load_autoencoder(folder: Path | None = None) -> PoseAutoencoder:
     """The autoencoder of a folder, by default the one shipped for presenters. Raises PahaError where it is none."""
-    from paha.models.pretrained import load_model
+    from paha.models.pretrained import load_part
 
     folder = folder or SHIPPED_AUTOENCODER
     if not (folder / "config.json").is_file():
         raise PahaError(f"no pose autoencoder in {folder}; train one with `paha train pose-autoencoder --data DATASET`")
-    return load_model(PoseAutoencoder, folder, remedy="train it again with `paha train pose-autoencoder`")
+    return load_part(PoseAutoencoder, folder, remedy="train it again with `paha train pose-autoencoder`")
 
 
 class Diversity:

@@ -25,21 +25,24 @@ _HIGHER = {F.group_norm, F.layer_norm}
 @dataclass(frozen=True)
 class Cost:
     """Of one computation. peak_bytes: the most that all tensors made in it take at one time, those that were there
-    before (weights) left out. flops: 2 a multiply-add.
+    before (weights) left out. flops: 2 a multiply-add. operations: those that make a tensor, each at least one kernel
+    that a GPU must be told of.
     """
 
     peak_bytes: int
     flops: int
+    operations: int
 
 
 class Meter(TorchDispatchMode):
-    """Adds up the storages of the tensors that operations make, until they are freed, and the flops of products and
-    convolutions. peak: the largest sum of bytes so far. (torch's FlopCounterMode keeps tensors alive that it sees.)
+    """Adds up the storages of the tensors that operations make, until they are freed, the flops of products and
+    convolutions, and the operations that made a new storage. peak: the largest sum of bytes so far. (torch's
+    FlopCounterMode keeps tensors alive that it sees.)
     """
 
     def __init__(self, known: Sequence[Tensor] = ()) -> None:
         super().__init__()
-        self.live = self.peak = self.flops = 0
+        self.live = self.peak = self.flops = self.operations = 0
         self._seen = weakref.WeakSet(tensor.untyped_storage() for tensor in known)
 
     def __torch_dispatch__(self, func: Callable, types: Any, args: Sequence = (), kwargs: dict | None = None) -> Any:
@@ -47,18 +50,18 @@ class Meter(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if func._overloadpacket in flop_registry:
             self.flops += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=result)
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                self._add(leaf.untyped_storage())
+        made = [self._add(leaf.untyped_storage()) for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        self.operations += any(made)
         return result
 
-    def _add(self, storage: torch.UntypedStorage) -> None:
+    def _add(self, storage: torch.UntypedStorage) -> bool:
         if storage in self._seen:
-            return
+            return False
         self._seen.add(storage)
         self.live += storage.nbytes()
         self.peak = max(self.peak, self.live)
         weakref.finalize(storage, self._remove, storage.nbytes())
+        return True
 
     def _remove(self, nbytes: int) -> None:
         self.live -= nbytes
@@ -120,7 +123,7 @@ def forward_cost(model: nn.Module, compute: Callable[[], object], *, short_keys:
     meter = Meter([*model.parameters(), *model.buffers()])
     with torch.no_grad(), Kernels(short_keys=short_keys) as kernels, meter:
         compute()
-    return Cost(meter.peak, meter.flops + kernels.attention_flops)
+    return Cost(meter.peak, meter.flops + kernels.attention_flops, meter.operations)
 
 
 def step_cost(
@@ -155,4 +158,4 @@ def step_cost(
             model.disable_gradient_checkpointing()  # type: ignore[operator]
         model.zero_grad(set_to_none=True)
     # The backward pass of a fused kernel makes five products where the forward pass made two.
-    return Cost(meter.peak + gradients, meter.flops + kernels.attention_flops + 5 * forward // 2)
+    return Cost(meter.peak + gradients, meter.flops + kernels.attention_flops + 5 * forward // 2, meter.operations)

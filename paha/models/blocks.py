@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from paha.models.attention import Attention, CrossAttention, FeedForward, Kept, kept_or_new
 from paha.models.embeddings import TimestepEmbedding, sinusoids
-from paha.models.norms import group_norm, in_own_layout, layer_norm
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,12 @@ class Checkpointed(nn.Module):
 
 def per_frame(layer: nn.Module, x_BTHWC: Tensor) -> Tensor:
     """A 2D convolution or GroupNorm on each frame."""
-    if isinstance(layer, nn.GroupNorm) and in_own_layout(x_BTHWC):
-        return group_norm(layer, x_BTHWC.flatten(0, 1).flatten(1, 2)).view(x_BTHWC.shape)
     y_NCHW = layer(x_BTHWC.flatten(0, 1).permute(0, 3, 1, 2))
     return y_NCHW.permute(0, 2, 3, 1).unflatten(0, x_BTHWC.shape[:2])
 
 
 def per_clip(norm: nn.GroupNorm, x_BTHWC: Tensor) -> Tensor:
     """GroupNorm with statistics over all frames of a clip."""
-    if in_own_layout(x_BTHWC):
-        return group_norm(norm, x_BTHWC.flatten(1, 3)).view(x_BTHWC.shape)
     return norm(x_BTHWC.flatten(1, 2).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).reshape(x_BTHWC.shape)
 
 
@@ -162,11 +157,11 @@ class SpatialBlock(nn.Module):
 
     def forward(self, x_BTPD: Tensor, image_BSD: Tensor, audio_BTAD: Tensor, kept: Kept | None = None) -> Tensor:
         """(B, T, P, D) to the same."""
-        x = x_BTPD + self.attn1(layer_norm(self.norm1, x_BTPD))
-        x = x + self.attn2(layer_norm(self.norm2, x), image_BSD, kept)
+        x = x_BTPD + self.attn1(self.norm1(x_BTPD))
+        x = x + self.attn2(self.norm2(x), image_BSD, kept)
         # Section 4.1.1: z_t = CrossAttention(z_t, A(f))
-        x = x + self.audio_attn(layer_norm(self.audio_norm, x), audio_BTAD, kept)
-        return x + self.ff(layer_norm(self.norm3, x))
+        x = x + self.audio_attn(self.audio_norm(x), audio_BTAD, kept)
+        return x + self.ff(self.norm3(x))
 
 
 class TemporalBlock(nn.Module):
@@ -185,10 +180,10 @@ class TemporalBlock(nn.Module):
 
     def forward(self, x_BTPD: Tensor, image_BSD: Tensor, kept: Kept | None = None) -> Tensor:
         """(B, T, P, D) to the same."""
-        x = x_BTPD + self.ff_in(layer_norm(self.norm_in, x_BTPD))
-        x = x + self.attn1(layer_norm(self.norm1, x))
-        x = x + self.attn2(layer_norm(self.norm2, x), image_BSD, kept)
-        return x + self.ff(layer_norm(self.norm3, x))
+        x = x_BTPD + self.ff_in(self.norm_in(x_BTPD))
+        x = x + self.attn1(self.norm1(x))
+        x = x + self.attn2(self.norm2(x), image_BSD, kept)
+        return x + self.ff(self.norm3(x))
 
 
 class SpatioTemporalTransformer(Checkpointed):

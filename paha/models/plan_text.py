@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paha.models.plan import RESERVE, SAMPLING_GPUS_GB, Plan, SamplingPlan, Savings
+from paha.models.accounting import Cost
+from paha.models.plan import OPERATION_SECONDS, RESERVE, SAMPLING_GPUS_GB, Plan, SamplingPlan, Savings, gpu_seconds
 
 
 def format_plan(plan: Plan) -> str:
@@ -54,20 +55,28 @@ def _savings(plan: Plan) -> list[str]:
 
 def _time(plan: Plan, *, checkpointing: bool) -> list[str]:
     seconds = plan.seconds_per_step(checkpointing=checkpointing)
-    flops = plan.turns * (plan.checkpointed if checkpointing else plan.plain).flops
+    cost = plan.checkpointed if checkpointing else plan.plain
     return [
         _row(
             f"a step {'with' if checkpointing else 'without'} checkpointing",
-            _unit(flops, "FLOP"),
-            f"a GPU, {_unit(seconds, 's')} at {plan.utilisation:.0%} of {plan.gpu_tflops:g} TFLOP/s; "
+            _unit(plan.turns * cost.flops, "FLOP"),
+            f"a GPU, {_unit(seconds, 's')} {_pace(cost, plan.turns, plan.gpu_tflops, plan.utilisation)}; "
             f"{plan.steps:,} steps take {seconds * plan.steps / 3600:,.1f} hours",
         )
     ]
 
 
+def _pace(cost: Cost, turns: int, tflops: float, utilisation: float) -> str:
+    """What decides the time."""
+    if gpu_seconds(cost, tflops=tflops, utilisation=utilisation) > cost.operations * OPERATION_SECONDS:
+        return f"at {utilisation:.0%} of {tflops:g} TFLOP/s"
+    return f"for {turns * cost.operations:,} operations at {1e6 * OPERATION_SECONDS:g} us, the GPU waits"
+
+
 def format_sampling(sampling: SamplingPlan, *, gpu_tflops: float, utilisation: float) -> str:
     """A sampling's plan, and which GPUs it fits."""
-    flops = sampling.steps * sampling.univdm.flops
+    steps, cost = sampling.steps, sampling.univdm
+    seconds = steps * gpu_seconds(cost, tflops=gpu_tflops, utilisation=utilisation)
     lines = [
         "sampling one segment in half precision, without guidance",
         *(_row(f"  {name}", _unit(count, "B"), "weights") for name, count in sampling.weights.items()),
@@ -80,9 +89,9 @@ def format_sampling(sampling: SamplingPlan, *, gpu_tflops: float, utilisation: f
         _row("  in all", _unit(sampling.plain_bytes, "B"), _verdicts(sampling.plain_bytes)),
         _row("  in all, --low-vram", _unit(sampling.low_vram_bytes, "B"), _verdicts(sampling.low_vram_bytes)),
         _row(
-            f"  {sampling.steps} steps",
-            _unit(flops, "FLOP"),
-            f"{_unit(flops / (gpu_tflops * 1e12 * utilisation), 's')} at {utilisation:.0%} of {gpu_tflops:g} TFLOP/s",
+            f"  {steps} steps",
+            _unit(steps * cost.flops, "FLOP"),
+            f"{_unit(seconds, 's')} {_pace(cost, steps, gpu_tflops, utilisation)}",
         ),
     ]
     return "\n".join(lines)

@@ -1,38 +1,65 @@
-"""Strict loading of diffusers models, ours and theirs: no tensor missing, none left over, one line on failure."""
+"""Strict loading of one network in diffusers' layout, ours or theirs; each complaint is one line and names the file."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
-from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor
 
 from paha.errors import PahaError
+from paha.models.weights import load_folder
 
-M = TypeVar("M", bound=ModelMixin)
+REMEDY = "copy the model folder again, or train one with `paha train`"
+Part = TypeVar("Part")
 
 
-def load_model(cls: type[M], source: str | Path, *, remedy: str, subfolder: str | None = None) -> M:
-    """Load a model by `from_pretrained`: float32, eval mode, without gradients.
+def load_part(cls: type[Part], folder: Path, *, remedy: str = REMEDY) -> Part:
+    """One network out of its config.json and safetensors, in evaluation mode, float32, without gradients.
 
-    source: a local folder, or a hub name. remedy: what to do, the end of the message. Raises PahaError, one line that
-    names the class, the place and the reason (a file missing or damaged, tensors missing or unknown).
+    cls: a model class of diffusers or of this package. remedy: what to do, the end of a message. Every key and shape
+    must fit. Raises PahaError that names the file, and the key where one is missing, extra or of another shape.
     """
-    where = f"{source}/{subfolder}" if subfolder else str(source)
+    from accelerate import init_empty_weights
+
+    settings = _read_settings(folder / "config.json", cls.__name__, remedy)
+    weights = load_folder(folder)
     try:
-        loaded = cls.from_pretrained(
-            str(source), subfolder=subfolder, use_safetensors=True, torch_dtype=torch.float32, output_loading_info=True
-        )
-    except Exception as error:
-        # diffusers raises many unrelated types for a missing, cut or foreign file.
+        with init_empty_weights(include_buffers=False):
+            model: Any = cls.from_config(settings)  # pyright: ignore[reportAttributeAccessIssue]
+    except (TypeError, ValueError, KeyError, PahaError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise PahaError(f"cannot load the {cls.__name__} from {where}: {reason}; {remedy}") from error
-    model, info = cast(tuple[M, dict[str, list[str]]], loaded)
-    for what, keys in (("missing", info["missing_keys"]), ("unknown", info["unexpected_keys"])):
-        if keys:
-            raise PahaError(
-                f"{where} holds another model than {cls.__name__}: tensor '{sorted(keys)[0]}' is {what}; {remedy}"
-            )
-    model.eval().requires_grad_(False)
-    return model
+        raise PahaError(f"{folder / 'config.json'} does not describe a {cls.__name__}: {reason}") from error
+    _check_weights(weights, model.state_dict(), folder, remedy)
+    # Copies: tensors of the mapped file are not aligned, which changes the last bit of what is computed with them.
+    copies = {key: value.to(torch.float32, copy=True) for key, value in weights.items()}
+    model.load_state_dict(copies, strict=True, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], folder: Path, remedy: str) -> None:
+    """Raises PahaError that names the first key that is missing, of another shape, or not known."""
+    for key, value in expected.items():
+        if key not in weights:
+            raise PahaError(f"the weights in {folder} have no '{key}'; they are of another model: {remedy}")
+        if weights[key].shape != value.shape:
+            found, wanted = tuple(weights[key].shape), tuple(value.shape)
+            raise PahaError(f"'{key}' in {folder} has shape {found}, the model wants {wanted}; {remedy}")
+    unknown = sorted(weights.keys() - expected.keys())
+    if unknown:
+        raise PahaError(f"'{unknown[0]}' in {folder} is no weight of this model; {remedy}")
+
+
+def _read_settings(path: Path, class_name: str, remedy: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise PahaError(f"{path} is missing; {remedy}")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        found = settings["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PahaError(f"{path} is not the configuration of a {class_name}; {remedy}") from error
+    if found != class_name:
+        raise PahaError(f"{path} describes a {found}, not a {class_name}; {remedy}")
+    return settings

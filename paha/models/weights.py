@@ -81,7 +81,7 @@ def load_svd_unet(model: nn.Module, source: str | Path) -> None:
     source: a directory in diffusers' layout (the U-Net's own, or the pipeline's with `unet/` in it; one file or shards;
     fp16 is converted) or a hub name. Raises PahaError that names the file or key that is missing or does not fit.
     """
-    folder = find_unet(source)
+    folder = find_network(source, "unet")
     _check_config(model, folder / "config.json")
     load_strict(model, load_folder(folder), allow_new=new_keys(model))
     init_new_layers(model)
@@ -93,28 +93,34 @@ def is_hub_name(source: str | Path) -> bool:
     return text.count("/") == 1 and not text.startswith(("/", ".", "~")) and not Path(source).exists()
 
 
-def find_unet(source: str | Path) -> Path:
-    """The folder with the U-Net's files: `source`, `source`/unet, or the hub's download of that name."""
+def find_network(source: str | Path, name: str) -> Path:
+    """The folder with a network's files: `source`/`name`, `source` itself, or the hub's download of `source`.
+
+    name: unet, vae, ... Raises PahaError where there are no weights.
+    """
     path = Path(source)
     if not path.exists():
-        path = _download(str(source))
-    for folder in (path / "unet", path):
-        if any((folder / name).is_file() for name in _FILE_NAMES):
+        path = _download(str(source), name)
+    for folder in (path / name, path):
+        if any((folder / file).is_file() for file in _FILE_NAMES):
             return folder
-    raise PahaError(f"no U-Net weights in {path}: expected {_FILE_NAMES[1]} (or its index) there or in its folder unet")
+    raise PahaError(
+        f"no {name} weights in {path}: expected {_FILE_NAMES[1]} (or its index) there or in its folder {name}"
+    )
 
 
-def _download(name: str) -> Path:
+def _download(source: str, name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = ["unet/config.json", "unet/*.safetensors", "unet/*.index*.json"]
+    patterns = [f"{name}/config.json", f"{name}/*.safetensors", f"{name}/*.index*.json"]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns, ignore_patterns=["*.fp16.*"]))
+        return Path(snapshot_download(source, allow_patterns=patterns, ignore_patterns=["*.fp16.*"]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise PahaError(
-            f"'{name}' is no local directory and could not be fetched ({reason}); give a directory with its unet folder"
+            f"'{source}' is no local directory and could not be fetched ({reason}); "
+            f"give a directory with its {name} folder"
         ) from error
 
 

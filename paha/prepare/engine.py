@@ -16,18 +16,21 @@ Outcome = tuple[int, Any, str]
 """(index of the task, its result or None, why it failed or an empty string)"""
 
 
-def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], *, workers: int, engine: str) -> Iterator[Outcome]:
+def run_tasks(
+    function: Callable[..., Any], tasks: Sequence[tuple], *, workers: int, engine: str, gpus: int = 0
+) -> Iterator[Outcome]:
     """Call function(*task) for every task, and yield the outcomes as they come.
 
-    workers: processes (`local`; 1 stays in this one) or tasks under way at once (`ray`). A worker that dies takes its
-    task with it: it is tried once more, by itself, and then counts as failed. Raises PahaError for an unknown engine.
+    workers: processes (`local`; 1 stays in this one) or tasks under way at once (`ray`). gpus: of a task, on Ray. A
+    worker that dies takes its task with it: it is tried once more, by itself, and then counts as failed. Raises
+    PahaError for an unknown engine.
     """
     if engine not in ENGINES:
         raise PahaError(f"unknown engine '{engine}'; known: {', '.join(ENGINES)}")
     if engine == "ray":
         from paha.prepare.ray_engine import run_on_ray
 
-        return run_on_ray(function, tasks, workers=workers)
+        return run_on_ray(function, tasks, workers=workers, gpus=gpus)
     if workers == 1 or len(tasks) == 1:
         return (_guarded(function, index, task) for index, task in enumerate(tasks))
     return _in_processes(function, tasks, workers)

@@ -15,7 +15,7 @@ from paha.prepare.engine import Outcome, attempt
 _RETRIES = 3
 
 
-def run_on_ray(function: Callable[..., Any], tasks: Sequence[tuple], *, workers: int) -> Iterator[Outcome]:
+def run_on_ray(function: Callable[..., Any], tasks: Sequence[tuple], *, workers: int, gpus: int) -> Iterator[Outcome]:
     """`paha.prepare.engine.run_tasks` on Ray, with at most `workers` tasks under way on a cluster begun here.
 
     On a cluster that runs already, Ray decides how many: one a core. Raises PahaError where ray is not installed.
@@ -28,7 +28,7 @@ def run_on_ray(function: Callable[..., Any], tasks: Sequence[tuple], *, workers:
     if began:
         _connect(ray, workers)
     try:
-        remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(attempt)
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=_RETRIES)(attempt)
         running = {remote.remote(function, task): index for index, task in enumerate(tasks)}
         while running:
             finished, _ = ray.wait(list(running), num_returns=1)

@@ -12,7 +12,7 @@ from univdm_toys import toy_inputs, toy_univdm
 from paha.errors import PahaError
 from paha.models.accounting import Cost, forward_cost, step_cost
 from paha.models.attention import SHORT_KEYS
-from paha.models.plan import Savings, extrapolate, plan, plan_sampling, share_batch, step_timer
+from paha.models.plan import OPERATION_SECONDS, Savings, extrapolate, plan, plan_sampling, share_batch, step_timer
 from paha.models.plan_text import format_plan, format_sampling
 from paha.presets import preset
 from paha.verbs import configuration
@@ -120,12 +120,22 @@ def test_time_is_extrapolated_from_two_measurements():
     assert extrapolate(40.0, measured={10.0: 1.5, 20.0: 2.0}) == pytest.approx(3.0)
     with pytest.raises(PahaError, match="too busy"):
         extrapolate(40.0, measured={10.0: 2.0, 20.0: 1.5})
-    fast, slow = (plan(config, gpus=1, gpu_tflops=t, utilisation=1.0) for t in (200, 100))
+    fast, slow = (plan(config, gpus=1, gpu_tflops=t, utilisation=1.0) for t in (2e-4, 1e-4))
     assert slow.seconds_per_step(checkpointing=False) == pytest.approx(2 * fast.seconds_per_step(checkpointing=False))
+
+
+def test_however_fast_the_gpu_it_is_told_of_every_operation():
+    fast = plan(preset("debug"), gpus=1, gpu_tflops=1e6)
+    assert fast.seconds_per_step(checkpointing=False) == fast.turns * fast.plain.operations * OPERATION_SECONDS
+    assert fast.checkpointed.operations > fast.plain.operations
+    assert f"{fast.turns * fast.plain.operations:,} operations at 30 us" in format_plan(fast)
+    slow = replace(fast, gpu_tflops=1e-3)
+    assert slow.seconds_per_step(checkpointing=False) == slow.turns * slow.plain.flops / (1e9 * slow.utilisation)
 
 
 def test_more_clips_cost_more():
     small, large = planned(), planned(batch=8)
+    assert large.operations == small.operations
     assert large.flops == pytest.approx(4 * small.flops, rel=0.02)
     assert 2 < large.peak_bytes / small.peak_bytes < 4.1
 

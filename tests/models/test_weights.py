@@ -112,7 +112,7 @@ def test_bad_files(tmp_path: Path, model: UniVDM) -> None:
     path = tmp_path / "diffusion_pytorch_model.safetensors"
     with pytest.raises(PahaError, match="missing"):
         load_state(path)
-    with pytest.raises(PahaError, match=f"no U-Net weights in {tmp_path}"):
+    with pytest.raises(PahaError, match=f"no unet weights in {tmp_path}"):
         load_svd_unet(model, tmp_path)
     save_file({"a": torch.zeros(1000)}, path)
     whole = path.read_bytes()
