@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from paha.guidance import Observe
     from paha.masks import Region
     from paha.pipeline import PahaPipeline
+    from paha.training.loop import Job
     from paha.training.negatives_job import NegativesOptions
 
 
@@ -212,7 +214,7 @@ def train_classifier(
     from paha.model_folder import load_part, load_univdm, read_config
     from paha.models.classifier import PCEClassifier
     from paha.training.classifier import classifier_job, classifier_run
-    from paha.training.loop import fit
+    from paha.training.classifier_fit import fit_after_warmup
     from paha.verbs import parse_settings, pick_device
 
     if region not in REGIONS:
@@ -230,9 +232,13 @@ def train_classifier(
         fresh = init is None and not (out / "checkpoint").exists()
         warm_up = pick_device(None) if fresh else None
         own: dict[str, Any] = {"region": region, "run": run, "warm_up": warm_up}
-        job = classifier_job(config, load_univdm(model, config), features, negatives, **own)
+
+        def job(stopped: Callable[[], bool]) -> Job:
+            univdm = load_univdm(model, config)
+            return classifier_job(config, univdm, features, negatives, **own, stopped=stopped)
+
         stop = None if stop_after_minutes is None else 60 * stop_after_minutes
-        done = fit(job, run.train, out, init=init, stop_after_s=stop)
+        done = fit_after_warmup(job, run.train, out, init=init, stop_after_s=stop)
         if done < run.train.steps:
             typer.echo(f"stopped at step {done} of {run.train.steps}; the same command goes on from there")
     if run.pairs.held_out > 0:
