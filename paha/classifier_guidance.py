@@ -42,8 +42,9 @@ class GuidanceOptions:
 
     kind: none, sg (Sequential) or dg (Differential). rate: share of the steps, from the first. *_scale: lambda.
     dg_form: reading of Eq. 12. skip_first: leave the step from pure noise alone. Speed: batched, DG's three solver
-    steps in one call (the same up to rounding); reuse, gradients and DG's difference computed only every so many guided
-    steps (approximate).
+    steps in one call (the same up to rounding); share_deep, in DG's three solver steps the network's deep features are
+    computed once (approximate); reuse, gradients and DG's difference computed only every so many guided steps
+    (approximate).
     """
 
     kind: GuidanceKind = "none"
@@ -54,6 +55,7 @@ class GuidanceOptions:
     dg_form: DiffForm = "compensate"
     skip_first: bool = False
     batched: bool = True
+    share_deep: bool = False
     reuse: int = 1
 
     def __post_init__(self) -> None:
@@ -154,8 +156,9 @@ def make_guidance(
         common = {"schedule": schedule, "skip_first": options.skip_first, "observe": observe}
         if options.kind == "sg":
             return sequential_guidance(**regions, **common)
-        own = {"diff_scale": options.diff_scale, "form": options.dg_form}
-        return differential_guidance(**regions, **own, batched=options.batched, reuse=options.reuse, **common)
+        own = {"diff_scale": options.diff_scale, "form": options.dg_form, "reuse": options.reuse}
+        speed = {"batched": options.batched, "share_deep": options.share_deep}
+        return differential_guidance(**regions, **own, **speed, **common)
 
     return factory
 

@@ -102,6 +102,9 @@ def animate(
     guidance_reuse: Annotated[
         int, typer.Option(help="Gradients anew only every so many guided steps: faster, approximate.", min=1)
     ] = 1,
+    reuse_deep: Annotated[
+        bool, typer.Option("--reuse-deep", help="DG: deep features once for its three solver steps; approximate.")
+    ] = False,
     skip_first: Annotated[bool, typer.Option("--skip-first", help="Leave the step from pure noise unguided.")] = False,
     face_box: Annotated[
         str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The face by hand, in pixels of IMAGE (found by default).")
@@ -122,6 +125,7 @@ def animate(
         scales=guidance_scales,
         dg_form=dg_form.value,
         reuse=guidance_reuse,
+        share_deep=reuse_deep,
         skip_first=skip_first,
         face_box=face_box,
     )

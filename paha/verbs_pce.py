@@ -35,6 +35,7 @@ def parse_guidance(
     scales: str | None,
     dg_form: str,
     reuse: int,
+    share_deep: bool = False,
     skip_first: bool,
     face_box: str | None,
 ) -> GuidanceChoice | None:
@@ -51,6 +52,7 @@ def parse_guidance(
         rate=rate,
         dg_form=dg_form,  # type: ignore[arg-type]
         reuse=reuse,
+        share_deep=share_deep,
         skip_first=skip_first,
     )
     if scales is not None:
