@@ -36,6 +36,7 @@ def parse_guidance(
     dg_form: str,
     reuse: int,
     share_deep: bool = False,
+    redetect: int = 0,
     skip_first: bool,
     face_box: str | None,
 ) -> GuidanceChoice | None:
@@ -53,6 +54,7 @@ def parse_guidance(
         dg_form=dg_form,  # type: ignore[arg-type]
         reuse=reuse,
         share_deep=share_deep,
+        redetect=redetect,
         skip_first=skip_first,
     )
     if scales is not None:
@@ -122,6 +124,7 @@ def build_guidance(
     from paha import scene as scenes
     from paha.classifier_guidance import make_guidance
     from paha.face_box import find_face_box
+    from paha.face_following import face_detector, find_faces_like
     from paha.verbs import SHIPPED_MODEL
 
     width, height = scenes.frame_size(pipeline.preset, width, height)
@@ -131,6 +134,7 @@ def build_guidance(
     box = find_face_box(scenes.as_image(image), width=width, height=height, pose_reader=reader, by_hand=by_hand)
     down = pipeline.preset.codec.downsample
     classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
+    detect = face_detector(pipeline, find_faces_like(box, reader)) if options.redetect else None
     guidance = make_guidance(
         options,
         classifiers,
@@ -138,6 +142,7 @@ def build_guidance(
         schedule=pipeline.schedule,
         latent_size=(height // down, width // down),
         observe=observe,
+        detect=detect,
     )
     return guidance, box
 
