@@ -110,6 +110,7 @@ class Bench:
             ("approximate: reuse 2", {"reuse": 2}, {}),
             ("approximate: reuse 3", {"reuse": 3}, {}),
             ("approximate: reuse 5", {"reuse": 5}, {}),
+            ("approximate: deep features shared in DG", {"share_deep": True}, {}),
             ("approximate: encoder cut after 2 levels", {}, {"config": {"num_levels": 2}}),
             ("approximate: cut after 1 level", {}, {"config": {"num_levels": 1}}),
             ("approximate: cut after 1 level, reuse 3", {"reuse": 3}, {"config": {"num_levels": 1}}),

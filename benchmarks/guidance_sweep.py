@@ -37,7 +37,8 @@ from paha.data.manifest import read_manifest
 from paha.data.video_io import iter_video
 from paha.errors import PahaError
 from paha.extractors.pose import PresenterPose
-from paha.face_box import presenter_boxes
+from paha.face_box import FaceBox, presenter_boxes
+from paha.face_following import face_detector, find_faces_like
 from paha.guidance import GuidanceStats
 from paha.long_video import Segment, chain_segments, segment_noise
 from paha.masks import Region, face_mask, grow_box
@@ -47,7 +48,7 @@ from paha.scene import Scene, pixels_to_frames
 from paha.segment_store import model_fingerprint
 from paha.types import LEFT_HAND, RIGHT_HAND, ClipRecord, Conditioning, Keypoints
 
-SHORT = {"nf": "non_face_scale", "face": "face_scale", "diff": "diff_scale", "form": "dg_form"}
+SHORT = {"nf": "non_face_scale", "face": "face_scale", "diff": "diff_scale", "form": "dg_form", "deep": "share_deep"}
 KEPT = np.r_[0:23, LEFT_HAND.start : RIGHT_HAND.stop]
 """Keypoints that are kept: body, feet and hands; of the face, its mouth opening is."""
 STEPS_OF_HEIGHT = 2**15
@@ -132,6 +133,10 @@ def generate(
         if options.active:
             common: dict[str, Any] = {"schedule": pipeline.schedule, "latent_size": tuple(shape[1:])}
             box = held.box[: len(scenes)]
+            if options.redetect:
+                reader = pipeline.pose_reader_folder or verbs.SHIPPED_MODEL / "pose_reader"
+                find = find_faces_like(FaceBox(box[0].numpy(), "the pose reader"), reader)
+                common["detect"] = face_detector(pipeline, find)
             guidance = make_guidance(options, classifiers, box=box, observe=observe, **common)(told)
         z_0 = sample(
             pipeline._predictor(told, preset.sample.cfg_scale),

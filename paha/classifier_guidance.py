@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from paha.diffusion.schedule import Schedule
 from paha.errors import PahaError
+from paha.face_following import Detect, following
 from paha.guidance import (
     DIFF_FORMS,
     DiffForm,
@@ -42,8 +44,10 @@ class GuidanceOptions:
 
     kind: none, sg (Sequential) or dg (Differential). rate: share of the steps, from the first. *_scale: lambda.
     dg_form: reading of Eq. 12. skip_first: leave the step from pure noise alone. Speed: batched, DG's three solver
-    steps in one call (the same up to rounding); reuse, gradients and DG's difference computed only every so many guided
-    steps (approximate).
+    steps in one call (the same up to rounding); share_deep, in DG's three solver steps the network's deep features are
+    computed once (approximate); reuse, gradients and DG's difference computed only every so many guided steps
+    (approximate). redetect: find the face again every so many guided steps (a multiple of reuse, which starts anew with
+    each new mask); 0: its place in the reference image is kept.
     """
 
     kind: GuidanceKind = "none"
@@ -54,7 +58,9 @@ class GuidanceOptions:
     dg_form: DiffForm = "compensate"
     skip_first: bool = False
     batched: bool = True
+    share_deep: bool = False
     reuse: int = 1
+    redetect: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ("none", "sg", "dg"):
@@ -65,6 +71,10 @@ class GuidanceOptions:
             raise PahaError(f"the guidance rate is {self.rate}; give 0 to 1")
         if self.reuse < 1:
             raise PahaError(f"guidance reuse is {self.reuse}; give at least 1")
+        if self.redetect < 0 or self.redetect % self.reuse:
+            raise PahaError(
+                f"the face is to be found every {self.redetect} steps; give 0 or a multiple of {self.reuse}"
+            )
         bad = [f.name for f in fields(self) if f.name.endswith("_scale") and not math.isfinite(getattr(self, f.name))]
         if bad:
             raise PahaError(f"the guidance's {bad[0]} is not finite")
@@ -122,22 +132,35 @@ def make_guidance(
     schedule: Schedule,
     latent_size: tuple[int, int],
     observe: Observe | None = None,
+    detect: Detect | None = None,
     gradient_class: type[ClassifierGradient] = ClassifierGradient,
 ) -> GuidanceFactory:
     """What `PahaPipeline` takes as `guidance`: a segment's conditioning to a guidance of its own.
 
     classifiers: those of `options.regions`. box: (4,), the reference image's face box in [0, 1], not grown yet; (B, 4)
     where every clip of a batch has its own.
-    latent_size: height and width. observe: is told the updates' sizes. gradient_class: another way to the gradient, for
-    benchmarks. Raises PahaError where a classifier is missing.
+    latent_size: height and width. observe: is told the updates' sizes. detect: finds the faces again where the options
+    ask for it. gradient_class: another way to the gradient, for benchmarks. Raises PahaError where a classifier or the
+    detector is missing.
     """
     missing = [region for region in options.regions if region not in classifiers]
     if missing:
         raise PahaError(f"guidance of the {missing[0]} region needs its classifier; give it, or set its scale to 0")
 
+    if options.redetect and detect is None:
+        raise PahaError("the face is to be found again while sampling, but nothing was given that finds it")
+
     def factory(conditioning: Conditioning) -> Guidance:
         audio = conditioning.audio
-        grown = grow_box(box.to(audio.device).float().reshape(-1, 4)).expand(len(audio), -1)
+        own_box = box.to(audio.device).float().reshape(-1, 4).expand(len(audio), -1)
+        if not options.redetect or detect is None:
+            return around(own_box, audio)
+        found = partial(detect, conditioning)
+        return following(partial(around, audio=audio), own_box, found, schedule=schedule, every=options.redetect)
+
+    def around(box_B4: Tensor, audio: Tensor) -> Guidance:
+        """The guidance with the regions of these face boxes."""
+        grown = grow_box(box_B4)
         height, width = latent_size
 
         def region(name: Region, scale: float) -> GuidedRegion:
@@ -154,8 +177,9 @@ def make_guidance(
         common = {"schedule": schedule, "skip_first": options.skip_first, "observe": observe}
         if options.kind == "sg":
             return sequential_guidance(**regions, **common)
-        own = {"diff_scale": options.diff_scale, "form": options.dg_form}
-        return differential_guidance(**regions, **own, batched=options.batched, reuse=options.reuse, **common)
+        own = {"diff_scale": options.diff_scale, "form": options.dg_form, "reuse": options.reuse}
+        speed = {"batched": options.batched, "share_deep": options.share_deep}
+        return differential_guidance(**regions, **own, **speed, **common)
 
     return factory
 

@@ -102,6 +102,12 @@ def animate(
     guidance_reuse: Annotated[
         int, typer.Option(help="Gradients anew only every so many guided steps: faster, approximate.", min=1)
     ] = 1,
+    reuse_deep: Annotated[
+        bool, typer.Option("--reuse-deep", help="DG: deep features once for its three solver steps; approximate.")
+    ] = False,
+    redetect_face: Annotated[
+        int, typer.Option(help="Find the face again every so many guided steps (0: as it is in IMAGE).", min=0)
+    ] = 0,
     skip_first: Annotated[bool, typer.Option("--skip-first", help="Leave the step from pure noise unguided.")] = False,
     face_box: Annotated[
         str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The face by hand, in pixels of IMAGE (found by default).")
@@ -122,6 +128,8 @@ def animate(
         scales=guidance_scales,
         dg_form=dg_form.value,
         reuse=guidance_reuse,
+        share_deep=reuse_deep,
+        redetect=redetect_face,
         skip_first=skip_first,
         face_box=face_box,
     )

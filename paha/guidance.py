@@ -107,6 +107,7 @@ def differential_guidance(
     diff_scale: float = 0.25,
     form: DiffForm = "compensate",
     batched: bool = True,
+    share_deep: bool = False,
     reuse: int = 1,
     skip_first: bool = False,
     observe: Observe | None = None,
@@ -114,8 +115,9 @@ def differential_guidance(
     """Differential Guidance (DG, Eq. 12 read as in design row 14) for the sampler.
 
     diff_scale: lambda_diff; 0 is Sequential Guidance. form: see `differential_step`. batched: the three solver steps in
-    one call. reuse: compute the two extra solver steps only every so many guided steps and add the last difference in
-    between (approximate). Make a new one for every segment: `reuse` remembers.
+    one call. share_deep: in one call too, and what lies below the network's highest resolution is computed for f(z*)
+    alone and taken for the other two (approximate). reuse: compute the two extra solver steps only every so many guided
+    steps and add the last difference in between (approximate). Make a new one for every segment: `reuse` remembers.
     """
     if form not in DIFF_FORMS:
         raise ValueError(f"unknown form '{form}' of differential guidance; known: {', '.join(DIFF_FORMS)}")
@@ -133,7 +135,7 @@ def differential_guidance(
             return solver_step(guided.z_star)
         if memory and (calls - 1) % reuse:
             return solver_step(guided.z_star) + memory[0]
-        f_star, f_non_face, f_face = _three_steps(guided, solver_step, batched=batched)
+        f_star, f_non_face, f_face = _three_steps(guided, solver_step, batched=batched, share_deep=share_deep)
         result = differential_step(
             f_star,
             f_non_face,
@@ -202,12 +204,15 @@ def _update(region: GuidedRegion, z_t: Tensor, t: Tensor, schedule: Schedule) ->
     return region.scale * broadcast_like(sigma_BT, z_t) * region.gradient(z_t, t) * region.mask
 
 
-def _three_steps(guided: GuidedLatents, solver_step: SolverStep, *, batched: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _three_steps(
+    guided: GuidedLatents, solver_step: SolverStep, *, batched: bool, share_deep: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """f of z*, z_non_face and z_face; those that are one tensor (a region that is not guided) are computed once."""
     latents = (guided.z_star, guided.z_non_face, guided.z_face)
     distinct = {id(z): z for z in latents}
-    if batched:
-        results = solver_step(torch.cat(list(distinct.values()))).chunk(len(distinct))
+    if batched or share_deep:
+        together = torch.cat(list(distinct.values()))
+        results = (solver_step(together, share_deep=True) if share_deep else solver_step(together)).chunk(len(distinct))
     else:
         results = [solver_step(z) for z in distinct.values()]
     by_id = dict(zip(distinct, results, strict=True))

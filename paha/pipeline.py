@@ -400,20 +400,21 @@ class PahaPipeline(DiffusionPipeline):
         ref_time = float(self.schedule.time_input(0))
 
         @cache
-        def told(copies: int, with_audio: bool) -> dict[str, Any]:
+        def told(copies: int, with_audio: bool, share_deep: bool) -> dict[str, Any]:
             """Differential Guidance asks about three latents at once; what the steps have in common is kept."""
             asked = conditioning if copies == 1 else conditioning.repeat(copies)
             if not with_audio:
                 asked = replace(asked, audio_mask=torch.zeros(len(asked.audio), device=self.device))
-            return {"conditioning": asked, "ref_time": ref_time, "kept": Kept()}
+            own = {"deep_clips": len(conditioning.audio)} if share_deep else {}
+            return {"conditioning": asked, "ref_time": ref_time, "kept": Kept()} | own
 
-        def predict(z: Tensor, t: Tensor) -> Tensor:
+        def predict(z: Tensor, t: Tensor, /, *, share_deep: bool = False) -> Tensor:
             inputs = z.to(self.univdm.dtype), self.schedule.time_input(t)
             copies = len(z) // len(conditioning.audio)
-            prediction = self.univdm(*inputs, **told(copies, True)).float()
+            prediction = self.univdm(*inputs, **told(copies, True, share_deep)).float()
             if cfg_scale == 1:
                 return prediction
-            without = self.univdm(*inputs, **told(copies, False)).float()
+            without = self.univdm(*inputs, **told(copies, False, share_deep)).float()
             return without + cfg_scale * (prediction - without)
 
         return predict

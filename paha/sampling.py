@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,11 +15,13 @@ from torch import Tensor
 from paha.diffusion.ddim import ddim_pairs, ddim_step
 from paha.diffusion.schedule import Schedule
 
-Predict: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""(z_t (B, T, C, H, W), t (B, T) int64) -> the network's output (B, T, C, H, W). B may be copies of the batch."""
-SolverStep: TypeAlias = Callable[[Tensor], Tensor]
+Predict: TypeAlias = Callable[..., Tensor]
+"""(z_t (B, T, C, H, W), t (B, T) int64) -> the network's output (B, T, C, H, W). B may be copies of the batch; those
+that guidance asks of with share_deep=True are nearly equal, and what lies deep in the network may be computed for the
+first copy and taken for the others (`UniVDM.forward`)."""
+SolverStep: TypeAlias = Callable[..., Tensor]
 """z_t -> z_(t_prev): f_theta of Algorithm 1 at the step's own timestep. Takes k copies of the batch, (k B, T, C, H, W),
-too, and calls `predict` once for all of them."""
+too, and calls `predict` once for all of them; hands share_deep=True on to it where it is given."""
 Guidance: TypeAlias = Callable[[Tensor, Tensor, SolverStep], Tensor]
 """(z_t, t (B, T) int64, solver_step) -> z_(t_prev)."""
 StepCallback: TypeAlias = Callable[[int, int, Tensor], Tensor | None]
@@ -92,10 +94,10 @@ def sample(
     for step, (t, t_prev) in enumerate(ddim_pairs(num_steps, schedule.num_train_timesteps)):
         t_BT = frame_timesteps(z, t, first)
 
-        def solver_step(z_t: Tensor, t: int = t, t_prev: int = t_prev, t_BT: Tensor = t_BT) -> Tensor:
+        def solver_step(z_t: Tensor, t: int = t, t_prev: int = t_prev, t_BT: Tensor = t_BT, **share: Any) -> Tensor:
             z_t = hold(z_t)
             t_BT = t_BT if len(z_t) == len(t_BT) else t_BT.repeat(len(z_t) // len(t_BT), 1)
-            return hold(ddim_step(z_t, predict(z_t, t_BT), t, t_prev, schedule, prediction_type))
+            return hold(ddim_step(z_t, predict(z_t, t_BT, **share), t, t_prev, schedule, prediction_type))
 
         if guidance is not None and step < guidance_rate * num_steps:
             z = hold(guidance(z, t_BT, solver_step))

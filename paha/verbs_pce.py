@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from paha.guidance import Observe
     from paha.masks import Region
     from paha.pipeline import PahaPipeline
+    from paha.training.loop import Job
     from paha.training.negatives_job import NegativesOptions
 
 
@@ -33,6 +35,8 @@ def parse_guidance(
     scales: str | None,
     dg_form: str,
     reuse: int,
+    share_deep: bool = False,
+    redetect: int = 0,
     skip_first: bool,
     face_box: str | None,
 ) -> GuidanceChoice | None:
@@ -49,6 +53,8 @@ def parse_guidance(
         rate=rate,
         dg_form=dg_form,  # type: ignore[arg-type]
         reuse=reuse,
+        share_deep=share_deep,
+        redetect=redetect,
         skip_first=skip_first,
     )
     if scales is not None:
@@ -118,6 +124,7 @@ def build_guidance(
     from paha import scene as scenes
     from paha.classifier_guidance import make_guidance
     from paha.face_box import find_face_box
+    from paha.face_following import face_detector, find_faces_like
     from paha.verbs import SHIPPED_MODEL
 
     width, height = scenes.frame_size(pipeline.preset, width, height)
@@ -127,6 +134,7 @@ def build_guidance(
     box = find_face_box(scenes.as_image(image), width=width, height=height, pose_reader=reader, by_hand=by_hand)
     down = pipeline.preset.codec.downsample
     classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
+    detect = face_detector(pipeline, find_faces_like(box, reader)) if options.redetect else None
     guidance = make_guidance(
         options,
         classifiers,
@@ -134,6 +142,7 @@ def build_guidance(
         schedule=pipeline.schedule,
         latent_size=(height // down, width // down),
         observe=observe,
+        detect=detect,
     )
     return guidance, box
 
@@ -212,7 +221,7 @@ def train_classifier(
     from paha.model_folder import load_part, load_univdm, read_config
     from paha.models.classifier import PCEClassifier
     from paha.training.classifier import classifier_job, classifier_run
-    from paha.training.loop import fit
+    from paha.training.classifier_fit import fit_after_warmup
     from paha.verbs import parse_settings, pick_device
 
     if region not in REGIONS:
@@ -230,9 +239,13 @@ def train_classifier(
         fresh = init is None and not (out / "checkpoint").exists()
         warm_up = pick_device(None) if fresh else None
         own: dict[str, Any] = {"region": region, "run": run, "warm_up": warm_up}
-        job = classifier_job(config, load_univdm(model, config), features, negatives, **own)
+
+        def job(stopped: Callable[[], bool]) -> Job:
+            univdm = load_univdm(model, config)
+            return classifier_job(config, univdm, features, negatives, **own, stopped=stopped)
+
         stop = None if stop_after_minutes is None else 60 * stop_after_minutes
-        done = fit(job, run.train, out, init=init, stop_after_s=stop)
+        done = fit_after_warmup(job, run.train, out, init=init, stop_after_s=stop)
         if done < run.train.steps:
             typer.echo(f"stopped at step {done} of {run.train.steps}; the same command goes on from there")
     if run.pairs.held_out > 0:

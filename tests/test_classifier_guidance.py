@@ -113,6 +113,16 @@ def test_batching_changes_nothing_but_rounding_and_reuse_does(pipeline):
     assert not torch.equal(every, second)
 
 
+def test_shared_deep_features_change_dg_a_little(pipeline):
+    """On this toy, far less than the guidance itself does; Sequential Guidance has no copies to share among."""
+    scales = {"non_face_scale": 20.0, "face_scale": 20.0, "diff_scale": 1.0}
+    full, shared = (latents(pipeline, factory("dg", share_deep=share, **scales)) for share in (False, True))
+    assert not torch.equal(full, shared)
+    sequential = latents(pipeline, factory("sg", **scales))
+    assert (shared - full).norm() < (full - sequential).norm()
+    assert torch.equal(latents(pipeline, factory("sg", share_deep=True, **scales)), sequential)
+
+
 def test_one_region_alone_needs_only_its_classifier():
     assert GuidanceOptions(kind="sg", face_scale=0).regions == ("non_face",)
     assert GuidanceOptions(kind="none").regions == ()

@@ -2,6 +2,7 @@
 read."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,8 +47,27 @@ def test_a_batch_of_clips_is_each_clips_own_video(pipeline, kind):
         torch.testing.assert_close(latents, alone, atol=1e-4, rtol=1e-4)
 
 
+def test_the_faces_of_a_batch_are_found_again(pipeline, monkeypatch):
+    """Each clip's own, by the reader that read them first: found where they were, nothing changes."""
+    seen = []
+
+    def find(box, reader):
+        assert box.source == "the pose reader"
+        return lambda frames: seen.append(len(frames)) or np.repeat(BOXES.numpy(), len(frames) // 2, axis=0)
+
+    monkeypatch.setattr(guidance_sweep, "find_faces_like", find)
+    scenes = [pipeline.prepare(toy_image(i), toy_audio(1.0, i), num_frames=4) for i in range(2)]
+    held = guidance_sweep.HeldOut([], scenes, BOXES, [7, 8])
+    options = GuidanceOptions(kind="sg", non_face_scale=30.0, face_scale=50.0, rate=1.0)
+    still, found = (guidance_sweep.generate(pipeline, held, replace(options, redetect=n), steps=3)[1] for n in (0, 1))
+    assert seen == [2 * 4] * 2  # in the second and third step, four frames of each clip
+    assert torch.equal(still, found)
+
+
 def test_settings_are_read():
-    options = guidance_sweep.parse_setting("dg/nf=3/face=10/diff=0.5/rate=1/form=literal/reuse=3/skip_first=true")
+    text = "dg/nf=3/face=10/diff=0.5/rate=1/form=literal/reuse=3/skip_first=true/deep=true"
+    options = guidance_sweep.parse_setting(text)
+    assert options.share_deep
     scales = (options.non_face_scale, options.face_scale, options.diff_scale)
     assert (options.kind, *scales, options.rate) == ("dg", 3, 10, 0.5, 1)
     assert (options.dg_form, options.reuse, options.skip_first) == ("literal", 3, True)

@@ -91,7 +91,8 @@ def test_training_leaves_a_log_a_model_and_a_report(root):
 def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipeline, tmp_path):
     image, sound = first_clip(root)
     save_png(tmp_path / "a.png", image)
-    by_hand = parse_guidance("dg", **SPEED | {"face_box": "8,4,22,18"})
+    by_hand = parse_guidance("dg", **SPEED | {"face_box": "8,4,22,18", "share_deep": True, "redetect": 1})
+    assert by_hand.options.share_deep
     said = []
     arguments = guidance_arguments(pipeline, image, by_hand, say=said.append)
     assert "found by hand" in said[0]

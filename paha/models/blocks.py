@@ -9,7 +9,7 @@ A audio tokens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,10 @@ class Context:
     audio: Tensor
     positions: Tensor
     kept: Kept | None = None
+
+    def first(self, clips: int) -> Context:
+        """That of the first clips."""
+        return replace(self, time=self.time[:clips], image=self.image[:clips], audio=self.audio[:clips])
 
 
 class Checkpointed(nn.Module):

@@ -54,7 +54,38 @@ CLASSIFIERS = {
 """By the name of the preset; others have the paper's."""
 
 
-class PCEClassifier(ModelMixin, ConfigMixin):
+class SyncJudge(nn.Module):
+    """What a PCE classifier does with its tokens of video and audio; also where the video's come from elsewhere."""
+
+    def build_judge(self, width: int, *, num_layers: int, num_heads: int, frame_similarity: bool) -> None:
+        """Make the parts, with the names that they have in a classifier's files. Options: see `ClassifierConfig`."""
+        self.cls_token = nn.Parameter(0.02 * torch.randn(width))
+        self.modal_encoding = nn.Parameter(0.02 * torch.randn(2, width))
+        layer = nn.TransformerEncoderLayer(
+            width, num_heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        # Scale and shift of the mean cosine.
+        self.similarity = nn.Parameter(torch.tensor([10.0, -2.0])) if frame_similarity else None
+
+    def judge(self, video: Tensor, audio: Tensor) -> Tensor:
+        """Logits (B,) of the tokens of video and audio, (B, T, D) each."""
+        logits = 0.0
+        if self.similarity is not None:
+            cosine_B = F.cosine_similarity(video.float(), audio.float(), dim=-1).mean(dim=1)
+            logits = self.similarity[0] * cosine_B + self.similarity[1]
+        # Eq. 4, 5
+        times_TD = sinusoids(torch.arange(video.shape[1], device=video.device), video.shape[2]).to(video)
+        video = video + self.modal_encoding[0] + times_TD
+        audio = audio + self.modal_encoding[1] + times_TD
+        # Eq. 6
+        cls = self.cls_token.expand(len(video), 1, -1)
+        encoded_BSD = self.encoder(torch.cat([cls, video, audio], dim=1))
+        return self.head(encoded_BSD[:, 0]).squeeze(-1) + logits
+
+
+class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
     """Tells real from generated, in sync from not, in one region of noisy latents: D_face or D_non_face.
 
     univdm: the options of the UniVDM whose encoder it starts from (`ModelConfig`). region: what it is shown of the
@@ -85,15 +116,7 @@ class PCEClassifier(ModelMixin, ConfigMixin):
             raise PahaError(f"the classifier's crop of {crop} cells must be divisible by {self.size_factor}")
         self.video_proj = nn.Linear(channels, width)
         self.audio_proj = nn.Linear(options.audio_token_dim, width)
-        self.cls_token = nn.Parameter(0.02 * torch.randn(width))
-        self.modal_encoding = nn.Parameter(0.02 * torch.randn(2, width))
-        layer = nn.TransformerEncoderLayer(
-            width, num_heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.encoder = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
-        # Scale and shift of the mean cosine.
-        self.similarity = nn.Parameter(torch.tensor([10.0, -2.0])) if frame_similarity else None
+        self.build_judge(width, num_layers=num_layers, num_heads=num_heads, frame_similarity=frame_similarity)
 
     @classmethod
     def from_univdm(cls, univdm: Any, config: ClassifierConfig, *, region: Region) -> Self:
@@ -140,21 +163,6 @@ class PCEClassifier(ModelMixin, ConfigMixin):
     def hear(self, audio_BTWLD: Tensor) -> Tensor:
         """One token a frame of the audio, (B, T, D), before its encodings."""
         return self.audio_proj(self.trunk.audio_tokens(audio_BTWLD).mean(dim=2))
-
-    def judge(self, video: Tensor, audio: Tensor) -> Tensor:
-        """Logits (B,) of the tokens of video and audio, (B, T, D) each."""
-        logits = 0.0
-        if self.similarity is not None:
-            cosine_B = F.cosine_similarity(video.float(), audio.float(), dim=-1).mean(dim=1)
-            logits = self.similarity[0] * cosine_B + self.similarity[1]
-        # Eq. 4, 5
-        times_TD = sinusoids(torch.arange(video.shape[1], device=video.device), video.shape[2]).to(video)
-        video = video + self.modal_encoding[0] + times_TD
-        audio = audio + self.modal_encoding[1] + times_TD
-        # Eq. 6
-        cls = self.cls_token.expand(len(video), 1, -1)
-        encoded_BSD = self.encoder(torch.cat([cls, video, audio], dim=1))
-        return self.head(encoded_BSD[:, 0]).squeeze(-1) + logits
 
     def _conditioning(self, z_BTCHW: Tensor, audio_BTWLD: Tensor) -> Conditioning:
         """The dropped-reference case of training: no slot, channels zero, image tokens null (design row 10).

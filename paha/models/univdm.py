@@ -121,18 +121,20 @@ class UniVDM(ModelMixin, ConfigMixin):
         *,
         ref_time: float = SMALLEST_TIME,
         kept: Kept | None = None,
+        deep_clips: int | None = None,
     ) -> Tensor:
         """The prediction (v or eps) of each frame: (B, T, C, H, W).
 
         z_BTCHW: noisy latents, any T, H and W divisible by 2^(levels - 1). time_BT: ln(sigma/alpha)/4 of each frame.
         ref_time: the same quantity of the reference slot (the smallest timestep's). kept: in sampling, one object for
-        all steps with this very conditioning, so that what depends on it alone is computed once. Raises PahaError on
-        sizes that do not fit.
+        all steps with this very conditioning and deep_clips, so that what depends on it alone is computed once.
+        deep_clips: where the batch is that many clips and nearly equal copies of them, whatever lies below the highest
+        resolution is computed for the first ones alone and taken for their copies too (approximate; None for exact).
+        Raises PahaError on sizes that do not fit.
         """
-        x, skips, context = self._down(z_BTCHW, time_BT, conditioning, ref_time, kept)
-        x = self.mid_block(x, context)
-        for block in self.up_blocks:
-            x = block(x, skips, context)
+        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, kept)
+        x = self._deep(x, skips, context, deep_clips)
+        x = self.up_blocks[-1](x, skips, context)
         x = F.silu(per_frame(self.conv_norm_out, x[:, -z_BTCHW.shape[1] :]))
         prediction = per_frame(self.conv_out, x).permute(0, 1, 4, 2, 3).contiguous()
         return prediction if self.conv_gate is None else prediction + self._gate(x, time_BT) * z_BTCHW
@@ -164,15 +166,15 @@ class UniVDM(ModelMixin, ConfigMixin):
         self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, *, ref_time: float = SMALLEST_TIME
     ) -> Tensor:
         """The way down and the middle: features (B, T, C', H', W') of the video frames. Arguments as in `forward`."""
-        x, _, context = self._down(z_BTCHW, time_BT, conditioning, ref_time)
-        x = self.mid_block(x, context)
+        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time)
+        x = self._bottom(x, skips, context)
         return x[:, -z_BTCHW.shape[1] :].permute(0, 1, 4, 2, 3).contiguous()
 
     def audio_tokens(self, audio_BTWLD: Tensor) -> Tensor:
         """Windows A(f) of raw audio features (B, T, 2m+1, L, D) to audio tokens (B, T, A, audio_token_dim)."""
         return self.audio_projection(audio_BTWLD)
 
-    def _down(
+    def _top(
         self,
         z_BTCHW: Tensor,
         time_BT: Tensor,
@@ -180,14 +182,35 @@ class UniVDM(ModelMixin, ConfigMixin):
         ref_time: float,
         kept: Kept | None = None,
     ) -> tuple[Tensor, list[Tensor], Context]:
+        """The way down at the highest resolution: features, what the way up is given of them, and the context."""
         self._check_sizes(z_BTCHW, time_BT, conditioning)
         context = self._context(time_BT, conditioning, ref_time, kept)
-        x = per_frame(self.conv_in, _merge(z_BTCHW, conditioning))
-        skips = [x]
-        for block in self.down_blocks:
-            x, features = block(x, context)
+        x_in = per_frame(self.conv_in, _merge(z_BTCHW, conditioning))
+        x, features = self.down_blocks[0](x_in, context)
+        return x, [x_in, *features], context
+
+    def _bottom(self, x_BTHWC: Tensor, skips: list[Tensor], context: Context) -> Tensor:
+        """The rest of the way down, whose features are added to `skips`, and the middle."""
+        for block in self.down_blocks[1:]:
+            x_BTHWC, features = block(x_BTHWC, context)
             skips += features
-        return x, skips, context
+        return self.mid_block(x_BTHWC, context)
+
+    def _deep(self, x_BTHWC: Tensor, skips: list[Tensor], context: Context, clips: int | None = None) -> Tensor:
+        """All below the highest resolution, of `clips` clips for all their copies; leaves in `skips` what its way up is
+        given."""
+        if clips is not None:
+            copies, left_over = divmod(len(x_BTHWC), clips)
+            if left_over:
+                raise PahaError(f"{len(x_BTHWC)} clips are no copies of {clips}")
+            own = [skip[:clips] for skip in skips]
+            deep = self._deep(x_BTHWC[:clips], own, context.first(clips))
+            del skips[len(own) :]
+            return deep.repeat(copies, 1, 1, 1, 1)
+        x_BTHWC = self._bottom(x_BTHWC, skips, context)
+        for block in self.up_blocks[:-1]:
+            x_BTHWC = block(x_BTHWC, skips, context)
+        return x_BTHWC
 
     def _context(self, time_BT: Tensor, conditioning: Conditioning, ref_time: float, kept: Kept | None) -> Context:
         audio, audio_time_BTD = kept_or_new(kept, "audio", lambda: self._audio(conditioning))

@@ -5,7 +5,7 @@ Letters: P pairs, B = 2P clips, T frames, C channels, H W latent size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from paha.training.loop import Job, StepContext
 from paha.training.negatives import pair_lengths
 from paha.training.pair_store import Kind, PairBatch
 from paha.training.pairs import KINDS, PairConfig, PairDataset
+from paha.training.report import say
 from paha.training.sync_report import auc_by_bucket
 from paha.training.sync_warmup import WarmupBatch, warm_up_sync
 from paha.training.univdm import draw_noise
@@ -138,9 +139,11 @@ def classifier_job(
     region: Region,
     run: ClassifierRun,
     warm_up: torch.device | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Job:
     """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from. warm_up: where
-    to run the head start that the run asks for; None for not at all, where a training goes on.
+    to run the head start that the run asks for; None for not at all, where a training goes on. stopped: asked before
+    each of its steps whether to leave it at that.
 
     Raises PahaError where data, negatives and model do not fit together.
     """
@@ -156,7 +159,8 @@ def classifier_job(
         model = PCEClassifier.from_univdm(univdm, run.network, region=region).requires_grad_(True).train()
 
     if warm_up is not None and run.warmup_sync_steps:
-        _warm_up(model, train, region=region, run=run, config=config, schedule=schedule, device=warm_up)
+        own: dict[str, Any] = {"region": region, "run": run, "config": config, "schedule": schedule}
+        _warm_up(model, train, **own, device=warm_up, stopped=stopped)
 
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         num_pairs = max(1, run.train.batch_size // 2)
@@ -196,6 +200,7 @@ def _warm_up(
     config: PahaConfig,
     schedule: Schedule,
     device: torch.device,
+    stopped: Callable[[], bool],
 ) -> None:
     def draw(step: int) -> WarmupBatch:
         context = StepContext(step, 0, run.train.seed, 0, 1, device)
@@ -210,9 +215,10 @@ def _warm_up(
     bf16 = run.train.mixed_precision == "bf16"
     rate = {"steps": run.warmup_sync_steps, "learning_rate": run.train.learning_rate}
     nn.Module.to(model, device)
-    frame, clip = warm_up_sync(model, draw, **rate, bf16=bf16)
+    end = warm_up_sync(model, draw, **rate, bf16=bf16, stopped=stopped)
     nn.Module.to(model, "cpu")
-    print(f"sync warm-up: loss of frames {frame:.2f}, of clips {clip:.3f} (0.693 hears nothing)")
+    short = "" if end.steps == run.warmup_sync_steps else f" (stopped at step {end.steps} of {run.warmup_sync_steps})"
+    say(f"sync warm-up{short}: loss of frames {end.frame_loss:.2f}, of clips {end.clip_loss:.3f} (0.693 hears nothing)")
 
 
 def _save(model: Any, folder: Path) -> None:

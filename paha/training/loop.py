@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import NoReturn, cast
 
 import torch
 from accelerate import Accelerator
@@ -116,7 +116,7 @@ def fit(
         stack.enter_context(_lost_processes(job, out))
         stack.enter_context(torch.random.fork_rng(devices=[]))
         run = _start(job, config, out, init)
-        signals = stack.enter_context(_deferred_signals())
+        signals = stack.enter_context(deferred_signals())
         show = progress and run.accelerator.is_main_process
         report = stack.enter_context(run.report(progress=show)) if run.accelerator.is_main_process else None
         while run.step < config.steps:
@@ -129,8 +129,7 @@ def fit(
         if run.saved_step != run.step:
             run.save()
     if signals:
-        say(f"stopped by {signal.Signals(signals[0]).name} at step {run.step}; the same command goes on from there")
-        raise KeyboardInterrupt if signals[0] == signal.SIGINT else SystemExit(128 + signals[0])
+        end_by(signals[0], f"at step {run.step}; the same command goes on from there")
     return run.step
 
 
@@ -364,8 +363,14 @@ def _lost_processes(job: Job, out: Path) -> Iterator[None]:
         raise PahaError(f"{job.name}: a process of this run was lost; the same command goes on {after}") from error
 
 
+def end_by(number: int, where: str) -> NoReturn:
+    """End the process as that signal would have, with a line that says where the run was."""
+    say(f"stopped by {signal.Signals(number).name} {where}")
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
 @contextmanager
-def _deferred_signals() -> Iterator[list[int]]:
+def deferred_signals() -> Iterator[list[int]]:
     """Collect the first SIGTERM or SIGINT instead of dying of it; a second one acts at once."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -66,6 +66,16 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     return float(np.mean(below) / len(negative))
 
 
+class Score(Protocol):
+    """Logits (B,) of a model on clean latents z_0 (B, T, C, H, W), as `score` or in their stead."""
+
+    def __call__(
+        self, model: Any, z_0: Tensor, audio: Tensor, box: Tensor, t: Tensor, eps: Tensor, schedule: Schedule, /
+    ) -> np.ndarray:
+        """As `score`."""
+        ...
+
+
 @torch.no_grad()
 def score(
     model: Any, z_0: Tensor, audio: Tensor, box: Tensor, t: Tensor, eps: Tensor, schedule: Schedule
@@ -82,7 +92,14 @@ def score(
 
 
 def auc_by_bucket(
-    model: Any, pairs: PairDataset, *, schedule: Schedule, num_pairs: int, seed: int = 0, length: int | None = None
+    model: Any,
+    pairs: PairDataset,
+    *,
+    schedule: Schedule,
+    num_pairs: int,
+    seed: int = 0,
+    length: int | None = None,
+    score: Score = score,
 ) -> dict[str, float]:
     """{"auc/generated_530": ..., "accuracy/shifted_0": ...}: real against each kind of negative, by bucket's start.
 
@@ -106,7 +123,15 @@ def auc_by_bucket(
 
 
 def shift_curve(
-    model: Any, pairs: PairDataset, *, schedule: Schedule, t: int, num_clips: int, length: int, seed: int = 0
+    model: Any,
+    pairs: PairDataset,
+    *,
+    schedule: Schedule,
+    t: int,
+    num_clips: int,
+    length: int,
+    seed: int = 0,
+    score: Score = score,
 ) -> ShiftCurve:
     """Scores of held-out real clips with their own audio moved by -25 .. 25 frames, at timestep t, one noise a clip.
 
@@ -128,19 +153,25 @@ def shift_curve(
 
 
 def write_report(
-    model: Any, pairs: PairDataset, folder: Path, *, schedule: Schedule, num_clips: int = 40, length: int, seed: int = 1
+    model: Any,
+    pairs: PairDataset,
+    folder: Path,
+    *,
+    schedule: Schedule,
+    num_clips: int = 40,
+    length: int,
+    seed: int = 1,
+    score: Score = score,
 ) -> dict[str, Any]:
     """Measure a trained classifier on held-out identities: FOLDER/report.json, report.md and shift_curve.png.
 
     The picture is drawn from report.json alone (`plot_report`) and is left out where matplotlib is not installed.
     """
-    scores = auc_by_bucket(model, pairs, schedule=schedule, num_pairs=num_clips, seed=seed, length=length)
+    common: dict[str, Any] = {"schedule": schedule, "seed": seed, "length": length, "score": score}
+    scores = auc_by_bucket(model, pairs, num_pairs=num_clips, **common)
     curves = []
     try:
-        curves = [
-            shift_curve(model, pairs, schedule=schedule, t=t, num_clips=num_clips, length=length, seed=seed)
-            for t in CURVE_TIMESTEPS
-        ]
+        curves = [shift_curve(model, pairs, t=t, num_clips=num_clips, **common) for t in CURVE_TIMESTEPS]
         absent = ""
     except PahaError as error:
         absent = str(error)

@@ -1,5 +1,8 @@
 import json
 import re
+import signal
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +15,14 @@ from toy import toy_univdm
 from paha.diffusion.schedule import Schedule
 from paha.errors import PahaError
 from paha.model_folder import load_part
-from paha.models.classifier import PCEClassifier
+from paha.models.classifier import PCEClassifier, bce_loss
 from paha.presets import preset
 from paha.training.classifier import classifier_job, classifier_loss, classifier_run
+from paha.training.classifier_fit import fit_after_warmup
 from paha.training.loop import fit
 from paha.training.pairs import PairDataset
 from paha.training.sync_report import ShiftCurve, auc, auc_by_bucket, shift_curve, write_report
-from paha.training.sync_warmup import frame_loss
+from paha.training.sync_warmup import clip_loss, frame_loss
 
 DEBUG = preset("debug")
 SCHEDULE = Schedule(DEBUG.diffusion)
@@ -134,11 +138,82 @@ def test_a_head_start_tells_sounds_apart(tmp_path, capsys):
     }
     run = classifier_run(DEBUG, HARD | changes)
     made = classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run, warm_up=torch.device("cpu"))
-    frames, clips = re.search(r"frames ([\d.]+), of clips ([\d.]+)", capsys.readouterr().out).groups()
+    frames, clips = re.search(r"frames ([\d.]+), of clips ([\d.]+)", capsys.readouterr().err).groups()
     assert float(clips) < 0.6
     assert float(frames) < np.log(16 * 8) - 0.5
     cold = classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run)
     assert any(not torch.equal(a, b) for a, b in zip(made.model.parameters(), cold.model.parameters(), strict=True))
+
+
+def hearing(features, **changes):
+    """A short training with a head start of many steps: what its `fit_after_warmup` needs."""
+    own = {"warmup_sync_steps": 1000, "train.steps": 3, "train.checkpoint_every": 100, "probe_pairs": 0}
+    run = classifier_run(DEBUG, HARD | own | changes)
+
+    def make_job(stopped):
+        options = {"region": "face", "run": run, "warm_up": torch.device("cpu"), "stopped": stopped}
+        return classifier_job(DEBUG, toy_univdm(DEBUG), features, None, **options)
+
+    return make_job, run.train
+
+
+def test_a_head_start_leaves_half_the_time_for_the_training(features, tmp_path, capsys, monkeypatch):
+    """By a clock that goes on by a second each time it is read."""
+    seconds, given = count(), []
+    monkeypatch.setattr("paha.training.classifier_fit.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr("paha.training.sync_warmup.TELL_EVERY_S", 0)
+    spy = lambda *args, **options: given.append(options["stop_after_s"]) or fit(*args, **options)  # noqa: E731
+    monkeypatch.setattr("paha.training.classifier_fit.fit", spy)
+    make_job, train = hearing(features)
+    assert fit_after_warmup(make_job, train, tmp_path, stop_after_s=20) == 3
+    assert given == [20 - 12]
+    told = capsys.readouterr().err
+    assert "stopped at step 10 of 1000" in told
+    assert re.search(r"step 9 of 1000, frames [\d.]+, clips [\d.]+, \d+ s", told)
+
+
+def test_a_signal_in_the_head_start_saves_its_weights(features, tmp_path, capsys):
+    make_job, train = hearing(features, **{"train.warmup_steps": 1000})
+    calls = count(1)
+
+    def killed(stopped):
+        """A SIGTERM after three steps."""
+        return make_job(lambda: (next(calls) == 4 and signal.raise_signal(signal.SIGTERM)) or stopped())
+
+    with pytest.raises(SystemExit) as ended:
+        fit_after_warmup(killed, train, tmp_path)
+    assert ended.value.code == 128 + signal.SIGTERM
+    told = capsys.readouterr().err
+    assert "stopped by SIGTERM before the training" in told
+    assert "stopped at step 3 of 1000" in told
+    warm = make_job(lambda: next(calls) == 8).model.state_dict()
+    saved, cold = load_file(tmp_path / "model/diffusion_pytorch_model.safetensors"), job(features)[1].model.state_dict()
+    far = {key: float((saved[key] - cold[key]).norm()) for key in cold if cold[key].is_floating_point()}
+    near = {key: float((saved[key] - warm[key]).norm()) for key in far}
+    assert sum(near.values()) < 0.1 * sum(far.values())  # one step of the training away, which ends with a save
+    assert fit(make_job(lambda: True), train, tmp_path, progress=False) == 3
+    assert "going on from step 1 of 3" in capsys.readouterr().err
+
+
+def test_a_video_is_judged_with_a_handful_of_sounds():
+    """The loss is that of its own sound against those others, by hand; the cost grows with P, not with its square."""
+    heard = []
+
+    class Judge:
+        def judge(self, video, audio):
+            heard.append(len(video))
+            return (video * audio).sum((1, 2))
+
+    generator = torch.Generator().manual_seed(0)
+    video, audio, other = torch.randn(3, 12, 2, 3, generator=generator)
+    loss = clip_loss(Judge(), video, audio, other, others=3)
+    assert heard == [12 * 4]
+    wrong = [other, audio[[*range(1, 12), 0]], audio[[*range(2, 12), 0, 1]]]
+    right = bce_loss((video * audio).sum((1, 2)), torch.ones(12))
+    wrongs = torch.stack([bce_loss((video * sound).sum((1, 2)), torch.zeros(12)) for sound in wrong])
+    torch.testing.assert_close(loss, (right + wrongs.mean()) / 2)
+    clip_loss(Judge(), video[:2], audio[:2], other[:2], others=8)
+    assert heard[1] == 2 * 3  # its own, the one that does not fit, and the only other one
 
 
 def test_frames_of_a_clip_that_sound_alike_do_not_count():
