@@ -28,15 +28,14 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright paha
 
-# Everything from nothing but this repository; each line resumes where it was stopped. UniVDM in three parts: crops about faces and hands
-# first (80 s of an H200), then whole frames (200 s), then small steps (45 minutes of two cores). Without a GPU: make presenter BATCH=2
-# PRECISION=no, and hours to days for the first two.
+# Everything from nothing but this repository; each line resumes where it was stopped. UniVDM in two parts: crops about faces and hands
+# first, then whole frames (80 s and 200 s of an H200). Without a GPU: make presenter BATCH=2 PRECISION=no, and days.
 WORK ?= work
 BATCH ?= 32
 PRECISION ?= bf16
 UNIVDM = $(BIN)/paha train univdm --data $(WORK)/corpus --codec $(WORK)/codec/model --set train.crop_fade=true --set train.crop_face_share=0.8
 LARGE = --set train.batch_size=$(BATCH) --set train.mixed_precision=$(PRECISION)
-# The corpus's own, measured by the first part: the later ones must speak of the same z_0.
+# The corpus's own, measured by the first part: the second must speak of the same z_0.
 RESIDUAL_STD = $$(awk '/residual_std/ {print $$2}' $(WORK)/univdm_1/model/paha.yaml)
 presenter: $(VENV)/dev
 	$(BIN)/paha synth $(WORK)/corpus --clips 1192 --seconds 3 5
@@ -46,10 +45,8 @@ presenter: $(VENV)/dev
 	  --set train.audio_warmup_steps=2500 --set train.cosine_decay=false --set train.warmup_steps=200 --set train.ema_decay=0.995 --steps 522
 	$(UNIVDM) --out $(WORK)/univdm_2 $(LARGE) --init $(WORK)/univdm_1/model --set diffusion.residual_std=$(RESIDUAL_STD) \
 	  --set train.crop_share=0.6 --set train.learning_rate=1.5e-3 --set train.ema_decay=0.999 --steps 1086
-	$(UNIVDM) --out $(WORK)/univdm_3 --init $(WORK)/univdm_2/model --set diffusion.residual_std=$(RESIDUAL_STD) --set num_frames=16 \
-	  --set train.crop_share=0.8 --set train.learning_rate=1e-3 --set train.warmup_steps=50 --set train.ema_decay=0.995 --steps 3800
-	$(BIN)/python -m paha.training.ship $(foreach i,1 2 3,--univdm $(WORK)/univdm_$(i)) --pose-reader $(WORK)/pose_reader \
-	  --data $(WORK)/corpus --num-frames 32
+	$(BIN)/python -m paha.training.ship --univdm $(WORK)/univdm_1 --univdm $(WORK)/univdm_2 --pose-reader $(WORK)/pose_reader \
+	  --data $(WORK)/corpus
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
