@@ -39,7 +39,7 @@ LARGE = --set train.batch_size=$(BATCH) --set train.mixed_precision=$(PRECISION)
 RESIDUAL_STD = $$(awk '/residual_std/ {print $$2}' $(WORK)/univdm_1/model/paha.yaml)
 presenter: $(VENV)/dev
 	$(BIN)/paha synth $(WORK)/corpus --clips 1192 --seconds 3 5
-	$(BIN)/paha train codec --data $(WORK)/corpus --out $(WORK)/codec
+	$(BIN)/paha train codec --data $(WORK)/corpus --out $(WORK)/codec --steps 2000
 	$(BIN)/paha train pose-reader --data $(WORK)/corpus --codec $(WORK)/codec/model --out $(WORK)/pose_reader
 	$(UNIVDM) --out $(WORK)/univdm_1 $(LARGE) --set num_frames=16 --set train.crop_fade=false --set train.crop_share=0.75 \
 	  --set train.audio_warmup_steps=2500 --set train.cosine_decay=false --set train.warmup_steps=200 --set train.ema_decay=0.995 --steps 522
