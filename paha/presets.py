@@ -60,7 +60,7 @@ PRESENTER = PahaConfig(
         checkpoint_every=250,
         sample_every=500,
     ),  # Guidance on the audio by dropping it opens the lips wider and nearer to the speech than twice the steps would.
-    sample=SampleConfig(steps=12, cfg_scale=2.5),
+    sample=SampleConfig(steps=12, cfg_scale=4.0),
 )
 
 DEBUG = PahaConfig(
