@@ -59,7 +59,8 @@ PRESENTER = PahaConfig(
         ema_decay=0.998,
         checkpoint_every=250,
         sample_every=500,
-    ),  # Guidance on the audio by dropping it opens the lips wider and nearer to the speech than twice the steps would.
+    ),
+    # Two evaluations a step: the audio dropped and guided, which lips need (docs/log.md).
     sample=SampleConfig(steps=12, cfg_scale=4.0),
 )
 
