@@ -152,17 +152,11 @@ def make_features(
     shard: str = "0/1",
     progress: bool = True,
 ) -> Path:
-    """Cache the features of a dataset, or of the part I/N of it; returns their folder.
-
-    A folder of features is taken as it is: the clips may lie on another machine.
-    """
-    from paha.data.features import INDEX
+    """Cache the features of a dataset, or of the part I/N of it; returns their folder."""
     from paha.data.features import make_features as make
     from paha.extractors.audio import load_audio_encoder
     from paha.extractors.image import load_image_encoder
 
-    if (data / INDEX).is_file():
-        return data
     return make(
         data,
         config=config,

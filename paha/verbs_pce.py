@@ -334,8 +334,6 @@ def _features(data: Path, model: Path, device: str | None) -> Path:
     from paha.model_folder import load_model_codec, read_config
     from paha.verbs import pick_device
 
-    if not (data / "manifest.jsonl").is_file() and (data / "features.json").is_file():
-        return data
     config = read_config(model)
     return make_features(
         data,

@@ -21,7 +21,7 @@ from paha.types import ClipBatch
 RAM_LIMIT_BYTES = 8 * 2**30
 """Larger sets of features stay memory-mapped: the system reads what a batch touches."""
 DEVICE_SHARE = 0.4
-"""Of an accelerator's free memory that the features may take; more of them stay in the machine's."""
+"""Of an accelerator's free memory that the features may take; more of them stay in the machine's own."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +161,14 @@ class FeatureDataset:
     def _gather(self, name: str, clip_B: Tensor, frames: Tensor) -> Tensor:
         """Frames (B, ...) of clips (B,) of one tensor: (B, ..., its shape) float32 on the dataset's device."""
         if self._stores:
-            return self._stores[name].gather(clip_B, frames)
+            return self._stores[name].gather(clip_B, frames).to(self.device)
         parts = [self.clips[i].tensors[name][wanted] for i, wanted in zip(clip_B.tolist(), frames, strict=True)]
         return torch.stack(parts).float().to(self.device)
 
 
 @dataclass(frozen=True)
 class _Store:
-    """One tensor of all clips, end to end (N, ...), and where each clip begins (clips,)."""
+    """One tensor of all clips, end to end (N, ...), on the batches' device where it fits; where each clip begins."""
 
     values: Tensor
     first: Tensor
@@ -181,8 +181,7 @@ class _Store:
 def _end_to_end(clips: list[Clip], device: torch.device) -> dict[str, _Store]:
     """A store of every tensor; the clips' own become views of it, or of a copy where it lies on an accelerator."""
     size = sum(value.nbytes for clip in clips for value in clip.tensors.values())
-    if device.type == "cuda" and size > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return {}
+    fits = device.type != "cuda" or size <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
     stores = {}
     for name in list(clips[0].tensors):
         lengths = [len(clip.tensors[name]) for clip in clips]
@@ -190,7 +189,7 @@ def _end_to_end(clips: list[Clip], device: torch.device) -> dict[str, _Store]:
         for clip, own in zip(clips, values.split(lengths), strict=True):
             clip.tensors[name] = own
         counts = torch.tensor(lengths)
-        stores[name] = _Store(values.to(device), counts.cumsum(0) - counts)
+        stores[name] = _Store(values.to(device) if fits else values, counts.cumsum(0) - counts)
     return stores
 
 

@@ -52,9 +52,12 @@ def make_features(
     codec, audio_encoder, image_encoder: the extractors of `config` (image_encoder only where it needs pixels: CLIP).
     out: DATA_DIR/features by default. shard: (i, n) does the i-th of n equal parts, so that n machines share the work;
     the index lists what is there, whoever ends last writes all of it. Clips whose features are there and whose files
-    have not changed are skipped, so a stopped run goes on where it was. Raises PahaError after the last clip if some
-    failed, naming each with its reason.
+    have not changed are skipped, so a stopped run goes on where it was. DATA_DIR may be a folder of features itself,
+    taken as it is: its clips may lie on another machine. Raises PahaError after the last clip if some failed, naming
+    each with its reason.
     """
+    if (data_dir / INDEX).is_file():
+        return data_dir
     records = read_manifest(data_dir)
     if not records:
         raise PahaError(f"{data_dir} has no clips; make some with `paha synth` or `paha prepare`")

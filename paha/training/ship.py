@@ -53,18 +53,13 @@ def ship(
     data: Path,
     out: Path = SHIPPED_MODEL,
     classifiers: Sequence[Path] = (),
-    num_frames: int | None = None,
 ) -> None:
     """Write the model folder `out` from the runs' EMA weights; replaces what is there only once it is whole.
 
     univdm: runs of `paha train univdm`, each from the weights of the one before: the last one's are shipped, with the
-    logs of all. classifiers: runs of `paha train classifier`, at most one a region. num_frames: of a segment when
-    sampling; the last run's by default.
+    logs of all. classifiers: runs of `paha train classifier`, at most one a region.
     """
     pipeline = PahaPipeline.from_pretrained(univdm[-1] / "model")
-    if num_frames is not None:
-        preset = pipeline.preset.model_copy(update={"num_frames": num_frames})
-        pipeline = PahaPipeline(pipeline.univdm, pipeline.codec, preset)
     pipeline.register_to_config(reference_psnr_db=reference_psnr_db(pipeline, data))
     reader = PresenterPose.load(pose_reader / "model").reader
     likeness = fit_likeness(reader, data)
@@ -93,10 +88,9 @@ def main(
     data: Annotated[Path, typer.Option(help="The corpus, for calibration.")],
     out: Annotated[Path, typer.Option(help="Model folder to write.")] = SHIPPED_MODEL,
     classifier: Annotated[list[Path], typer.Option(help="Run folder of `paha train classifier`; one a region.")] = [],  # noqa: B006
-    num_frames: Annotated[int | None, typer.Option(help="Frames of a segment (the last run's by default).")] = None,
 ) -> None:
     """Collect trained runs into the shipped model folder."""
-    ship(univdm=univdm, pose_reader=pose_reader, data=data, out=out, classifiers=classifier, num_frames=num_frames)
+    ship(univdm=univdm, pose_reader=pose_reader, data=data, out=out, classifiers=classifier)
     typer.echo(f"shipped {out}")
 
 

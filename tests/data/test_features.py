@@ -212,3 +212,8 @@ def test_raw_clips_and_features_give_the_same_batch(data_dir, extractors):
     for name in ("latents", "ref_latent", "audio", "image_tokens", "points", "scores", "face_box"):
         assert torch.equal(getattr(a, name), getattr(b, name)), name
     assert cached.channel_scale == raw.channel_scale
+
+
+def test_a_folder_of_features_is_taken_as_it_is(data_dir, extractors):
+    folder = run(data_dir, extractors)
+    assert run(folder, extractors) == folder
