@@ -205,6 +205,48 @@ def read_setting(path: Path) -> tuple[list[Keypoints], list[np.ndarray], dict[st
     return [Keypoints(p, s) for p, s in parts], mouths, kept
 
 
+def make_setting(
+    path: Path,
+    pipeline: PahaPipeline,
+    held: HeldOut,
+    options: GuidanceOptions,
+    pose: PresenterPose,
+    *,
+    steps: int,
+    decode_batch: int,
+) -> dict[str, Any]:
+    """One setting's videos, read into `path` with a picture beside it; returns what sweep.json says of it.
+
+    How far latents moved is told from the unguided ones, which are kept in none_first.npz when that setting is made.
+    """
+    told: list[GuidanceStats] = []
+    begin = time.perf_counter()
+    latents, firsts = generate(pipeline, held, options, steps=steps, observe=told.append)
+    kept = torch.cat(latents).cpu()  # waits for the device
+    seconds = time.perf_counter() - begin
+    pixels = decode(pipeline, held, latents, batch=decode_batch)
+    reading = pose.reader.read(pixels, batch_size=decode_batch)
+    if path.stem == "none":
+        np.savez(path.with_name("none_first.npz"), first=firsts.half().cpu().numpy())
+    plain = torch.from_numpy(np.load(path.with_name("none_first.npz"))["first"])
+    lengths = [len(z) for z in latents]
+    save_reading(
+        path,
+        Keypoints(reading.points, reading.scores),
+        reading.mouth_open,
+        height=pixels.shape[1],
+        lengths=np.array(lengths),
+        moved=moved(firsts, plain, held.box.to(firsts.device)),
+    )
+    save_sheet(path.with_suffix(".png"), pixels, lengths)
+    return {
+        "options": options.settings(),
+        "seconds": seconds,
+        "latent_rms": float(kept.square().mean().sqrt()),
+        "update_ratios": ratios(told),
+    }
+
+
 app = typer.Typer(no_args_is_help=True, help="Guided videos of many settings in one batch, and their scores.")
 
 
@@ -252,35 +294,12 @@ def run(
         classifiers = {region: model_fingerprint(pipeline.classifier(region)) for region in options.regions}
         if path.is_file() and index["settings"].get(text, {}).get("classifiers") == classifiers:
             continue
-        told: list[GuidanceStats] = []
         begin = time.perf_counter()
-        latents, firsts = generate(pipeline, held, options, steps=num_steps, observe=told.append)
-        kept = torch.cat(latents).cpu()  # waits for the device
-        seconds = time.perf_counter() - begin
-        pixels = decode(pipeline, held, latents, batch=decode_batch)
-        reading = pose.reader.read(pixels, batch_size=decode_batch)
-        if text == "none":
-            np.savez(out / "none_first.npz", first=firsts.half().cpu().numpy())
-        plain = torch.from_numpy(np.load(out / "none_first.npz")["first"])
-        save_reading(
-            path,
-            Keypoints(reading.points, reading.scores),
-            reading.mouth_open,
-            height=pixels.shape[1],
-            lengths=np.array([len(z) for z in latents]),
-            moved=moved(firsts, plain, held.box.to(firsts.device)),
-        )
-        save_sheet(out / f"{text.replace('/', '_')}.png", pixels, [len(z) for z in latents])
-        index["settings"][text] = {
-            "file": path.name,
-            "options": options.settings(),
-            "classifiers": classifiers,
-            "seconds": seconds,
-            "latent_rms": float(kept.square().mean().sqrt()),
-            "update_ratios": ratios(told),
-        }
+        made = make_setting(path, pipeline, held, options, pose, steps=num_steps, decode_batch=decode_batch)
+        index["settings"][text] = {"file": path.name, "classifiers": classifiers} | made
         write_bytes(out / "sweep.json", json.dumps(index, indent=1).encode())
-        typer.echo(f"{text}: {seconds:.1f} s, read in {time.perf_counter() - begin - seconds:.1f} s", err=True)
+        told = f"{made['seconds']:.1f} s, read in {time.perf_counter() - begin - made['seconds']:.1f} s"
+        typer.echo(f"{text}: {told}", err=True)
 
 
 @app.command()
