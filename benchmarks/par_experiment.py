@@ -97,7 +97,9 @@ class Plan:
 
 def main(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiment; goes on where it was stopped.")],
-    arms: Annotated[str, typer.Option(help="Comma-separated; the rest may be added later.")] = ",".join(ARMS),
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated; the rest may follow. A report holds these and no_par.")
+    ] = ",".join(ARMS),
     seeds: Annotated[int, typer.Option(help="Runs an arm, seeds 0, 1 ...", min=1)] = 3,
     steps: Annotated[int, typer.Option(help="Training steps of a run.", min=1)] = 600,
     batch_size: Annotated[int, typer.Option(help="Clips of a step.", min=1)] = 16,
@@ -130,7 +132,7 @@ def main(
     if only is Part.runs:
         return
     parts = plan.load(torch.device("cpu"))
-    results = collect(parts, out, seeds=seeds)
+    results = collect(parts, out, arms=[BASE, *(arm for arm in chosen if arm != BASE)], seeds=seeds)
     print(write_report(out, results, protocol | {"config": parts.config.model_dump(mode="json")}))
     for kind in ("denoised", "generated"):
         save_png(out / f"hands_{kind}.png", hand_rows(parts, out, kind))
@@ -211,9 +213,9 @@ def result_folder(out: Path, arm: str, seed: int) -> Path:
     return out / "results" / f"{arm}-{seed}"
 
 
-def collect(parts: Parts, out: Path, *, seeds: int) -> Results:
-    """The finished runs' measures by arm, over the seeds that every started arm has finished, and the bounds."""
-    finished = {arm: {s for s in range(seeds) if (result_folder(out, arm, s) / DONE).is_file()} for arm in ARMS}
+def collect(parts: Parts, out: Path, *, arms: list[str], seeds: int) -> Results:
+    """The finished runs' measures by arm, over the seeds that each started one of `arms` has finished; bounds."""
+    finished = {arm: {s for s in range(seeds) if (result_folder(out, arm, s) / DONE).is_file()} for arm in arms}
     finished = {arm: found for arm, found in finished.items() if found}
     common = sorted(set.intersection(*finished.values())) if finished else []
     if BASE not in finished or len(finished) < 2 or not common:

@@ -61,7 +61,7 @@ PRESENTER = PahaConfig(
         sample_every=500,
     ),
     # Two evaluations a step: the audio dropped and guided, which lips need (docs/log.md).
-    sample=SampleConfig(steps=12, cfg_scale=4.0),
+    sample=SampleConfig(steps=6, cfg_scale=6.0),
 )
 
 DEBUG = PahaConfig(
