@@ -96,7 +96,7 @@ def animate(
         float, typer.Option(help="Guided share of the steps, from the first.", min=0, max=1)
     ] = 0.5,
     guidance_scales: Annotated[
-        str | None, typer.Option(metavar="NON_FACE,FACE[,DIFF]", help="The scales (the paper's 1,0.1,0.25 by default).")
+        str | None, typer.Option(metavar="NON_FACE,FACE[,DIFF]", help="The scales (the model's own by default).")
     ] = None,
     dg_form: Annotated[DgForm, typer.Option(help="Reading of Eq. 12.")] = DgForm.compensate,
     guidance_reuse: Annotated[
@@ -108,7 +108,9 @@ def animate(
     redetect_face: Annotated[
         int, typer.Option(help="Find the face again every so many guided steps (0: as it is in IMAGE).", min=0)
     ] = 0,
-    skip_first: Annotated[bool, typer.Option("--skip-first", help="Leave the step from pure noise unguided.")] = False,
+    skip_first: Annotated[
+        bool, typer.Option("--skip-first", help="Leave the step from pure noise unguided (the presenter always does).")
+    ] = False,
     face_box: Annotated[
         str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The face by hand, in pixels of IMAGE (found by default).")
     ] = None,

@@ -164,6 +164,11 @@ class SampleConfig(Section):
     steps: int = Field(default=30, ge=1, le=1000)
     cfg_scale: float = Field(default=1.0, ge=0)
     """1 is off (the paper does not mention classifier-free guidance)."""
+    guidance_scales: tuple[float, float, float] = (1.0, 0.1, 0.25)
+    """lambda of the non-face and of the face classifier, and lambda_diff (5.1). A small model's gradients are not the
+    paper's: its own scales are found by a sweep."""
+    guidance_skip_first: bool = False
+    """Leave the step from pure noise unguided, where a small model's classifier has nothing to see."""
 
 
 class PahaConfig(Section):

@@ -61,7 +61,7 @@ PRESENTER = PahaConfig(
         sample_every=500,
     ),
     # Two evaluations a step: the audio dropped and guided, which lips need (docs/log.md).
-    sample=SampleConfig(steps=6, cfg_scale=6.0),
+    sample=SampleConfig(steps=6, cfg_scale=6.0, guidance_scales=(20.0, 20.0, 0.25), guidance_skip_first=True),
 )
 
 DEBUG = PahaConfig(

@@ -13,6 +13,7 @@ from paha.errors import PahaError
 
 if TYPE_CHECKING:
     from paha.classifier_guidance import GuidanceOptions
+    from paha.config import SampleConfig
     from paha.guidance import Observe
     from paha.masks import Region
     from paha.pipeline import PahaPipeline
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GuidanceChoice:
-    """Guidance of `paha animate`. face_box: by hand, in pixels of the reference image; None finds it."""
+    """Guidance of `paha animate`. face_box: by hand, in pixels of the reference image; None finds it. by_preset: take
+    the scales of the model's preset instead of those of the options."""
 
     options: GuidanceOptions
     face_box: tuple[float, float, float, float] | None = None
+    by_preset: bool = False
 
 
 def parse_guidance(
@@ -40,7 +43,7 @@ def parse_guidance(
     skip_first: bool,
     face_box: str | None,
 ) -> GuidanceChoice | None:
-    """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]", the paper's by default.
+    """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]", the preset's by default.
 
     Raises PahaError for anything that cannot be meant.
     """
@@ -59,7 +62,13 @@ def parse_guidance(
     )
     if scales is not None:
         options = replace(options, **parse_scales(scales))
-    return GuidanceChoice(options, box) if options.active else None
+    return GuidanceChoice(options, box, by_preset=scales is None) if options.active else None
+
+
+def preset_guidance(sample: SampleConfig) -> dict[str, Any]:
+    """The options of `GuidanceOptions` that a preset has its own values for."""
+    names = ("non_face_scale", "face_scale", "diff_scale")
+    return dict(zip(names, sample.guidance_scales, strict=True)) | {"skip_first": sample.guidance_skip_first}
 
 
 def parse_scales(text: str) -> dict[str, float]:
@@ -93,7 +102,9 @@ def guidance_arguments(
         return {}
     from paha.segment_store import model_fingerprint
 
-    options = choice.options
+    own = preset_guidance(pipeline.preset.sample) if choice.by_preset else {}
+    own["skip_first"] = choice.options.skip_first or pipeline.preset.sample.guidance_skip_first
+    options = replace(choice.options, **own)
     classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
     guidance, box = build_guidance(
         pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe
@@ -284,8 +295,9 @@ def make_table(
 
     if number not in ABLATIONS:
         raise PahaError(f"table {number} is not one of 1, {', '.join(ABLATIONS)}")
-    base = GuidanceOptions(kind="dg", dg_form=dg_form, **({} if scales is None else parse_scales(scales)))  # type: ignore[arg-type]
     pipelines: dict[Any, Any] = {"whole": load_pipeline(model, device=device)}
+    own = preset_guidance(pipelines["whole"].preset.sample) | ({} if scales is None else parse_scales(scales))
+    base = GuidanceOptions(kind="dg", dg_form=dg_form, **own)  # type: ignore[arg-type]
     options = {"no_par": "--no-par-model", "no_augmentation": "--no-augmentation-model"}
     absent: dict[Any, str] = {}
     for variant, folder in variants.items():
