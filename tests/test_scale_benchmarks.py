@@ -28,6 +28,11 @@ def test_the_twin_has_the_weights_that_are_not_new():
     assert shapes == {key: value.shape for key, value in theirs.state_dict().items()}
 
 
+def test_univdm_makes_no_more_tensors_than_diffusers():
+    ours, theirs = forward.count(preset("debug"))
+    assert 100 < ours < 1.15 * theirs
+
+
 def test_forward_is_compared():
     found = forward.compare(preset("debug"), device=CPU, dtype=torch.float32, repeats=3)
     assert found["ratio"] == pytest.approx(found["ours"] / found["theirs"])
