@@ -1,6 +1,6 @@
 """Guided videos of many settings, all held-out clips in one batch, read by the pose reader where they are made.
 
-python -m benchmarks.guidance_sweep run --data HELDOUT --model MODEL --out OUT none sg sg/nf=10/face=0 dg/rate=1/reuse=3
+python -m benchmarks.guidance_sweep run --data HELDOUT --out OUT --cfg-scale 1 none sg sg/nf=10/face=0 dg/rate=1/reuse=3
 python -m benchmarks.guidance_sweep report --data HELDOUT --out OUT
 
 `run` belongs on a GPU: OUT/<setting>.npz has every clip's keypoints and mouth opening (not the pixels, a megabyte or
@@ -261,6 +261,7 @@ def run(
     start: Annotated[int, typer.Option(help="First clip's place in the manifest.", min=0)] = 0,
     frames: Annotated[int | None, typer.Option(help="Only the first so many of each clip.", min=2)] = None,
     steps: Annotated[int | None, typer.Option(help="DDIM steps (the model's by default).", min=1)] = None,
+    cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale (the model's by default).")] = None,
     seed: Annotated[int, typer.Option(help="Of the first clip's noise.", min=0)] = 0,
     decode_batch: Annotated[int, typer.Option(help="Frames decoded and read at a time.", min=1)] = 512,
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...; the best there is by default.")] = None,
@@ -271,6 +272,9 @@ def run(
     chosen = {text: parse_setting(text) for text in settings}
     begin = time.perf_counter()
     pipeline = load(model, classifier, device)
+    if cfg_scale is not None:
+        sampling = pipeline.preset.sample.model_copy(update={"cfg_scale": cfg_scale})
+        pipeline.preset = pipeline.preset.model_copy(update={"sample": sampling})
     reader = pipeline.pose_reader_folder or verbs.SHIPPED_MODEL / "pose_reader"
     pose = PresenterPose.load(reader)
     reader_model: Any = pose.reader
@@ -282,6 +286,7 @@ def run(
         "seeds": held.seeds,
         "frames": [scene.num_frames for scene in held.scenes],
         "steps": num_steps,
+        "cfg_scale": pipeline.preset.sample.cfg_scale,
         "model": model_fingerprint(pipeline.univdm, pipeline.codec),
         "pose_reader": model_fingerprint(pose.reader),
         "device": torch.cuda.get_device_name() if pipeline.device.type == "cuda" else "cpu",
