@@ -218,11 +218,17 @@ def parse(data: object, where: str) -> PahaConfig:
 
 
 def load(path: Path) -> PahaConfig:
-    """Read a resolved configuration written by `dump`."""
+    """Read a resolved configuration written by `dump`. Raises PahaError where it is not valid, or not whole: the first
+    half of such a file may well be valid, and the defaults are not what was in the other half."""
     try:
-        return parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise PahaError(f"cannot read the configuration {path}: {' '.join(str(error).split())}") from error
+    config = parse(values, str(path))
+    missing = [name for name in PahaConfig.model_fields if name not in values]
+    if missing:
+        raise PahaError(f"the configuration {path} is not whole, '{missing[0]}' is missing; copy it again")
+    return config
 
 
 def dump(config: PahaConfig, path: Path) -> None:
