@@ -171,10 +171,10 @@ def _models(model: Path | None, no_par: Path | None, scales: str | None, dg_form
     from paha.classifier_guidance import GuidanceOptions
     from paha.tables.table1 import Model
     from paha.verbs import load_pipeline
-    from paha.verbs_pce import parse_scales, preset_guidance
+    from paha.verbs_pce import preset_guidance
 
     whole = load_pipeline(model, device=device)
-    given = preset_guidance(whole.preset.sample) | ({} if scales is None else parse_scales(scales))
+    given = preset_guidance(whole.preset.sample, scales)
     plain = Model("PAHA without PAR and classifiers", None, GuidanceOptions(), "give --no-par-model")
     if no_par is not None:
         plain = Model(plain.name, load_pipeline(no_par, device=device), GuidanceOptions())

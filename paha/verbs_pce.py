@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from paha.training.negatives_job import NegativesOptions
 
 
+SCALES = ("non_face_scale", "face_scale", "diff_scale")
+"""The scales of `GuidanceOptions`, in the order of the command line and of a preset."""
+
+
 @dataclass(frozen=True)
 class GuidanceChoice:
     """Guidance of `paha animate`. face_box: by hand, in pixels of the reference image; None finds it. by_preset: take
@@ -65,22 +69,21 @@ def parse_guidance(
     return GuidanceChoice(options, box, by_preset=scales is None) if options.active else None
 
 
-def preset_guidance(sample: SampleConfig) -> dict[str, Any]:
-    """The options of `GuidanceOptions` that a preset has its own values for."""
-    names = ("non_face_scale", "face_scale", "diff_scale")
-    return dict(zip(names, sample.guidance_scales, strict=True)) | {"skip_first": sample.guidance_skip_first}
+def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str, Any]:
+    """The options of `GuidanceOptions` that a preset has its own values for; scales: those given by hand instead."""
+    own = dict(zip(SCALES, sample.guidance_scales, strict=True)) | {"skip_first": sample.guidance_skip_first}
+    return own if scales is None else own | parse_scales(scales)
 
 
 def parse_scales(text: str) -> dict[str, float]:
     """'1,0.1,0.25' to the three scales; the third may be left out. Raises PahaError for anything else."""
-    names = ("non_face_scale", "face_scale", "diff_scale")
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise PahaError(f"--guidance-scales {text}: give NON_FACE,FACE[,DIFF], e.g. 1,0.1,0.25") from error
     if len(values) not in (2, 3):
         raise PahaError(f"--guidance-scales {text}: give two or three numbers, NON_FACE,FACE[,DIFF]")
-    return dict(zip(names, values, strict=False))
+    return dict(zip(SCALES, values, strict=False))
 
 
 def guidance_arguments(
@@ -296,7 +299,7 @@ def make_table(
     if number not in ABLATIONS:
         raise PahaError(f"table {number} is not one of 1, {', '.join(ABLATIONS)}")
     pipelines: dict[Any, Any] = {"whole": load_pipeline(model, device=device)}
-    own = preset_guidance(pipelines["whole"].preset.sample) | ({} if scales is None else parse_scales(scales))
+    own = preset_guidance(pipelines["whole"].preset.sample, scales)
     base = GuidanceOptions(kind="dg", dg_form=dg_form, **own)  # type: ignore[arg-type]
     options = {"no_par": "--no-par-model", "no_augmentation": "--no-augmentation-model"}
     absent: dict[Any, str] = {}
