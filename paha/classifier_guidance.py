@@ -111,7 +111,8 @@ class ClassifierGradient:
 
     def logits(self, z_t: Tensor, t: Tensor) -> Tensor:
         """(B,) logits of s(z_t, a, t), the other region masked away."""
-        shown = select_region(z_t, self.box, self.classifier.region, crop=self.classifier.crop)
+        own = self.classifier
+        shown = select_region(z_t, self.box, own.region, crop=own.crop, widen=own.widen)
         time = self.schedule.time_input(t).to(self.classifier.dtype)
         logits = self.classifier(shown.to(self.classifier.dtype), time, self.audio)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))

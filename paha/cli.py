@@ -66,6 +66,7 @@ Steps = Annotated[int | None, typer.Option(help="Training steps (the preset's by
 Data = Annotated[Path, typer.Option("--data", help="Dataset folder (manifest.jsonl).")]
 Run = Annotated[Path, typer.Option("--out", "-o", help="Run folder; an interrupted run there goes on.")]
 Minutes = Annotated[float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.", min=0.0)]
+Engine = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
 Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a folder or safetensors file).")]
 
 
@@ -207,7 +208,7 @@ def prepare(
     intervals: Annotated[Path | None, typer.Option(help="PATS's interval csv: only what it lists.")] = None,
     splits: Annotated[Path | None, typer.Option(help="S2G's split ids (json), with --intervals.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (one a core by default).", min=1)] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    engine: Engine = "local",
 ) -> None:
     """Cut raw footage into a dataset of one person speaking to the camera; an interrupted run goes on."""
     from paha.verbs_prepare import prepare_dataset
@@ -240,7 +241,7 @@ def features(
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...")] = None,
     shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts, for N machines.")] = "0/1",
     workers: Annotated[int, typer.Option(help="So many parts at once.", min=1)] = 1,
-    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    engine: Engine = "local",
 ) -> None:
     """Compute and cache what training reads: codec latents, audio features, keypoints."""
     from paha import verbs, verbs_features
@@ -299,6 +300,7 @@ def negatives(
     batch_size: Annotated[int, typer.Option(help="Videos sampled together (of one length; on a GPU 256).", min=1)] = 4,
     shard_size: Annotated[int, typer.Option(help="Pairs of a shard; a batch is of one shard.", min=1)] = 32,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    engine: Engine = "local",
     part: Annotated[str, typer.Option(metavar="K/N", help="Only shards K, K+N ..: one machine of N.")] = "0/1",
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...; the best there is by default.")] = None,
     preset: PresetName = "presenter",
@@ -320,6 +322,7 @@ def negatives(
         batch_size=batch_size,
         shard_size=shard_size,
         workers=workers,
+        engine=engine,
         part=part,
         device=device,
     )
@@ -563,6 +566,7 @@ def evaluate(
     fvd_protocol: Annotated[Path | None, typer.Option(help="YAML with frames, stride, size ... of FVD.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many clips of each folder.", min=1)] = None,
     workers: Annotated[int | None, typer.Option(help="Clips at a time (one a core by default).", min=1)] = None,
+    engine: Engine = "local",
     seed: Annotated[int, typer.Option(help="Of the corrupted rows.", min=0)] = 0,
     ceilings: Annotated[bool, typer.Option(help="Also rows of corrupted real clips.")] = True,
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10)] = 100,
@@ -583,6 +587,7 @@ def evaluate(
         fvd_protocol=fvd_protocol,
         limit=limit,
         workers=workers,
+        engine=engine,
         seed=seed,
         ceilings=ceilings,
         replicates=replicates,

@@ -66,15 +66,22 @@ def crop_windows(z_BTCHW: Tensor, corners_B2: Tensor, size: int) -> Tensor:
 
 
 def select_region(
-    z_BTCHW: Tensor, box_B4: Tensor, region: Region, *, crop: int = 0, masked_B: Tensor | None = None
+    z_BTCHW: Tensor,
+    box_B4: Tensor,
+    region: Region,
+    *,
+    crop: int = 0,
+    widen: float = 1.0,
+    masked_B: Tensor | None = None,
 ) -> Tensor:
     """What a region's classifier is shown of noisy latents: the other region zeroed, then the window around the face.
 
-    box_B4: already grown. crop: side of the window in cells (0: everything), for the face classifier. masked_B: (B,) 1
-    where the clip is masked (probability 0.8 in training), None for all of them (guidance). Differentiable in z.
+    box_B4: already grown; its sides are taken times `widen`. crop: side of the window in cells (0: everything), for the
+    face classifier. masked_B: (B,) 1 where the clip is masked (probability 0.8 in training), None for all of them
+    (guidance). Differentiable in z.
     """
     size = {"height": z_BTCHW.shape[3], "width": z_BTCHW.shape[4]}
-    mask = region_mask(box_B4, region, **size).to(z_BTCHW)
+    mask = region_mask(grow_box(box_B4, widen), region, **size).to(z_BTCHW)
     if masked_B is not None:
         mask = torch.maximum(mask, 1 - masked_B.to(mask)[:, None, None, None, None])
     shown = z_BTCHW * mask

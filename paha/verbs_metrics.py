@@ -29,26 +29,31 @@ def evaluate(
     fvd_protocol: Path | None,
     limit: int | None,
     workers: int | None,
+    engine: str,
     seed: int,
     ceilings: bool,
     replicates: int,
 ) -> None:
     """Measure, write the report, say where it is. Raises PahaError at the end where videos could not be read."""
     from paha.metrics.evaluate import evaluate as run
+    from paha.metrics.evaluate_parts import measure_in_parts
     from paha.metrics.fvd import load_protocol
     from paha.metrics.instruments import load_instruments
     from paha.metrics.report import write_report
 
-    instruments = load_instruments(
-        pose=pose,
-        real=real,
-        autoencoder=pose_autoencoder,
-        syncnet=syncnet,
-        i3d=i3d,
-        fvd_protocol=load_protocol(fvd_protocol),
-        replicates=replicates,
-    )
+    chosen: dict[str, Any] = {
+        "pose": pose,
+        "real": real,
+        "autoencoder": pose_autoencoder,
+        "syncnet": syncnet,
+        "i3d": i3d,
+        "fvd_protocol": load_protocol(fvd_protocol),
+    }
+    instruments = load_instruments(**chosen, replicates=replicates)
     workers = share_cores(workers)
+    if engine != "local":
+        sides = {"pairs": pairs, "limit": limit, "ceilings": ceilings}
+        measure_in_parts(real, fake, out, chosen, sides, workers=workers, engine=engine, say=tell)
     evaluation = run(
         real,
         fake,

@@ -56,6 +56,14 @@ def test_the_gradient_is_exactly_zero_outside_its_region(region):
     assert (gradient[inside] != 0).any()
 
 
+def test_a_classifier_that_was_shown_less_around_the_face_leaves_that_alone():
+    z, t, _ = inputs()
+    gradient = gradient_of("non_face", widen=1.5)(z, t)
+    hidden = face_mask(grow_box(BOX[None], 1.3 * 1.5), height=4, width=4).expand(z.shape) == 1
+    assert (gradient[hidden] == 0).all()
+    assert (gradient[~hidden] != 0).any()
+
+
 def test_the_gradient_does_not_depend_on_the_batch_size():
     z, t, audio = inputs()
     both = gradient_of("non_face", audio=audio)(z, t)

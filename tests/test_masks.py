@@ -61,6 +61,13 @@ def test_regions_are_zeroed_per_clip_where_masked():
     assert torch.equal(half[1], z[1])
 
 
+def test_a_wider_box_hides_more_beside_the_face():
+    z = torch.randn(1, 2, 4, 8, 8)
+    shown = select_region(z, BOX[:1], "non_face", widen=2.0)
+    assert torch.equal(shown, z * (1 - face_mask(grow_box(BOX[:1], 2.0), height=8, width=8)))
+    assert (shown != 0).sum() < (select_region(z, BOX[:1], "non_face") != 0).sum()
+
+
 def test_what_a_face_window_shows_depends_on_the_face_alone():
     z = torch.randn(1, 2, 4, 8, 8, requires_grad=True)
     box = BOX[:1]

@@ -33,7 +33,9 @@ class ClassifierConfig(Section):
     after so many levels (cheaper, approximate); 0 keeps the whole way down and the middle. spatial_encoding: how E_s
     enters, as a table that is added (Eq. 4) or as a rotation of channel pairs. For small models, which learn to compare
     slowly (docs/log.md): frame_similarity adds to the logit, scaled, the mean cosine of each frame's video and audio
-    token; deaf_encoder keeps the audio from the encoder, so that only the transformer and that cosine hear it.
+    token; deaf_encoder keeps the audio from the encoder, so that only the transformer and that cosine hear it. widen:
+    the face's box is taken so much larger; above 1 it hides jaw, neck and hair, which tell of the lips, from a non-face
+    classifier.
     """
 
     width: int = 512
@@ -44,6 +46,7 @@ class ClassifierConfig(Section):
     spatial_encoding: Literal["table", "rotary"] = "table"
     frame_similarity: bool = False
     deaf_encoder: bool = False
+    widen: float = 1.0
 
 
 CLASSIFIERS = {
@@ -89,7 +92,7 @@ class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
     """Tells real from generated, in sync from not, in one region of noisy latents: D_face or D_non_face.
 
     univdm: the options of the UniVDM whose encoder it starts from (`ModelConfig`). region: what it is shown of the
-    latents (`paha.masks.select_region`, with `crop`); the model itself takes what it is given. Others: see
+    latents (`paha.masks.select_region`, with `crop` and `widen`); the model itself takes what it is given. Others: see
     `ClassifierConfig`. Build it with `from_univdm`.
     """
 
@@ -107,6 +110,7 @@ class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
         spatial_encoding: str = "table",
         frame_similarity: bool = False,
         deaf_encoder: bool = False,
+        widen: float = 1.0,
     ) -> None:
         super().__init__()
         options = ModelConfig(**univdm)
@@ -138,6 +142,11 @@ class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
     def crop(self) -> int:
         """Side of the window around the face that it was trained on, in cells; 0 for everything."""
         return self.config["crop"]
+
+    @property
+    def widen(self) -> float:
+        """What the sides of the face's box were taken times when it was trained."""
+        return self.config["widen"]
 
     @property
     def size_factor(self) -> int:

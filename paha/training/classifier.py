@@ -127,7 +127,7 @@ def _noised(
     twice = [value.to(z_0.device).repeat(2, *[1] * (value.ndim - 1)) for value in (t, eps, masked, batch.box)]
     z_t = schedule.add_noise(z_0, twice[1], twice[0])
     crop = run.network.face_crop if region == "face" else 0
-    return select_region(z_t, twice[3], region, crop=crop, masked_B=twice[2])
+    return select_region(z_t, twice[3], region, crop=crop, widen=run.network.widen, masked_B=twice[2])
 
 
 def classifier_job(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from paha.data.features import find_features
 from paha.errors import PahaError
 from paha.long_video import plan_segments
 from paha.model_folder import load_univdm, read_config
+from paha.prepare.engine import run_tasks
 from paha.segment_store import model_fingerprint
 from paha.training.negatives import (
     Pair,
@@ -30,6 +29,7 @@ from paha.training.negatives import (
     shards_of,
     write_plan,
 )
+from paha.verbs import pick_device
 
 PAPER_PAIRS = 50_000
 
@@ -38,8 +38,9 @@ PAPER_PAIRS = 50_000
 class NegativesOptions:
     """Options of `paha negatives`. lengths: frames, None for those of the paper scaled to the model.
 
-    augment: random reference frames and varying lengths; without, Table 3's row. workers: processes. part: (k, n):
-    only every n-th shard from the k-th, to share the work among machines that see one folder.
+    augment: random reference frames and varying lengths; without, Table 3's row. workers: processes. engine: as in
+    `paha.prepare.engine.run_tasks`; on Ray a shard asks for a GPU where `device` is one. part: (k, n): only every n-th
+    shard from the k-th, to share the work among machines that see one folder.
     """
 
     count: int
@@ -51,6 +52,7 @@ class NegativesOptions:
     shard_size: int = 32
     batch_size: int = 4
     workers: int = 1
+    engine: str = "local"
     part: tuple[int, int] = (0, 1)
     device: str | None = None
 
@@ -77,10 +79,11 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
 
     Raises PahaError for options that do not fit what OUT holds and, at the end, with what failed and why.
     """
+    model, features, out = model.resolve(), features.resolve(), out.resolve()  # for workers that start elsewhere
     config = read_config(model)
     folder = find_features(features)
     _LOADED.clear()  # a model that was loaded earlier may have been trained on since
-    parts = _load(model, folder, options.device if options.workers <= 1 else "cpu")  # where it is then needed again
+    parts = _load(model, folder, options.device if _is_here(options) else "cpu")  # where it is then needed again
     lengths = _lengths(options, config.num_frames)
     pairs = plan_pairs(
         list(parts["clips"].values()),
@@ -106,7 +109,7 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
     shards = shards_of(pairs, options.shard_size)
     missing = [i for i, shard in enumerate(shards) if i % n == k and not is_whole(shard_path(out, i), shard)]
     jobs = [(model, folder, out, index, shards[index], options) for index in missing]
-    failed = _run(jobs, options.workers)
+    failed = _run(jobs, options)
     if failed:
         raise PahaError(f"{len(failed)} of {len(jobs)} shards failed, the others are done: {'; '.join(failed)}")
     return len(jobs)
@@ -147,47 +150,40 @@ def _lengths(options: NegativesOptions, num_frames: int) -> tuple[int, ...]:
     return options.lengths or pair_lengths(num_frames)
 
 
-def _run(jobs: list[tuple[Any, ...]], workers: int) -> list[str]:
-    """Do the jobs here or in processes; the reasons of those that failed."""
+def _is_here(options: NegativesOptions) -> bool:
+    """Whether this process makes the shards itself."""
+    return options.workers == 1 and options.engine == "local"
+
+
+def _run(jobs: list[tuple[Any, ...]], options: NegativesOptions) -> list[str]:
+    """Do the jobs here, in processes or on Ray; the reasons of those that failed."""
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    failed: list[str] = []
-    if workers <= 1:
-        for job in track(jobs, "negatives", console=console):
-            failed += _attempt(job)
-        return failed
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        pending = [pool.submit(_attempt, job) for job in jobs]
-        for future in track(as_completed(pending), "negatives", total=len(pending), console=console):
-            failed += future.result()
-    return failed
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+    gpus = int(pick_device(options.device).type == "cuda")
+    outcomes = run_tasks(_make, jobs, workers=options.workers, engine=options.engine, gpus=gpus)
+    shown = track(outcomes, "negatives", total=len(jobs), console=Console(stderr=True))
+    return [f"shard {jobs[index][3]}: {error}" for index, _, error in shown if error]
 
 
 _LOADED: dict[str, Any] = {}
 """What a worker has loaded, by the model's and the features' folder."""
 
 
-def _attempt(job: tuple[Any, ...]) -> list[str]:
-    model, features, out, index, shard, options = job
+def _make(model: Path, features: Path, out: Path, index: int, shard: list[Pair], options: NegativesOptions) -> None:
+    """One shard, on one core where others are made beside it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads if _is_here(options) else 1)
     try:
         parts = _load(model, features, options.device)
         make_shard(out, index, shard, batch_size=options.batch_size, num_steps=options.num_steps, **parts)
-    except PahaError as error:
-        return [f"shard {index}: {error}"]
-    return []
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _load(model: Path, features: Path, device: str | None) -> dict[str, Any]:
     key = f"{model}|{features}|{device}"
     if key not in _LOADED:
-        from paha.verbs import pick_device
-
         config, place = read_config(model), pick_device(device)
         dataset = FeatureDataset(features, config=config)
         _LOADED.clear()

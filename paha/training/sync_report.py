@@ -86,7 +86,8 @@ def score(
     for parts in zip(*(values.split(size) for values in (z_0, eps, t, box, audio)), strict=True):
         z, e, t_B, box_B, heard = (value.to(device) for value in parts)
         t_BT = t_B[:, None].expand(-1, z.shape[1])
-        shown = select_region(schedule.add_noise(z, e, t_BT), box_B, model.config["region"], crop=model.config["crop"])
+        own = {name: model.config[name] for name in ("region", "crop", "widen")}
+        shown = select_region(schedule.add_noise(z, e, t_BT), box_B, **own)
         logits.append(model(shown, schedule.time_input(t_BT), heard).float().cpu())
     return torch.cat(logits).numpy()
 

@@ -9,10 +9,12 @@ from paha.data.dataset import FeatureDataset
 from paha.diffusion.target import to_target
 from paha.errors import PahaError
 from paha.presets import preset
+from paha.training import negatives_job
 from paha.training.negatives import (
     clips_by_id,
     generate_pairs,
     load_negatives,
+    make_shard,
     pair_lengths,
     plan_pairs,
     read_pairs,
@@ -127,14 +129,30 @@ def test_shards_are_resumed_extended_and_the_same_in_parts(features, model, tmp_
 
 
 @pytest.mark.slow
-def test_workers_make_the_same_videos(features, model, tmp_path):
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_workers_make_the_same_videos(features, model, tmp_path, engine):
+    if engine == "ray":
+        pytest.importorskip("ray", reason="ray is not installed: pip install 'paha[scale]'")
     made = []
-    for workers in (1, 2):
-        out = tmp_path / str(workers)
-        make_negatives(model, features, out, options(count=1, shard_size=1, workers=workers))
-        made.append(load_negatives(out)[1])
+    for name, own in {"alone": {}, "many": {"workers": 2, "engine": engine}}.items():
+        assert make_negatives(model, features, tmp_path / name, options(count=2, shard_size=1, **own)) == 2
+        made.append(load_negatives(tmp_path / name)[1])
+    assert made[0].keys() == made[1].keys() == {0, 1}
     for number, latents in made[0].items():
         torch.testing.assert_close(latents, made[1][number], atol=1e-2, rtol=1e-2)
+
+
+def test_a_shard_that_fails_is_named_and_the_others_are_made(features, model, tmp_path, monkeypatch):
+    def fail(out, index, *args, **kwargs):
+        if index == 0:
+            raise PahaError("the disk is full")
+        make_shard(out, index, *args, **kwargs)
+
+    monkeypatch.setattr(negatives_job, "make_shard", fail)
+    with pytest.raises(PahaError, match="1 of 2 shards failed, the others are done: shard 0: the disk is full"):
+        make_negatives(model, features, tmp_path, options(count=2, shard_size=1))
+    assert not shard_path(tmp_path, 0).exists()
+    assert shard_path(tmp_path, 1).is_file()
 
 
 def test_a_damaged_shard_and_an_empty_folder_are_named(tmp_path, features, model):
