@@ -35,6 +35,8 @@ from paha.sampling import sample
 
 BOX = torch.tensor([0.37, 0.19, 0.62, 0.43])
 """A presenter's face (the mean of the corpus)."""
+FAST = {"reuse": 2, "share_deep": True}
+"""`--guidance-reuse 2 --reuse-deep`."""
 RATES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -115,6 +117,11 @@ class Bench:
             ("approximate: cut after 1 level", {}, {"config": {"num_levels": 1}}),
             ("approximate: cut after 1 level, reuse 3", {"reuse": 3}, {"config": {"num_levels": 1}}),
         ]
+        if self.pipeline.preset.sample.guidance_skip_first:
+            rows += [
+                ("the preset's default: first step left alone (exact)", {"skip_first": True}, {}),
+                ("its fast setting: + reuse 2, deep features shared", {"skip_first": True} | FAST, {}),
+            ]
         return [
             self.cost(name, kind, rate=0.5, options=options, **parts)
             for name, options, parts in rows

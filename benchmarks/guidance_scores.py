@@ -3,6 +3,7 @@
 lip_r is the correlation of the mouth that the pose reader reads with the rig signal that drove the real clip;
 lip_r_read with the same reader's reading of the real clip; the other scores are those of `paha evaluate`. hand_error:
 mean distance of the hands to the real clip's, in frame heights (gestures are one-to-many: it says little alone).
+bas_chance: BAS of the same motion beats moved round the clip, which is what their number alone is worth.
 """
 
 from __future__ import annotations
@@ -18,18 +19,22 @@ from benchmarks.guidance_quality import ByClip, as_plain, jerk, mean, paired
 from benchmarks.guidance_sweep import read_setting
 from paha.data.atomic import write_bytes
 from paha.data.manifest import load_annotations
+from paha.metrics.beats import beat_alignment, motion_beats_s
 from paha.metrics.clips import Clip, find_clips, speech
 from paha.metrics.evaluate import measure_set, score_real
 from paha.metrics.instruments import Instruments, load_instruments
 from paha.metrics.keypoints import HANDS
 from paha.metrics.lips import lip_r
 from paha.metrics.measure import Measured, load_measured
+from paha.metrics.onsets import STEP_S, onset_frames
 from paha.metrics.scores import RowScores
-from paha.types import Keypoints
+from paha.types import FPS, Keypoints
 
-BY_CLIP = ("lip_r", "lip_r_read", "bas", "motion_beats", "jerk", "hand_motion", "hand_error")
+BY_CLIP = ("lip_r", "lip_r_read", "bas", "bas_chance", "motion_beats", "jerk", "hand_motion", "hand_error")
 OF_SET = ("fgd", "div")
 DECIDING = ("lip_r", "bas")
+MOVES = 16
+"""Places that the motion beats are moved to for `bas_chance`."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,13 @@ def write_scores(data: Path, out: Path) -> str:
 
 def own_scores(reals: list[Clip], truths: dict[str, Measured | None]) -> ByClip:
     """What `RowScores` does not know of the real clips: the reader's lip r, and jerk."""
-    found: ByClip = {"lip_r": {}, "jerk": {}}
+    found: ByClip = {"lip_r": {}, "jerk": {}, "bas_chance": {}}
     for clip in reals:
         made = truths[clip.clip_id]
         if made is not None:
             found["lip_r"][clip.clip_id] = lip_r(made.mouth, rig_mouth(clip, len(made.mouth)))
             note(found, "jerk", clip.clip_id, jerk(made.keypoints, height=made.height))
+            note(found, "bas_chance", clip.clip_id, bas_chance(made.keypoints, speech(clip)))
     return found
 
 
@@ -110,6 +116,7 @@ def score_setting(
         row.add(made, speech(clip), truth=true)
         found["lip_r"][clip.clip_id] = lip_r(mouth, rig_mouth(clip, len(mouth)))
         note(found, "jerk", clip.clip_id, jerk(keypoints, height=height))
+        note(found, "bas_chance", clip.clip_id, bas_chance(keypoints, speech(clip)))
         note(found, "hand_error", clip.clip_id, hand_error(keypoints, clip, height))
     by_clip = row.scalars | {"lip_r_read": row.scalars.get("lip_r", {})} | found
     values = row.results(whole)
@@ -135,6 +142,17 @@ def hand_error(keypoints: Keypoints, clip: Clip, height: int) -> float:
     points = keypoints.points[:, HANDS]
     true = load_annotations(clip.annotations).keypoints.points[: len(points), HANDS]
     return float(np.linalg.norm(points - true, axis=-1).mean() / height)
+
+
+def bas_chance(keypoints: Keypoints, mono: np.ndarray) -> float | None:
+    """Mean BAS of the motion beats moved round the clip by each sixteenth of it; None without an onset."""
+    seconds = len(keypoints.scores) / FPS
+    onsets = onset_frames(mono) * STEP_S
+    onsets, beats = onsets[onsets <= seconds], motion_beats_s(keypoints)
+    if not len(onsets):
+        return None
+    moves = np.arange(1, MOVES) / MOVES * seconds
+    return float(np.mean([beat_alignment(onsets, (beats + move) % seconds) for move in moves]))
 
 
 def note(found: ByClip, metric: str, clip: str, value: float | None) -> None:

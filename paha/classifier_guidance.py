@@ -20,11 +20,13 @@ from paha.face_following import Detect, following
 from paha.guidance import (
     DIFF_FORMS,
     DiffForm,
+    Gradient,
     GuidedRegion,
     Observe,
     differential_guidance,
     reused_gradient,
     sequential_guidance,
+    smoothed_gradient,
 )
 from paha.masks import Region, grow_box, region_mask, select_region
 from paha.sampling import Guidance
@@ -46,7 +48,8 @@ class GuidanceOptions:
     dg_form: reading of Eq. 12. skip_first: leave the step from pure noise alone. Speed: batched, DG's three solver
     steps in one call (the same up to rounding); share_deep, in DG's three solver steps the network's deep features are
     computed once (approximate); reuse, gradients and DG's difference computed only every so many guided steps
-    (approximate). redetect: find the face again every so many guided steps (a multiple of reuse, which starts anew with
+    (approximate). smoothing: the non-face gradient is blurred over time by a Gaussian of so many frames (0: not; not in
+    the paper). redetect: find the face again every so many guided steps (a multiple of reuse, which starts anew with
     each new mask); 0: its place in the reference image is kept.
     """
 
@@ -60,6 +63,7 @@ class GuidanceOptions:
     batched: bool = True
     share_deep: bool = False
     reuse: int = 1
+    smoothing: float = 0.0
     redetect: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +75,8 @@ class GuidanceOptions:
             raise PahaError(f"the guidance rate is {self.rate}; give 0 to 1")
         if self.reuse < 1:
             raise PahaError(f"guidance reuse is {self.reuse}; give at least 1")
+        if not 0 <= self.smoothing < math.inf:
+            raise PahaError(f"guidance smoothing is {self.smoothing}; give 0 or more frames")
         if self.redetect < 0 or self.redetect % self.reuse:
             raise PahaError(
                 f"the face is to be found every {self.redetect} steps; give 0 or a multiple of {self.reuse}"
@@ -168,7 +174,9 @@ def make_guidance(
             mask = region_mask(grown, name, height=height, width=width)
             if name not in classifiers or scale == 0:
                 return GuidedRegion(_no_gradient, mask, 0.0)
-            gradient = gradient_class(classifiers[name], audio=audio, box=grown, schedule=schedule)
+            gradient: Gradient = gradient_class(classifiers[name], audio=audio, box=grown, schedule=schedule)
+            if name == "non_face":
+                gradient = smoothed_gradient(gradient, options.smoothing)
             return GuidedRegion(reused_gradient(gradient, options.reuse), mask, scale)
 
         regions = {

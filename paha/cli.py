@@ -112,6 +112,12 @@ def animate(
     skip_first: Annotated[
         bool, typer.Option("--skip-first", help="Leave the step from pure noise unguided (the presenter always does).")
     ] = False,
+    guidance_smoothing: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FRAMES", help="Blur the non-face gradient over time (the model's own by default).", min=0
+        ),
+    ] = None,
     face_box: Annotated[
         str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The face by hand, in pixels of IMAGE (found by default).")
     ] = None,
@@ -134,6 +140,7 @@ def animate(
         share_deep=reuse_deep,
         redetect=redetect_face,
         skip_first=skip_first,
+        smoothing=guidance_smoothing,
         face_box=face_box,
     )
     pipeline = verbs.load_pipeline(model, device=device, dtype=dtype.value, low_vram=low_vram)

@@ -27,12 +27,12 @@ SCALES = ("non_face_scale", "face_scale", "diff_scale")
 
 @dataclass(frozen=True)
 class GuidanceChoice:
-    """Guidance of `paha animate`. face_box: by hand, in pixels of the reference image; None finds it. by_preset: take
-    the scales of the model's preset instead of those of the options."""
+    """Guidance of `paha animate`. face_box: by hand, in pixels of the reference image; None finds it. by_preset: what
+    of the options is to be the model's preset's instead."""
 
     options: GuidanceOptions
     face_box: tuple[float, float, float, float] | None = None
-    by_preset: bool = False
+    by_preset: tuple[str, ...] = ()
 
 
 def parse_guidance(
@@ -45,9 +45,11 @@ def parse_guidance(
     share_deep: bool = False,
     redetect: int = 0,
     skip_first: bool,
+    smoothing: float | None = None,
     face_box: str | None,
 ) -> GuidanceChoice | None:
-    """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]", the preset's by default.
+    """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]"; they and the smoothing are
+    the preset's by default.
 
     Raises PahaError for anything that cannot be meant.
     """
@@ -63,15 +65,18 @@ def parse_guidance(
         share_deep=share_deep,
         redetect=redetect,
         skip_first=skip_first,
+        smoothing=smoothing or 0.0,
     )
     if scales is not None:
         options = replace(options, **parse_scales(scales))
-    return GuidanceChoice(options, box, by_preset=scales is None) if options.active else None
+    left = (*(SCALES if scales is None else ()), *(("smoothing",) if smoothing is None else ()))
+    return GuidanceChoice(options, box, by_preset=left) if options.active else None
 
 
 def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str, Any]:
     """The options of `GuidanceOptions` that a preset has its own values for; scales: those given by hand instead."""
-    own = dict(zip(SCALES, sample.guidance_scales, strict=True)) | {"skip_first": sample.guidance_skip_first}
+    own: dict[str, Any] = dict(zip(SCALES, sample.guidance_scales, strict=True))
+    own |= {"skip_first": sample.guidance_skip_first, "smoothing": sample.guidance_smoothing}
     return own if scales is None else own | parse_scales(scales)
 
 
@@ -105,9 +110,9 @@ def guidance_arguments(
         return {}
     from paha.segment_store import model_fingerprint
 
-    own = preset_guidance(pipeline.preset.sample) if choice.by_preset else {}
-    own["skip_first"] = choice.options.skip_first or pipeline.preset.sample.guidance_skip_first
-    options = replace(choice.options, **own)
+    preset = preset_guidance(pipeline.preset.sample)
+    own = {name: preset[name] for name in choice.by_preset}
+    options = replace(choice.options, skip_first=choice.options.skip_first or preset["skip_first"], **own)
     classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
     guidance, box = build_guidance(
         pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe

@@ -8,11 +8,13 @@ from paha.diffusion.schedule import Schedule, broadcast_like
 from paha.guidance import (
     DIFF_FORMS,
     GuidedRegion,
+    blur_matrix,
     differential_guidance,
     differential_step,
     guided_latents,
     reused_gradient,
     sequential_guidance,
+    smoothed_gradient,
 )
 from paha.sampling import sample
 
@@ -222,6 +224,28 @@ def test_the_printed_forms_grow_and_leak_and_compensate_does_not():
     }
     for form, values in expected.items():
         assert measured[form] == pytest.approx(values, abs=1e-9), form
+
+
+def test_a_blurred_gradient_still_raises_the_score_and_does_not_tremble():
+    found = torch.randn(2, 9, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    found[..., :2] = 0  # outside the mask
+    blurred = smoothed_gradient(lambda z, t: found, 1.5)(found, found)
+    assert float((blurred * found).sum()) > 0
+    assert (blurred[..., :2] == 0).all()
+    torch.testing.assert_close(blurred.mean(1), found.mean(1), atol=1e-5, rtol=1e-4)
+    assert blurred.diff(dim=1).square().mean() < 0.05 * found.diff(dim=1).square().mean()
+    steady = torch.ones(1, 9, 1, 1, 1)
+    torch.testing.assert_close(smoothed_gradient(lambda z, t: steady, 4.0)(steady, steady), steady)
+    plain = lambda z, t: found  # noqa: E731
+    assert smoothed_gradient(plain, 0.0) is plain
+
+
+@pytest.mark.parametrize(("length", "sigma"), [(32, 2.0), (4, 30.0), (7, 0.5), (1, 1.0)])
+def test_the_blur_is_symmetric_positive_and_keeps_the_mean(length, sigma):
+    blur = blur_matrix(length, sigma).double()
+    torch.testing.assert_close(blur, blur.T, atol=1e-6, rtol=0)
+    torch.testing.assert_close(blur.sum(1), torch.ones(length).double(), atol=1e-5, rtol=0)
+    assert torch.linalg.eigvalsh(blur).min() > -1e-6
 
 
 def test_reuse_computes_gradients_and_differences_every_so_many_steps():

@@ -111,20 +111,17 @@ def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipelin
 def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_path):
     image, _ = first_clip(root)
     shutil.copytree(root / "model", tmp_path / "m")
-    own = {"guidance_scales": (20.0, 0.0, 0.5), "guidance_skip_first": True}
+    own = {"guidance_scales": (20.0, 0.0, 0.5), "guidance_skip_first": True, "guidance_smoothing": 1.5}
     config = pipeline.preset.model_copy(update={"sample": pipeline.preset.sample.model_copy(update=own)})
     configuration.dump(config, tmp_path / "m/paha.yaml")
     other = PahaPipeline.from_pretrained(tmp_path / "m")
     at = SPEED | {"face_box": "8,4,22,18"}
     found = guidance_arguments(other, image, parse_guidance("sg", **at))["guidance_settings"]
-    assert (found["non_face_scale"], found["face_scale"], found["diff_scale"], found["skip_first"]) == (
-        20,
-        0,
-        0.5,
-        True,
-    )
-    given = guidance_arguments(other, image, parse_guidance("sg", **at | {"scales": "2,3"}))["guidance_settings"]
-    assert (given["non_face_scale"], given["face_scale"], given["skip_first"]) == (2, 3, True)
+    names = ("non_face_scale", "face_scale", "diff_scale", "skip_first", "smoothing")
+    assert [found[name] for name in names] == [20, 0, 0.5, True, 1.5]
+    by_hand = at | {"scales": "2,3", "smoothing": 0.0}
+    given = guidance_arguments(other, image, parse_guidance("sg", **by_hand))["guidance_settings"]
+    assert [given[name] for name in names] == [2, 3, 0.25, True, 0]
 
 
 def test_a_model_without_classifiers_says_so(root, tmp_path):
