@@ -3,7 +3,7 @@
 python benchmarks/guidance.py --model MODEL     rates 0 to 100 %, then each speed-up at 50 %
 
 One segment is sampled. Every timing stands beside an unguided one taken right before it, so that other load on the
-machine hits both. Costs do not depend on weights: a model without classifiers gets untrained ones of its preset.
+machine hits both. Costs do not depend on weights: classifiers are untrained, shaped as the model's own if it has any.
 """
 
 from __future__ import annotations
@@ -70,15 +70,18 @@ def main(
     model: Annotated[Path, typer.Option(help="Model folder.")] = verbs.SHIPPED_MODEL,
     steps: Annotated[int, typer.Option(help="Solver steps of a timing (the ratios hardly depend on it).", min=2)] = 10,
     repeats: Annotated[int, typer.Option(help="Of each timing; the median counts.", min=1)] = 3,
+    only: Annotated[str | None, typer.Option(help="Only speed-ups with this in their name, and no rates.")] = None,
     out: Annotated[Path | None, typer.Option("--json", help="File for the numbers.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...; the best there is by default.")] = None,
 ) -> None:
     """Print Markdown tables of the costs."""
     pipeline = verbs.load_pipeline(model, device=device)
     bench = Bench(pipeline, steps=steps, repeats=repeats)
-    costs = [bench.cost("exact speed-ups", kind, rate=rate) for rate in RATES for kind in ("sg", "dg")]
-    report("By rate, exact speed-ups on", costs)
-    parts = bench.speed_ups()
+    rates = RATES if only is None else ()
+    costs = [bench.cost("exact speed-ups", kind, rate=rate) for rate in rates for kind in ("sg", "dg")]
+    if costs:
+        report("By rate, exact speed-ups on", costs)
+    parts = bench.speed_ups(only or "")
     report("Speed-ups one after the other, half of the steps guided", parts)
     if out is not None:
         known = {"machine": machine(), "threads": torch.get_num_threads(), "steps": steps, "repeats": repeats}
@@ -100,10 +103,10 @@ class Bench:
         self.predict = pipeline._predictor(self.conditioning, 1.0)
         self.run(None, 0.0)  # warm up
 
-    def speed_ups(self) -> list[Cost]:
+    def speed_ups(self, only: str = "") -> list[Cost]:
         """The naive build and each speed-up on top of the ones before, then the approximate ones."""
         whole = {"face_crop": 0}
-        naive: dict[str, Any] = {"gradient": NaiveGradient, "config": whole}
+        naive: dict[str, Any] = {"gradient": NaiveGradient, "config": whole}  # attention to constants in full, too
         rows: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             ("naive", {"batched": False}, naive),
             ("no weight gradients", {"batched": False}, {"config": whole}),
@@ -125,6 +128,7 @@ class Bench:
         return [
             self.cost(name, kind, rate=0.5, options=options, **parts)
             for name, options, parts in rows
+            if only in name
             for kind in ("sg", "dg")
         ]
 
@@ -148,8 +152,7 @@ class Bench:
 
     def factory(self, options: GuidanceOptions, changes: dict[str, Any], gradient: Any) -> Callable[[Any], Any]:
         """Guidance with untrained classifiers of the preset's size, changed by `changes`."""
-        preset = self.pipeline.preset
-        config = CLASSIFIERS.get(preset.name, ClassifierConfig()).model_copy(update=changes)
+        config = self.own_shape().model_copy(update=changes)
         torch.manual_seed(0)
         classifiers: dict[Any, Any] = {}
         for region in REGIONS:
@@ -160,6 +163,15 @@ class Bench:
         size = (self.z_T.shape[3], self.z_T.shape[4])
         common = {"box": BOX, "schedule": self.pipeline.schedule, "latent_size": size}
         return make_guidance(options, classifiers, gradient_class=gradient, **common)
+
+    def own_shape(self) -> ClassifierConfig:
+        """That of the model's classifiers, or its preset's where it has none."""
+        try:
+            own = {region: self.pipeline.classifier(region).config for region in REGIONS}
+        except PahaError:
+            return CLASSIFIERS.get(self.pipeline.preset.name, ClassifierConfig())
+        shape = {name: own["non_face"][name] for name in ClassifierConfig.model_fields if name != "face_crop"}
+        return ClassifierConfig(**shape, face_crop=own["face"]["crop"])
 
     @torch.no_grad()
     def run(self, factory: Callable[[Any], Any] | None, rate: float) -> float:

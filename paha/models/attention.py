@@ -115,7 +115,7 @@ class CrossAttention(Attention):
         self, x_BTPD: Tensor, context_BSD: Tensor, kept: Kept | None = None
     ) -> Tensor:
         """Attend to `context_BSD` (B, S, D'). Returns (B, T, P, D)."""
-        if context_BSD.shape[1] == 1 and not torch.is_grad_enabled():
+        if context_BSD.shape[1] == 1 and not (torch.is_grad_enabled() and self.to_q.weight.requires_grad):
             # The softmax over one key is 1. In training the queries still run: their parameters need (zero) gradients.
             out_BSD = kept_or_new(kept, self, lambda: self.to_out[0](self.to_v(context_BSD)))
             return out_BSD[:, None].expand(x_BTPD.shape)

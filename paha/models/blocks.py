@@ -24,19 +24,20 @@ class Context:
     """What every block is given beside the features.
 
     time: (B, T, D), SiLU of the time embedding of each frame. image: (B, S, D), tokens of the clip.
-    audio: (B, T, A, D), tokens of each frame. positions: (T,), 0 .. T-1 in time, and -1 for the reference slot.
-    kept: what was made of image, audio and positions before, None to make it anew.
+    audio: (B, T, A, D), tokens of each frame; None stands for tokens of zero. positions: (T,), 0 .. T-1 in time, and -1
+    for the reference slot. kept: what was made of image, audio and positions before, None to make it anew.
     """
 
     time: Tensor
     image: Tensor
-    audio: Tensor
+    audio: Tensor | None
     positions: Tensor
     kept: Kept | None = None
 
     def first(self, clips: int) -> Context:
         """That of the first clips."""
-        return replace(self, time=self.time[:clips], image=self.image[:clips], audio=self.audio[:clips])
+        audio = None if self.audio is None else self.audio[:clips]
+        return replace(self, time=self.time[:clips], image=self.image[:clips], audio=audio)
 
 
 class Checkpointed(nn.Module):
@@ -159,12 +160,15 @@ class SpatialBlock(nn.Module):
         for parameter in self.audio_attn.to_out.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, audio_BTAD: Tensor, kept: Kept | None = None) -> Tensor:
+    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, audio_BTAD: Tensor | None, kept: Kept | None = None) -> Tensor:
         """(B, T, P, D) to the same."""
         x = x_BTPD + self.attn1(self.norm1(x_BTPD))
         x = x + self.attn2(self.norm2(x), image_BSD, kept)
-        # Section 4.1.1: z_t = CrossAttention(z_t, A(f))
-        x = x + self.audio_attn(self.audio_norm(x), audio_BTAD, kept)
+        if audio_BTAD is None:  # values of zero, which only the bias is added to
+            x = x + self.audio_attn.to_out[0].bias
+        else:
+            # Section 4.1.1: z_t = CrossAttention(z_t, A(f))
+            x = x + self.audio_attn(self.audio_norm(x), audio_BTAD, kept)
         return x + self.ff(self.norm3(x))
 
 

@@ -164,9 +164,11 @@ class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
     def see(self, z_BTCHW: Tensor, time_BT: Tensor, audio_BTWLD: Tensor, *, deaf: bool = False) -> Tensor:
         """One token a frame of the video, (B, T, D), before its encodings. deaf: with the audio's tokens zero."""
         conditioning = self._conditioning(z_BTCHW, audio_BTWLD)
-        if deaf or self.config["deaf_encoder"]:
+        deaf = deaf or self.config["deaf_encoder"]
+        trained = torch.is_grad_enabled() and self.video_proj.weight.requires_grad
+        if deaf and trained:  # every weight needs its (zero) gradient
             conditioning = replace(conditioning, audio_mask=z_BTCHW.new_zeros(len(z_BTCHW)))
-        features = self.trunk.encode(z_BTCHW, time_BT, conditioning)
+        features = self.trunk.encode(z_BTCHW, time_BT, conditioning, deaf=deaf and not trained)
         return self.video_proj(pool_frames(features, self.config["spatial_encoding"]))
 
     def hear(self, audio_BTWLD: Tensor) -> Tensor:

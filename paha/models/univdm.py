@@ -163,10 +163,19 @@ class UniVDM(ModelMixin, ConfigMixin):
         return ratio * (1 - variance) / (variance + ratio**2)
 
     def encode(
-        self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning, *, ref_time: float = SMALLEST_TIME
+        self,
+        z_BTCHW: Tensor,
+        time_BT: Tensor,
+        conditioning: Conditioning,
+        *,
+        ref_time: float = SMALLEST_TIME,
+        deaf: bool = False,
     ) -> Tensor:
-        """The way down and the middle: features (B, T, C', H', W') of the video frames. Arguments as in `forward`."""
-        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time)
+        """The way down and the middle: features (B, T, C', H', W') of the video frames. Arguments as in `forward`.
+
+        deaf: as with an audio mask of zeros, without computing the audio's attention (its weights get no gradients).
+        """
+        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, deaf=deaf)
         x = self._bottom(x, skips, context)
         return x[:, -z_BTCHW.shape[1] :].permute(0, 1, 4, 2, 3).contiguous()
 
@@ -181,10 +190,12 @@ class UniVDM(ModelMixin, ConfigMixin):
         conditioning: Conditioning,
         ref_time: float,
         kept: Kept | None = None,
+        *,
+        deaf: bool = False,
     ) -> tuple[Tensor, list[Tensor], Context]:
         """The way down at the highest resolution: features, what the way up is given of them, and the context."""
         self._check_sizes(z_BTCHW, time_BT, conditioning)
-        context = self._context(time_BT, conditioning, ref_time, kept)
+        context = self._context(time_BT, conditioning, ref_time, kept, deaf=deaf)
         x_in = per_frame(self.conv_in, _merge(z_BTCHW, conditioning))
         x, features = self.down_blocks[0](x_in, context)
         return x, [x_in, *features], context
@@ -212,8 +223,12 @@ class UniVDM(ModelMixin, ConfigMixin):
             x_BTHWC = block(x_BTHWC, skips, context)
         return x_BTHWC
 
-    def _context(self, time_BT: Tensor, conditioning: Conditioning, ref_time: float, kept: Kept | None) -> Context:
-        audio, audio_time_BTD = kept_or_new(kept, "audio", lambda: self._audio(conditioning))
+    def _context(
+        self, time_BT: Tensor, conditioning: Conditioning, ref_time: float, kept: Kept | None, *, deaf: bool = False
+    ) -> Context:
+        audio = audio_time_BTD = None
+        if not deaf:
+            audio, audio_time_BTD = kept_or_new(kept, "audio", lambda: self._audio(conditioning))
         positions_T = torch.arange(time_BT.shape[1], device=time_BT.device)
         if conditioning.ref_latent is not None:
             time_BT = F.pad(time_BT, (1, 0), value=ref_time)

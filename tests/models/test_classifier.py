@@ -27,6 +27,24 @@ def test_the_encoder_is_univdms_own():
     torch.testing.assert_close(univdm.encode(z, time, many), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("deaf", [False, True])
+def test_what_is_left_out_of_a_frozen_encoder_changes_nothing(deaf):
+    """Attention to one null token, and to no audio, are constants: neither the score nor its gradient sees them."""
+    classifier = toy_classifier(deaf_encoder=deaf)
+    for parameter in classifier.parameters():  # no bias and no audio attention may be zero by its initialisation
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    z, time, audio = inputs()
+    found = []
+    for trained in (True, False):
+        classifier.requires_grad_(trained)
+        own = z.clone().requires_grad_()
+        logits = classifier(own, time, audio)
+        found.append((logits, *torch.autograd.grad(logits.sum(), own)))
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(classifier.requires_grad_(True)(z, time, audio), found[0][0], atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("frames", [1, 4, 11])
 @pytest.mark.parametrize("encoding", ["table", "rotary"])
 def test_any_length_gives_one_logit_a_clip(frames, encoding):
