@@ -123,8 +123,8 @@ class Bench:
         if self.pipeline.preset.sample.guidance_skip_first:
             rows += [
                 ("the preset's default: first step left alone (exact)", {"skip_first": True}, {}),
-                ("its fast setting: + reuse 2, deep features shared", {"skip_first": True} | FAST, {}),
-                ("its fastest: the face classifier alone", {"skip_first": True, "non_face_scale": 0.0} | FAST, {}),
+                ("fast: + reuse 2, deep features shared", {"skip_first": True} | FAST, {}),
+                ("fastest: the face classifier alone", {"skip_first": True, "non_face_scale": 0.0} | FAST, {}),
             ]
         return [
             self.cost(name, kind, rate=0.5, options=options, **parts)
