@@ -152,7 +152,7 @@ class Bench:
         return Cost(name, kind, rate, seconds, unguided, ratio, ratio * self.steps)
 
     def factory(self, options: GuidanceOptions, changes: dict[str, Any], gradient: Any) -> Callable[[Any], Any]:
-        """Guidance with untrained classifiers of the preset's size, changed by `changes`."""
+        """Guidance with untrained classifiers of the model's own shape, changed by `changes`."""
         config = self.own_shape().model_copy(update=changes)
         torch.manual_seed(0)
         classifiers: dict[Any, Any] = {}

@@ -216,6 +216,7 @@ def smoothed_gradient(gradient: Gradient, frames: float) -> Gradient:
 def blur_matrix(length: int, sigma: float) -> Tensor:
     """(T, T): a Gaussian blur of T values whose ends are mirrored; symmetric, its rows sum to 1."""
     place = torch.arange(length)
+    sigma = min(sigma, 4.0 * length)  # the mean of all values by then
     # Far enough that nothing is left of the Gaussian: the blur is then the circular one of the mirrored sequence.
     reach = math.ceil(6 * sigma / (2 * length)) + 1
     mirrored = torch.stack([place, -1 - place])  # 2, T
