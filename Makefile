@@ -53,7 +53,7 @@ presenter: $(VENV)/dev
 	  --set train.learning_rate=8e-4 --set train.sample_every=100 --steps 200
 	$(CLASSIFIER) --region non_face --out $(WORK)/classifier_non_face --set warmup_sync_steps=340 --set train.batch_size=24 \
 	  --set train.learning_rate=1e-3 --set train.sample_every=60 --steps 120
-	$(BIN)/python -m paha.training.ship --univdm $(WORK)/univdm_1 --univdm $(WORK)/univdm_2 --pose-reader $(WORK)/pose_reader \
+	$(BIN)/python -m paha.training.motion.ship --univdm $(WORK)/univdm_1 --univdm $(WORK)/univdm_2 --pose-reader $(WORK)/pose_reader \
 	  --data $(WORK)/corpus --classifier $(WORK)/classifier_face --classifier $(WORK)/classifier_non_face
 
 $(VENV)/core: pyproject.toml constraints.txt

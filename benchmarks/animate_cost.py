@@ -21,13 +21,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 import torch
 import typer
 
-from paha.data.audio_io import read_audio
-from paha.data.video_writer import VideoWriter
-from paha.doctor import ASSETS
-from paha.long_video import segment_noise
-from paha.models.attention import Kept
+from paha.cli.checks import ASSETS
+from paha.cli.univdm import load_pipeline
+from paha.media.audio_io import read_audio
+from paha.media.video_writer import VideoWriter
+from paha.sampling.long_video import segment_noise
 from paha.types import FPS
-from paha.verbs import load_pipeline
+from paha.univdm.attention import Kept
 
 IMAGE, AUDIO = ASSETS / "presenter_images" / "amara.png", ASSETS / "presenter_images" / "speech.wav"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import typer
 
-from paha.data.atomic import write_bytes
+from paha.runtime.atomic import write_bytes
 
 MANY_SECONDS = 2.0
 """A measure that has taken so long is not repeated."""

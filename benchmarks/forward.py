@@ -22,11 +22,11 @@ import torch
 import typer
 from diffusers import UNetSpatioTemporalConditionModel
 
+from paha.cli.univdm import configuration, pick_device
 from paha.config import ModelConfig, PahaConfig
-from paha.models.accounting import Meter
-from paha.models.plan import example_inputs
-from paha.models.univdm import UniVDM
-from paha.verbs import configuration, pick_device
+from paha.planning.accounting import Meter
+from paha.planning.plan import example_inputs
+from paha.univdm.univdm import UniVDM
 
 
 def diffusers_twin(model: ModelConfig) -> UNetSpatioTemporalConditionModel:

@@ -12,18 +12,18 @@ from torch import Tensor, nn
 
 from benchmarks.bench_device import Bench, Reading, free
 from benchmarks.forward import diffusers_twin
-from paha.classifier_guidance import GuidanceKind, GuidanceOptions, make_guidance
 from paha.config import PahaConfig
-from paha.diffusion.schedule import Schedule
 from paha.extractors.codec import SVDCodec
-from paha.masks import REGIONS, Region
-from paha.models.accounting import forward_cost
-from paha.models.attention import Kept
-from paha.models.classifier import CLASSIFIERS, PCEClassifier
-from paha.models.plan import example_inputs, meta_codec
-from paha.models.univdm import UniVDM
-from paha.sampling import sample
+from paha.guidance.classifier_gradient import GuidanceKind, GuidanceOptions, make_guidance
+from paha.pce.classifier import CLASSIFIERS, PCEClassifier
+from paha.pce.regions import REGIONS, Region
+from paha.planning.accounting import forward_cost
+from paha.planning.plan import example_inputs, meta_codec
+from paha.sampling.sampler import sample
+from paha.sampling.schedule import Schedule
 from paha.types import FPS, Conditioning
+from paha.univdm.attention import Kept
+from paha.univdm.univdm import UniVDM
 
 FACE_BOX = (0.35, 0.1, 0.65, 0.45)
 KINDS: tuple[GuidanceKind, ...] = ("none", "sg", "dg")

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.bench_device import Bench, Reading
 from benchmarks.gpu_parts import Case, Rows, Trainee, univdm_forward, univdm_trainee
-from paha.models import attention
+from paha.univdm import attention
 
 TOP = 15
 STEPS = 3

@@ -22,16 +22,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 import torch
 import typer
 
-from paha import verbs
-from paha.classifier_guidance import ClassifierGradient, GuidanceOptions, make_guidance
-from paha.data.atomic import write_bytes
+from paha.cli import univdm as verbs
 from paha.errors import PahaError
-from paha.masks import REGIONS
-from paha.metrics.cost import machine
-from paha.models.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier
-from paha.models.plan import example_inputs
-from paha.pipeline import PahaPipeline
-from paha.sampling import sample
+from paha.evaluation.metrics.cost import machine
+from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceOptions, make_guidance
+from paha.pce.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier
+from paha.pce.regions import REGIONS
+from paha.pipeline.pipeline import PahaPipeline
+from paha.planning.plan import example_inputs
+from paha.runtime.atomic import write_bytes
+from paha.sampling.sampler import sample
 
 BOX = torch.tensor([0.37, 0.19, 0.62, 0.43])
 """A presenter's face (the mean of the corpus)."""

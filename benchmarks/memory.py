@@ -48,7 +48,7 @@ def training(
     every: Annotated[bool, typer.Option("--every", help="On a CPU, savings that only a GPU gains by as well.")] = False,
 ) -> None:
     """Two steps of the training loop under each saving; the table has what the plan says beside it."""
-    from paha.verbs import pick_device
+    from paha.cli.univdm import pick_device
 
     gpu = pick_device(None).type == "cuda"
     possible = {
@@ -89,8 +89,8 @@ def speed(
     repeats: int = 12,
 ) -> None:
     """Seconds of a forward and backward pass: foretold from clips of a quarter and half the frames, and measured."""
-    from paha.models.plan import extrapolate, plan, step_timer
-    from paha.verbs import configuration, pick_device
+    from paha.cli.univdm import configuration, pick_device
+    from paha.planning.plan import extrapolate, plan, step_timer
 
     device = pick_device(None)
     config = configuration(preset, [*settings, "train.batch_size=1", "train.gradient_accumulation=1"])
@@ -119,9 +119,9 @@ def case(case: str, name: str, arguments: Annotated[list[str] | None, typer.Argu
 
 def step_case(preset: str, settings: list[str]) -> dict[str, float]:
     """Peak of two steps of the training loop on random latents."""
-    from paha.models.attention import SHORT_KEYS
-    from paha.models.plan import Savings, plan
-    from paha.verbs import configuration, pick_device
+    from paha.cli.univdm import configuration, pick_device
+    from paha.planning.plan import Savings, plan
+    from paha.univdm.attention import SHORT_KEYS
 
     device = pick_device(None)
     train_two_steps(configuration("debug", []), device, Peak(device))  # whatever is imported or set up on first use
@@ -136,9 +136,9 @@ def step_case(preset: str, settings: list[str]) -> dict[str, float]:
 
 def train_two_steps(config, device, peak: Peak) -> None:
     """Through the training loop; `peak` is stopped before a checkpoint is written."""
-    from paha.models.plan import example_inputs
+    from paha.planning.plan import example_inputs
     from paha.training.loop import Job, fit
-    from paha.training.univdm import build_univdm
+    from paha.training.univdm.job import build_univdm
 
     train = config.train.model_copy(update={"steps": 3, "sample_every": 0, "checkpoint_every": 100, "warmup_steps": 0})
     z, times, conditioning = example_inputs(config, batch_size=train.batch_size)
@@ -194,10 +194,10 @@ def animate_case(model: str, seconds: str, steps: str) -> dict[str, float]:
     """Peak of the whole process that animates a shipped image and noise of so many seconds."""
     import numpy as np
 
-    from paha.animate import animate
-    from paha.data.audio_io import write_wav
-    from paha.doctor import ASSETS
-    from paha.verbs import load_pipeline
+    from paha.cli.checks import ASSETS
+    from paha.cli.univdm import load_pipeline
+    from paha.media.audio_io import write_wav
+    from paha.pipeline.animate import animate
 
     rate_hz, length = 16_000, float(seconds)
     samples = 0.1 * np.random.default_rng(0).standard_normal((round(length * rate_hz), 1)).astype(np.float32)

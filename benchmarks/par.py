@@ -27,14 +27,14 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from paha import par
 from paha.config import PahaConfig
-from paha.data.atomic import write_bytes
-from paha.diffusion.schedule import Schedule
 from paha.errors import PahaError
-from paha.models.plan import example_inputs, plan
+from paha.par import loss_weight as par
+from paha.planning.plan import example_inputs, plan
 from paha.presets import preset
-from paha.training.univdm import build_univdm, univdm_loss
+from paha.runtime.atomic import write_bytes
+from paha.sampling.schedule import Schedule
+from paha.training.univdm.job import build_univdm, univdm_loss
 from paha.types import NUM_KEYPOINTS, ClipBatch
 
 LIMIT = 0.03

@@ -47,15 +47,15 @@ def measure(clip: Path, pose: str, seconds: float) -> dict[str, dict[str, float]
     import cv2
 
     cv2.setNumThreads(1)
-    from paha.data.audio_io import read_audio, to_mono_16k
-    from paha.data.image_io import fit_image
-    from paha.data.video_io import iter_video, write_video
+    from paha.dataset.prepare.config import layout_config
+    from paha.dataset.prepare.filters import find_faults
+    from paha.dataset.prepare.scan import _Picture, scan_file
+    from paha.dataset.prepare.sound import clipped_share, levels_db
     from paha.extractors.choose import pose_extractor
     from paha.extractors.faces import people_reader
-    from paha.prepare.config import layout_config
-    from paha.prepare.filters import find_faults
-    from paha.prepare.scan import _Picture, scan_file
-    from paha.prepare.sound import clipped_share, levels_db
+    from paha.media.audio_io import read_audio, to_mono_16k
+    from paha.media.image_io import fit_image
+    from paha.media.video_io import iter_video, write_video
 
     frames: list[np.ndarray] = []
 
@@ -112,12 +112,12 @@ def measure(clip: Path, pose: str, seconds: float) -> dict[str, dict[str, float]
 
 def second_run_s(clips: int) -> float:
     """Seconds that `prepare` takes to find a dataset of so many clips finished: 10 clips a file, tiny ones."""
-    from paha.data.atomic import write_bytes
-    from paha.prepare.config import layout_config
-    from paha.prepare.crop import Crop
-    from paha.prepare.cutting import Cut
-    from paha.prepare.run import prepare
-    from paha.prepare.source import _record, _result, make_source, result_path
+    from paha.dataset.prepare.config import layout_config
+    from paha.dataset.prepare.crop import Crop
+    from paha.dataset.prepare.cutting import Cut
+    from paha.dataset.prepare.run import prepare
+    from paha.dataset.prepare.source import _record, _result, make_source, result_path
+    from paha.runtime.atomic import write_bytes
 
     config = layout_config("any", pose="presenter")
     with tempfile.TemporaryDirectory() as folder:
@@ -145,9 +145,9 @@ def _finish_without_report(out: Path, raw: Path, config) -> None:
     """The state a finished run leaves; its clips here are no videos, so that the report cannot be drawn."""
     from unittest.mock import patch
 
-    from paha.prepare.run import prepare
+    from paha.dataset.prepare.run import prepare
 
-    with patch("paha.prepare.report.write_report"):
+    with patch("paha.dataset.prepare.report.write_report"):
         prepare([raw], out, config=config, progress=False)
 
 

@@ -126,7 +126,7 @@ class TrainConfig(Section):
     drop_reference_prob: float = Field(default=0.1, ge=0, le=1)
     drop_audio_prob: float = Field(default=0.1, ge=0, le=1)
     audio_warmup_steps: int = Field(default=0, ge=0)
-    """Steps of `paha.training.audio_warmup` before a UniVDM from nothing; its audio projection is frozen then."""
+    """Steps of `paha.training.univdm.audio_pretraining` before a UniVDM from nothing; its audio projection is frozen then."""
     crop_cells: int = Field(default=0, ge=0)
     """Some steps see crops of so many latent cells a side about a face or a hand; 0 for whole frames only."""
     crop_share: float = Field(default=0.5, ge=0, le=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from toy import toy_univdm
 
-from paha.models.classifier import CLASSIFIERS, PCEClassifier
+from paha.pce.classifier import CLASSIFIERS, PCEClassifier
 from paha.presets import preset
 
 DEBUG = preset("debug")

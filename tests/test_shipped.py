@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from paha.data.image_io import read_image
-from paha.data.video_io import iter_video
+from paha.cli.univdm import SHIPPED_MODEL
+from paha.dataset.synth.character import sample_character
+from paha.dataset.synth.clip import ClipPlan, plan_scene
+from paha.dataset.synth.renderer import Renderer
 from paha.extractors.pose import PresenterPose
-from paha.likeness import image_distance
-from paha.pipeline import PahaPipeline
-from paha.scene import PahaWarning
-from paha.synth.character import sample_character
-from paha.synth.clip import ClipPlan, plan_scene
-from paha.synth.renderer import Renderer
-from paha.training.likeness import changed
-from paha.verbs import SHIPPED_MODEL
+from paha.media.image_io import read_image
+from paha.media.video_io import iter_video
+from paha.pipeline.out_of_distribution import image_distance
+from paha.pipeline.pipeline import PahaPipeline
+from paha.pipeline.scene import PahaWarning
+from paha.training.motion.fit_out_of_distribution import changed
 
 IMAGES = SHIPPED_MODEL.with_name("presenter_images")
 

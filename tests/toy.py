@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from paha.config import PahaConfig
-from paha.models.codec import PresenterCodec
-from paha.models.univdm import UniVDM
-from paha.pipeline import PahaPipeline
+from paha.motion.pixel_codec import PresenterCodec
+from paha.pipeline.pipeline import PahaPipeline
 from paha.presets import preset
+from paha.univdm.univdm import UniVDM
 
 
 def toy_univdm(config: PahaConfig) -> UniVDM:

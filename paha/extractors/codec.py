@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from paha.config import CodecConfig
 from paha.errors import PahaError
-from paha.models.codec import PresenterCodec
-from paha.models.pretrained import load_part
-from paha.models.weights import find_network
+from paha.motion.pixel_codec import PresenterCodec
+from paha.univdm.pretrained import load_part
+from paha.univdm.svd_weights import find_network
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLTemporalDecoder

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from paha.errors import PahaError
-from paha.models.pose_reader import PoseReader
-from paha.models.pretrained import load_part
+from paha.motion.keypoint_estimator import PoseReader
 from paha.types import Keypoints
+from paha.univdm.pretrained import load_part
 
 
 @dataclass(frozen=True)

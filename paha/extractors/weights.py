@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from paha.data.atomic import atomic_path
 from paha.errors import PahaError
+from paha.runtime.atomic import atomic_path
 
 FOLDER_VARIABLE = "PAHA_WEIGHTS"
 _BLOCK = 1 << 20

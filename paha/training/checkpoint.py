@@ -23,8 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from paha.errors import PahaError
-from paha.models.weights import SVD_CLASS, is_hub_name, load_svd_unet
 from paha.training.sharding import placed_like
+from paha.univdm.svd_weights import SVD_CLASS, is_hub_name, load_svd_unet
 
 FORMAT = 1
 PARTS = ("weights", "ema", "optimizer")

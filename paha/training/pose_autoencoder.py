@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from paha.config import TrainConfig
-from paha.data.manifest import load_annotations, read_manifest
+from paha.dataset.manifest import load_annotations, read_manifest
 from paha.errors import PahaError
-from paha.metrics.gestures import POSE_DIM, pose_windows
-from paha.models.pose_autoencoder import PoseAutoencoder
+from paha.evaluation.metrics.gestures import POSE_DIM, pose_windows
+from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.training.loop import Job, StepContext
 from paha.types import FPS
 

@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 def shard(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     """Shard in place, block by block for UniVDM, as a whole for small networks; parameters become DTensors."""
-    from paha.models.blocks import SpatialBlock, SpatioTemporalResBlock, TemporalBlock
+    from paha.univdm.blocks import SpatialBlock, SpatioTemporalResBlock, TemporalBlock
 
     for module in model.modules():
         if isinstance(module, SpatialBlock | TemporalBlock | SpatioTemporalResBlock):

@@ -3,11 +3,11 @@ import pytest
 import torch
 from transformers import Dinov2Config, Dinov2Model
 
+from paha.cli.prepare import presence_model
 from paha.errors import PahaError
 from paha.extractors.pose import PoseTrack
 from paha.extractors.presence import PARTS, PartFeatures, PresentPose, absent, part_square, without
 from paha.types import FACE, LEFT_HAND, Keypoints
-from paha.verbs_prepare import presence_model
 
 SIDE = 96
 HAND = list(PARTS).index("left_hand")

@@ -5,7 +5,7 @@ import torch
 from toy_videos import make_dataset
 
 from paha.errors import PahaError
-from paha.metrics.gestures import load_autoencoder
+from paha.evaluation.metrics.gestures import load_autoencoder
 from paha.training.loop import fit
 from paha.training.pose_autoencoder import POSE_AUTOENCODER_TRAIN, load_windows, pose_autoencoder_job
 

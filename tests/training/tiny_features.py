@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from paha.config import PahaConfig
-from paha.data.features import FORMAT, INDEX
+from paha.dataset.features import FORMAT, INDEX
 
 
 def write_features(folder: Path, config: PahaConfig, *, lengths=(12, 9, 20), channel_scale: float = 1.0) -> Path:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paha.data.manifest import ClipAnnotations, save_annotations, write_manifest
-from paha.data.video_io import write_video
+from paha.dataset.manifest import ClipAnnotations, save_annotations, write_manifest
+from paha.media.video_io import write_video
 from paha.types import FACE, LEFT_HAND, ClipRecord, Keypoints
 
 MOUTH = slice(FACE.start + 48, FACE.stop)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from paha import cli
+from paha.cli.main import main as cli
 from paha.config import TrainConfig
 from paha.errors import PahaError
 from paha.training.loop import Job, StepContext, fit

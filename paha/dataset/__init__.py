@@ -1,0 +1,1 @@
+"""From raw or drawn footage to batches: manifest, features, clips (docs/data_format.md)."""

@@ -1,0 +1,268 @@
+"""Random windows of clips out of cached features, as `ClipBatch`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from paha.config import PahaConfig
+from paha.dataset.features import CLIP_TENSORS, INDEX, channel_scale, clip_features, find_features
+from paha.dataset.manifest import read_manifest
+from paha.errors import PahaError
+from paha.types import ClipBatch
+
+RAM_LIMIT_BYTES = 8 * 2**30
+"""Larger sets of features stay memory-mapped: the system reads what a batch touches."""
+DEVICE_SHARE = 0.4
+"""Of an accelerator's free memory that the features may take; more of them stay in the machine's own."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Features of one clip, as `paha.dataset.features.CLIP_TENSORS` says."""
+
+    clip_id: str
+    identity: str
+    tensors: dict[str, Tensor]
+
+    @property
+    def num_frames(self) -> int:
+        """T of the whole clip."""
+        return len(self.tensors["latents"])
+
+
+class FeatureDataset:
+    """Every window of `config.num_frames` frames of every clip long enough; drawing one is uniform over the windows.
+
+    folder: features/<key>, or a folder with only one of them below. image_encoder: makes the image tokens from the
+    reference latent where the features do not hold them. skipped: ids of clips shorter than a window. device: of the
+    batches; the features themselves lie there too where they fit, so that a batch costs a few gathers.
+    Raises PahaError where the features were made for another configuration, or a file is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: PahaConfig,
+        image_encoder: Any = None,
+        device: torch.device | str = "cpu",
+        ram_limit_bytes: int = RAM_LIMIT_BYTES,
+    ) -> None:
+        self.folder = find_features(folder)
+        index = _read_index(self.folder)
+        _check_index(index, config, self.folder)
+        files = [self.folder / f"{clip['clip_id']}.safetensors" for clip in index["clips"]]
+        in_ram = sum(path.stat().st_size for path in files if path.exists()) <= ram_limit_bytes
+        clips = [_load_clip(path, clip) for path, clip in zip(files, index["clips"], strict=True)]
+        options = {"image_encoder": image_encoder, "device": device, "in_ram": in_ram}
+        self._hold(clips, config, float(index["channel_scale"]), **options)
+
+    @classmethod
+    def from_raw(
+        cls,
+        data_dir: Path,
+        *,
+        config: PahaConfig,
+        codec: Any,
+        audio_encoder: Any,
+        image_encoder: Any = None,
+        device: torch.device | str = "cpu",
+    ) -> Self:
+        """The same dataset from the clips themselves, without cached features: all are encoded now and kept in memory.
+
+        For small sets, and to see that features are right: the batches are equal. image_encoder: as `make_features`
+        takes it. Raises PahaError where a clip is unreadable.
+        """
+        dataset = cls.__new__(cls)
+        dataset.folder = data_dir
+        encoders = (codec, audio_encoder, image_encoder if config.image.kind == "clip" else None)
+        clips = [
+            Clip(record.clip_id, record.identity, clip_features(data_dir, record, config, *encoders, device=device))
+            for record in read_manifest(data_dir)
+        ]
+        dataset._hold(clips, config, channel_scale(codec), image_encoder=None, device=device, in_ram=True)
+        return dataset
+
+    def _hold(
+        self,
+        clips: list[Clip],
+        config: PahaConfig,
+        scale: float,
+        *,
+        image_encoder: Any,
+        device: torch.device | str,
+        in_ram: bool,
+    ) -> None:
+        self.num_frames = config.num_frames
+        self.audio_margin = config.model.audio_margin
+        self.device = torch.device(device)
+        self.image_encoder = image_encoder or _image_encoder(config)
+        self.channel_scale = scale
+        """What the reference channels are, relative to the latents (`paha.dataset.features.channel_scale`)."""
+        self.clips = [clip for clip in clips if clip.num_frames >= self.num_frames]
+        self.skipped = [clip.clip_id for clip in clips if clip.num_frames < self.num_frames]
+        if not self.clips:
+            raise PahaError(f"no clip in {self.folder} has {self.num_frames} frames; make longer ones")
+        _check_shapes(self.clips[0], config, self.folder)
+        self._lengths = torch.tensor([clip.num_frames for clip in self.clips])
+        self._audio_lengths = torch.tensor([len(clip.tensors["audio"]) for clip in self.clips])
+        self._window_ends = (self._lengths - self.num_frames + 1).cumsum(0)
+        self._stores = _end_to_end(self.clips, self.device) if in_ram else {}
+
+    @property
+    def num_windows(self) -> int:
+        """How many different windows there are."""
+        return int(self._window_ends[-1])
+
+    def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
+        """batch_size windows, each with a uniformly random reference frame of its clip, on the dataset's device."""
+        windows = torch.randint(self.num_windows, (batch_size,), generator=generator)
+        clips = torch.searchsorted(self._window_ends, windows, right=True)
+        from_end = self._window_ends[clips] - windows  # 1 for the clip's last window
+        lengths = self._lengths[clips]
+        starts = lengths - self.num_frames + 1 - from_end
+        fractions = torch.rand(batch_size, generator=generator, dtype=torch.float64)
+        refs = (fractions * lengths).long()
+        return self.windows(clips.tolist(), starts.tolist(), refs.tolist())
+
+    def windows(self, clips: list[int], starts: list[int], refs: list[int]) -> ClipBatch:
+        """The windows that start at frame `starts[b]` of clip `clips[b]`, with reference frame `refs[b]` of that
+        clip."""
+        clip_B, start_B, ref_B = torch.tensor(clips), torch.tensor(starts), torch.tensor(refs)
+        frames_BT = start_B[:, None] + torch.arange(self.num_frames)
+        ref_latent = self._gather("latents", clip_B, ref_B)
+        stored = "image_tokens" in self.clips[0].tensors
+        tokens = self._gather("image_tokens", clip_B, ref_B) if stored else self.image_encoder.encode(ref_latent)
+        return ClipBatch(
+            latents=self._gather("latents", clip_B, frames_BT),
+            ref_latent=ref_latent,
+            audio=self._audio(clip_B, frames_BT),
+            image_tokens=tokens,
+            points=self._gather("points", clip_B, frames_BT),
+            scores=self._gather("scores", clip_B, frames_BT),
+            face_box=self._gather("face_box", clip_B, ref_B),
+            clip_ids=tuple(self.clips[i].clip_id for i in clips),
+        )
+
+    def _audio(self, clip_B: Tensor, frames_BT: Tensor) -> Tensor:
+        """A(f) of every frame, (B, T, 2m+1, L, D): true neighbours outside the window, clamped at the clip's ends."""
+        around = frames_BT[..., None] + torch.arange(-self.audio_margin, self.audio_margin + 1)
+        last = self._audio_lengths[clip_B, None, None] - 1
+        return self._gather("audio", clip_B, around.clamp(min=0).minimum(last))
+
+    def _gather(self, name: str, clip_B: Tensor, frames: Tensor) -> Tensor:
+        """Frames (B, ...) of clips (B,) of one tensor: (B, ..., its shape) float32 on the dataset's device."""
+        if self._stores:
+            return self._stores[name].gather(clip_B, frames).to(self.device)
+        parts = [self.clips[i].tensors[name][wanted] for i, wanted in zip(clip_B.tolist(), frames, strict=True)]
+        return torch.stack(parts).float().to(self.device)
+
+
+@dataclass(frozen=True)
+class _Store:
+    """One tensor of all clips, end to end (N, ...), on the batches' device where it fits; where each clip begins."""
+
+    values: Tensor
+    first: Tensor
+
+    def gather(self, clip_B: Tensor, frames: Tensor) -> Tensor:
+        index = self.first[clip_B].view(-1, *[1] * (frames.ndim - 1)) + frames
+        return self.values[index.to(self.values.device, non_blocking=True)].float()
+
+
+def _end_to_end(clips: list[Clip], device: torch.device) -> dict[str, _Store]:
+    """A store of every tensor; the clips' own become views of it, or of a copy where it lies on an accelerator."""
+    size = sum(value.nbytes for clip in clips for value in clip.tensors.values())
+    fits = device.type != "cuda" or size <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
+    stores = {}
+    for name in list(clips[0].tensors):
+        lengths = [len(clip.tensors[name]) for clip in clips]
+        values = torch.cat([clip.tensors[name] for clip in clips])
+        for clip, own in zip(clips, values.split(lengths), strict=True):
+            clip.tensors[name] = own
+        counts = torch.tensor(lengths)
+        stores[name] = _Store(values.to(device) if fits else values, counts.cumsum(0) - counts)
+    return stores
+
+
+def to_device(batch: ClipBatch, device: torch.device | str) -> ClipBatch:
+    """The same batch on another device."""
+    tensors = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name != "clip_ids"}
+    return replace(batch, **{name: value.to(device) for name, value in tensors.items()})
+
+
+def measure_residual_std(dataset: FeatureDataset, *, frames_per_clip: int = 64) -> float:
+    """Standard deviation of z_0 - z_ref over random pairs of frames of one clip: `diffusion.residual_std`.
+
+    Deterministic: the pairs come from a fixed seed. Raises PahaError where nothing moves.
+    """
+    generator = torch.Generator().manual_seed(0)
+    square, count = 0.0, 0
+    for clip in dataset.clips:
+        frames, refs = torch.randint(clip.num_frames, (2, frames_per_clip), generator=generator)
+        residual = clip.tensors["latents"][frames].double() - clip.tensors["latents"][refs].double()
+        square, count = square + residual.square().sum().item(), count + residual.numel()
+    std = (square / count) ** 0.5
+    if not std > 0:
+        raise PahaError(f"all frames of every clip in {dataset.folder} are equal; there is no motion to learn")
+    return std
+
+
+def _image_encoder(config: PahaConfig) -> Any:
+    if config.image.kind == "clip":
+        return None  # its tokens are among the features
+    from paha.extractors.image import load_image_encoder
+
+    return load_image_encoder(config.image)
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PahaError(f"cannot read {folder / INDEX}: {error}; make the features again") from error
+
+
+def _check_index(index: dict[str, Any], config: PahaConfig, folder: Path) -> None:
+    wanted = {
+        "width": config.width,
+        "height": config.height,
+        "codec": config.codec.model_dump(mode="json"),
+        "audio": config.audio.model_dump(mode="json"),
+    }
+    for key, value in wanted.items():
+        if index.get(key) != value:
+            raise PahaError(f"{folder} was made with {key} {index.get(key)}, not {value}; run `paha features` again")
+
+
+def _load_clip(path: Path, entry: dict[str, str]) -> Clip:
+    try:
+        tensors = load_file(path)  # pages of the file, read when touched
+    except (OSError, SafetensorError) as error:
+        raise PahaError(f"cannot read the features {path}: {error}; remove it and run `paha features` again") from error
+    missing = [name for name in CLIP_TENSORS if name not in tensors]
+    if missing:
+        raise PahaError(f"{path} has no '{missing[0]}'; remove it and run `paha features` again")
+    return Clip(entry["clip_id"], entry["identity"], tensors)
+
+
+def _check_shapes(clip: Clip, config: PahaConfig, folder: Path) -> None:
+    model = config.model
+    size = (config.height // config.codec.downsample, config.width // config.codec.downsample)
+    for name, wanted in {
+        "latents": (model.latent_channels, *size),
+        "audio": (model.audio_layers, model.audio_dim),
+    }.items():
+        found = tuple(clip.tensors[name].shape[1:])
+        if found != wanted:
+            raise PahaError(
+                f"{name} in {folder} are {found} a frame, the model wants {wanted}; choose a fitting preset"
+            )

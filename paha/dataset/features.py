@@ -1,0 +1,260 @@
+"""Cached features: everything that training needs of a clip and that no step changes, computed once.
+
+DATA/features/<key>/features.json            what made them, and the clips
+DATA/features/<key>/<clip_id>.safetensors    the tensors of `CLIP_TENSORS`
+
+The key is a hash of the frame size, the extractors' configuration and their weights: other extractors, another folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from paha.config import PahaConfig
+from paha.dataset.manifest import ClipAnnotations, load_annotations, read_manifest
+from paha.errors import PahaError
+from paha.media.audio_io import read_audio, to_mono_16k
+from paha.media.video_io import read_video
+from paha.runtime.atomic import atomic_path, write_bytes
+from paha.types import ClipRecord
+
+FORMAT = 1
+INDEX = "features.json"
+CLIP_TENSORS = ("latents", "audio", "points", "scores", "face_box")
+"""latents (T, C, h, w) fp16, scaled. audio (T, L, D) fp16. points (T, 133, 2) and face_box (T, 4) float32 in [0, 1]
+of width and height, beyond them outside the frame. scores (T, 133) float32. And image_tokens (T, S, D) fp16 where the
+image encoder works on pixels."""
+
+
+def make_features(
+    data_dir: Path,
+    out: Path | None = None,
+    *,
+    config: PahaConfig,
+    codec: Any,
+    audio_encoder: Any,
+    image_encoder: Any = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 32,
+    shard: tuple[int, int] = (0, 1),
+    progress: bool = True,
+) -> Path:
+    """Compute the features of every clip of DATA_DIR/manifest.jsonl; returns their folder, OUT/<key>.
+
+    codec, audio_encoder, image_encoder: the extractors of `config` (image_encoder only where it needs pixels: CLIP).
+    out: DATA_DIR/features by default. shard: (i, n) does the i-th of n equal parts, so that n machines share the work;
+    the index lists what is there, whoever ends last writes all of it. Clips whose features are there and whose files
+    have not changed are skipped, so a stopped run goes on where it was. DATA_DIR may be a folder of features itself,
+    taken as it is: its clips may lie on another machine. Raises PahaError after the last clip if some failed, naming
+    each with its reason.
+    """
+    if (data_dir / INDEX).is_file():
+        return data_dir
+    records = read_manifest(data_dir)
+    if not records:
+        raise PahaError(f"{data_dir} has no clips; make some with `paha synth` or `paha prepare`")
+    part, parts = shard
+    if not 0 <= part < parts:
+        raise PahaError(f"shard {part} of {parts}: give 0 <= i < n")
+    extractors = [codec, audio_encoder] + ([image_encoder] if config.image.kind == "clip" else [])
+    folder = (out or data_dir / "features") / features_key(config, extractors)
+    folder.mkdir(parents=True, exist_ok=True)
+    for extractor in extractors:
+        extractor.to(device)
+    failures = []
+    for record in _track(records[part::parts], enabled=progress):
+        path = folder / f"{record.clip_id}.safetensors"
+        try:
+            source = _source_hash(data_dir, record)
+            if _stored_hash(path) != source:
+                tensors = clip_features(data_dir, record, config, *extractors, device=device, batch_size=batch_size)
+                _save(path, tensors, source)
+        except PahaError as error:
+            failures.append(f"{record.clip_id}: {error}")
+    index = _index(config, _done(folder, records), channel_scale=channel_scale(codec), data_dir=data_dir)
+    write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
+    if failures:
+        raise PahaError(f"{len(failures)} of {len(records)} clips failed, the others are done: {'; '.join(failures)}")
+    return folder
+
+
+def list_again(folder: Path, data_dir: Path) -> None:
+    """Bring the list of clips in a folder's index up to date: shards that end together may each miss the other's."""
+    index = json.loads((folder / INDEX).read_text())
+    index["clips"] = _listed(_done(folder, read_manifest(data_dir)))
+    write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
+
+
+@torch.inference_mode()
+def clip_features(
+    data_dir: Path,
+    record: ClipRecord,
+    config: PahaConfig,
+    codec: Any,
+    audio_encoder: Any,
+    image_encoder: Any = None,
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = 32,
+) -> dict[str, Tensor]:
+    """The tensors of one clip (`CLIP_TENSORS`). Raises PahaError where its files are unreadable or do not fit
+    together."""
+    frames = read_video(data_dir / record.video, size=(config.width, config.height))
+    annotations = load_annotations(data_dir / record.annotations)
+    if len(frames) != len(annotations.face_box):
+        lengths = f"{len(frames)} frames, its annotations {len(annotations.face_box)}"
+        raise PahaError(f"{record.video} has {lengths}; make the clip again")
+    mono = to_mono_16k(*read_audio(data_dir / record.audio))
+    latents, tokens = [], []
+    for pixels in frames_to_pixels(frames, batch_size=batch_size):
+        pixels = pixels.to(device)
+        latents.append(codec.encode(pixels))
+        if image_encoder is not None:
+            tokens.append(image_encoder.encode(latents[-1], image=pixels).half().cpu())
+    features = {
+        "latents": torch.cat(latents).half().cpu(),
+        "audio": audio_encoder.encode(mono, len(frames)).half().cpu(),
+        **_normalised(annotations, record, config),
+    }
+    return features | ({"image_tokens": torch.cat(tokens)} if tokens else {})
+
+
+def frames_to_pixels(frames: np.ndarray, *, batch_size: int) -> Iterator[Tensor]:
+    """Batches (N, 3, H, W) float32 in [-1, 1] of frames (T, H, W, 3) uint8."""
+    for start in range(0, len(frames), batch_size):
+        chunk = torch.from_numpy(frames[start : start + batch_size])
+        yield chunk.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def channel_scale(codec: Any) -> float:
+    """What SVD-style reference channels are, relative to scaled latents (design row 1): the unscaled latent.
+
+    1 for a codec whose latents have one scale; 1 / scaling_factor for SVD's VAE.
+    """
+    return 1.0 / float(getattr(codec, "vae", codec).config["scaling_factor"])
+
+
+def fit_points(points: np.ndarray, *, width: int, height: int, aspect: float) -> np.ndarray:
+    """Pixels (..., 2) of a width x height frame to [0, 1] of its centre crop to `aspect` (width / height).
+
+    The same crop as `fit_image`; points outside it fall outside [0, 1].
+    """
+    crop_width, crop_height = min(width, height * aspect), min(height, width / aspect)
+    corner = np.array([(width - crop_width) / 2, (height - crop_height) / 2], np.float32)
+    return ((points - corner) / np.array([crop_width, crop_height], np.float32)).astype(np.float32)
+
+
+def features_key(config: PahaConfig, extractors: Iterable[Any]) -> str:
+    """16 hexadecimal digits out of the frame size, the extractors' configuration and their weights."""
+    settings = {
+        "format": FORMAT,
+        "size": [config.width, config.height],
+        "codec": config.codec.model_dump(mode="json"),
+        "audio": config.audio.model_dump(mode="json"),
+        # Pooled tokens are computed from the latent when a batch is drawn; nothing of them is stored.
+        "image": config.image.model_dump(mode="json") if config.image.kind == "clip" else None,
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for extractor in extractors:
+        for module in _modules(extractor):
+            for name, value in sorted(module.state_dict().items()):
+                if name.startswith(getattr(module, "decoder_only", ())):
+                    continue
+                digest.update(name.encode())
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def find_features(folder: Path) -> Path:
+    """The features in `folder`: itself, or the only features/<key> below it. Raises PahaError if none or several."""
+    if (folder / INDEX).is_file():
+        return folder
+    found = sorted(path.parent for pattern in (f"*/{INDEX}", f"features/*/{INDEX}") for path in folder.glob(pattern))
+    if not found:
+        raise PahaError(f"{folder} holds no features; make them with `paha features {folder}`")
+    if len(found) > 1:
+        raise PahaError(f"{folder} holds several sets of features; give one of {', '.join(map(str, found))}")
+    return found[0]
+
+
+def _modules(extractor: Any) -> list[nn.Module]:
+    if isinstance(extractor, nn.Module):
+        return [extractor]
+    return [value for _, value in sorted(vars(extractor).items()) if isinstance(value, nn.Module)]
+
+
+def _normalised(annotations: ClipAnnotations, record: ClipRecord, config: PahaConfig) -> dict[str, Tensor]:
+    frame = {"width": record.width, "height": record.height, "aspect": config.width / config.height}
+    corners = annotations.face_box.reshape(-1, 2, 2)
+    return {
+        "points": torch.from_numpy(fit_points(annotations.keypoints.points, **frame)),
+        "scores": torch.from_numpy(np.ascontiguousarray(annotations.keypoints.scores, np.float32)),
+        "face_box": torch.from_numpy(fit_points(corners, **frame)).reshape(-1, 4),
+    }
+
+
+def _save(path: Path, tensors: dict[str, Tensor], source: str) -> None:
+    from safetensors.torch import save_file
+
+    bad = [name for name, value in tensors.items() if name != "points" and not torch.isfinite(value).all()]
+    if bad:
+        raise PahaError(f"its {bad[0]} are not finite; look at the clip")
+    with atomic_path(path) as temporary:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata={"source": source})
+
+
+def _stored_hash(path: Path) -> str | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("source")
+    except (OSError, SafetensorError):
+        return None
+
+
+def _source_hash(data_dir: Path, record: ClipRecord) -> str:
+    digest = hashlib.sha256()
+    for name in (record.video, record.audio, record.annotations):
+        try:
+            digest.update((data_dir / name).read_bytes())
+        except OSError as error:
+            raise PahaError(f"cannot read {data_dir / name}: {error.strerror or error}") from error
+    return digest.hexdigest()
+
+
+def _index(config: PahaConfig, records: list[ClipRecord], *, channel_scale: float, data_dir: Path) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "data": data_dir.resolve().name,
+        "width": config.width,
+        "height": config.height,
+        "channel_scale": channel_scale,
+        "codec": config.codec.model_dump(mode="json"),
+        "audio": config.audio.model_dump(mode="json"),
+        "image": config.image.model_dump(mode="json"),
+        "clips": _listed(records),
+    }
+
+
+def _listed(records: list[ClipRecord]) -> list[dict[str, str]]:
+    return [{"clip_id": record.clip_id, "identity": record.identity} for record in records]
+
+
+def _done(folder: Path, records: list[ClipRecord]) -> list[ClipRecord]:
+    return [record for record in records if (folder / f"{record.clip_id}.safetensors").exists()]
+
+
+def _track(records: list[ClipRecord], *, enabled: bool) -> Iterable[ClipRecord]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(records, "features", console=Console(stderr=True), disable=not enabled)

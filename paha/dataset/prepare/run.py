@@ -1,0 +1,233 @@
+"""`paha prepare`: raw files in, a dataset out; parallel, resumable, the same to the byte however often it was stopped.
+
+OUT/prepare.json      the configuration; a folder that was begun with another one is refused
+OUT/sources/          of every raw file its scan (.safetensors) and its result (.json)
+OUT/clips/            mp4, wav and annotations of every clip
+OUT/manifest.jsonl    the clips    OUT/rejected.jsonl  everything left out, and why    OUT/failed.jsonl  unusable files
+OUT/splits.json       clip ids of `train` and `test`    OUT/README.md  the dataset card    OUT/report.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from paha.dataset.manifest import write_manifest
+from paha.dataset.prepare.config import PrepareConfig
+from paha.dataset.prepare.cutting import Listed
+from paha.dataset.prepare.source import Source, is_whole, make_source, one_line, prepare_source, printable, result_path
+from paha.errors import PahaError
+from paha.runtime.atomic import write_bytes
+from paha.runtime.engine import run_tasks
+from paha.types import ClipRecord
+
+SETTINGS, REJECTED, FAILED, SPLITS = "prepare.json", "rejected.jsonl", "failed.jsonl", "splits.json"
+CARD, REPORT, _FINISHED = "README.md", "report.html", "finished"
+VIDEO_ENDINGS = frozenset(
+    f".{name}"
+    for name in "mp4 m4v mov mkv webm avi mpg mpeg ts mts m2ts wmv flv 3gp ogv mxf vob".split()  # noqa: SIM905
+)
+"""What is taken from a folder; a file that is named itself is always tried."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run leaves. failed: (file, why) of every raw file that could not be used. new: files done this time."""
+
+    records: list[ClipRecord]
+    seconds: float
+    failed: list[tuple[str, str]]
+    new: int
+
+    @property
+    def kept_s(self) -> float:
+        """Seconds of all clips."""
+        return sum(record.num_frames / record.fps for record in self.records)
+
+
+def prepare(
+    raw: Sequence[Path | str],
+    out: Path | str,
+    *,
+    config: PrepareConfig,
+    workers: int | None = None,
+    engine: str = "local",
+    identity: str = "",
+    listed: Callable[[Path], Sequence[Listed]] | None = None,
+    published: Mapping[str, str] | None = None,
+    progress: bool = True,
+) -> Prepared:
+    """Make (or go on with) a dataset out of raw files and folders of such.
+
+    identity: whose footage it is; "" takes each file's own name, "folder" the name of the folder it lies in. listed:
+    path -> the stretches that a published list names in it (`paha.dataset.prepare.pats`). published: clip id -> `train` or
+    `test`; other clips are split by `split_of`. workers: processes, one a core by
+    default. Raises PahaError where nothing is given, OUT was begun with other options, or another run is at work in it.
+    """
+    out = Path(out)
+    if not raw:
+        raise PahaError("give raw footage: files, or folders of videos")
+    with _locked(out):
+        _check_settings(out, config)
+        sources, failed = _sources(raw, identity, listed)
+        results = {source.source_id: _finished(out, source) for source in sources}
+        todo = [source for source in sources if results[source.source_id] is None]
+        if todo:
+            _clear_partial(out)
+        tasks = [(source, out, config) for source in todo]
+        workers = min(workers or os.cpu_count() or 1, max(1, len(tasks)))
+        outcomes = run_tasks(prepare_source, tasks, workers=workers, engine=engine)
+        for index, result, error in _tracked(outcomes, todo, enabled=progress):
+            results[todo[index].source_id] = result
+            if error:
+                source = todo[index]
+                failed.append((source.name, one_line(error, path=source.path, name=source.name)))
+        finished = [result for result in results.values() if result]
+        return _finish(out, config, finished, failed, new=len(todo), published=published or {})
+
+
+def raw_files(raw: Iterable[Path | str]) -> Iterator[Path]:
+    """The files themselves, and of folders every video below, sorted; links to folders are not followed."""
+    for item in map(Path, raw):
+        if not item.is_dir():
+            yield item
+            continue
+        for folder, folders, names in os.walk(item):
+            folders.sort()
+            yield from (Path(folder, n) for n in sorted(names) if Path(n).suffix.lower() in VIDEO_ENDINGS)
+
+
+def split_of(clip_id: str, test_share: float) -> str:
+    """`test` for that share of the clips, `train` for the others, decided by the clip's name alone."""
+    number = int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:8], "big")
+    return "test" if number < test_share * 2**64 else "train"
+
+
+def _sources(
+    raw: Sequence[Path | str], identity: str, listed: Callable[[Path], Sequence[Listed]] | None
+) -> tuple[list[Source], list[tuple[str, str]]]:
+    sources: dict[str, Source] = {}
+    failed = []
+    for path in raw_files(raw):
+        try:
+            source = make_source(path, identity=path.resolve().parent.name if identity == "folder" else identity)
+        except (PahaError, RuntimeError, OSError) as error:  # links in a circle among them
+            name = printable(path.name)
+            failed.append((name, one_line(error, path=path, name=name)))
+            continue
+        if listed is not None:
+            source = replace(source, listed=tuple(listed(path)))
+            if not source.listed:
+                failed.append((source.name, "no interval of the list is in it"))
+                continue
+        if source.source_id.rsplit("-", 1)[-1] in {known.rsplit("-", 1)[-1] for known in sources}:
+            failed.append((source.name, "the same footage was given twice"))
+        else:
+            sources[source.source_id] = source
+    return list(sources.values()), failed
+
+
+def _finished(out: Path, source: Source) -> dict[str, Any] | None:
+    """The result of a source whose clips are all there, or None."""
+    try:
+        result = json.loads(result_path(out, source).read_text(encoding="utf-8"))
+        clips = [ClipRecord.model_validate(clip) for clip in result["clips"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return result if all(is_whole(out, clip) for clip in clips) else None
+
+
+def _finish(
+    out: Path,
+    config: PrepareConfig,
+    results: list[dict[str, Any]],
+    failed: list[tuple[str, str]],
+    *,
+    new: int,
+    published: Mapping[str, str],
+) -> Prepared:
+    """Write everything that follows from the sources' results; nothing is touched where nothing is new."""
+    results.sort(key=lambda result: (result["source"], result["source_id"]))
+    failed = sorted(failed + [(r["source"], r["error"]) for r in results if r["error"]])
+    records = [ClipRecord.model_validate(clip) for result in results for clip in result["clips"]]
+    prepared = Prepared(records, sum(r["seconds"] for r in results), failed, new)
+    rejected = [{"source": r["source"], **item} for r in results for item in r["rejected"]]
+    split = {c.clip_id: published.get(c.clip_id) or split_of(c.clip_id, config.test_share) for c in records}
+    splits = {name: [key for key, own in split.items() if own == name] for name in ("train", "test")}
+    state = hashlib.sha256(json.dumps([results, failed, splits]).encode()).hexdigest().encode()
+    marker = out / "sources" / _FINISHED
+    if not marker.is_file() or marker.read_bytes() != state:
+        from paha.dataset.prepare.card import write_card
+        from paha.dataset.prepare.report import write_report
+
+        write_bytes(out / REJECTED, _lines(rejected))
+        write_bytes(out / FAILED, _lines({"source": name, "error": error} for name, error in failed))
+        write_bytes(out / SPLITS, json.dumps(splits, indent=1).encode())
+        write_card(out / CARD, config, records, rejected, failed)
+        write_manifest(out, records)
+        write_report(out / REPORT, config, out, results, failed)
+        write_bytes(marker, state)  # last: a run that is stopped before does all of this again
+    return prepared
+
+
+def _lines(items: Iterable[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items).encode()
+
+
+def _check_settings(out: Path, config: PrepareConfig) -> None:
+    path = out / SETTINGS
+    settings = json.dumps({"digest": config.digest, **config.model_dump(mode="json")}, indent=1).encode()
+    if path.is_file() and path.read_bytes() != settings:
+        raise PahaError(f"{out} was begun with other options (see {path}): repeat those, or give another folder")
+    if not path.is_file():
+        write_bytes(path, settings)
+
+
+def _clear_partial(out: Path) -> None:
+    """Remove what killed runs left unfinished; nobody else writes here while the folder is locked."""
+    for folder in (out, out / "clips", out / "sources"):
+        for path in folder.glob(".*.partial"):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One run at a time in a folder. The system gives the lock back when a process ends, however it ends."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / ".lock").open("w")
+    except OSError as error:
+        raise PahaError(f"cannot write to {out}: {error.strerror or error}") from error
+    with file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # Windows
+            pass
+        except OSError as error:
+            raise PahaError(f"another `paha prepare` is at work in {out}; wait for it") from error
+        yield
+
+
+def _tracked(outcomes: Iterator, todo: list[Source], *, enabled: bool) -> Iterator:
+    """The outcomes, with a bar that counts megabytes of raw footage and estimates the rest."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    sizes = [Path(source.path).stat().st_size for source in todo]
+    show = enabled and bool(todo)
+    with Progress(
+        *columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True), disable=not show
+    ) as bar:
+        task = bar.add_task(f"preparing {len(todo)} files", total=sum(sizes))
+        for outcome in outcomes:
+            bar.advance(task, sizes[outcome[0]])
+            yield outcome

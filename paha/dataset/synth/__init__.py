@@ -1,0 +1,1 @@
+"""Presenters that the rig can move: people whose lips, face and hands follow speech."""

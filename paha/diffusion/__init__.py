@@ -1,1 +1,0 @@
-"""The forward process (schedule) and the solver (ddim)."""

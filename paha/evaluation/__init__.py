@@ -1,0 +1,1 @@
+"""What videos are worth: metrics, the paper's tables, the user study."""

@@ -1,0 +1,170 @@
+"""What measures: the pose extractor, the pose autoencoder, and third-party networks where their files are at hand.
+
+A network whose file is missing makes its metrics absent with a reason; nothing else ever takes their names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from paha.dataset.manifest import MANIFEST, read_manifest
+from paha.errors import PahaError
+from paha.evaluation.metrics.frechet import NUM_REPLICATES
+from paha.evaluation.metrics.fvd import Features, FvdProtocol, load_i3d
+from paha.evaluation.metrics.gestures import load_autoencoder
+from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
+from paha.evaluation.metrics.sync import Embedder, SyncProtocol
+from paha.evaluation.metrics.syncnet import load_syncnet
+from paha.extractors.choose import PRESENTER_READER, PoseExtractor, choose_pose, pose_extractor
+from paha.extractors.weights import FOLDER_VARIABLE, cache_folder, file_sha256
+
+SYNCNET_FILES = ("syncnet_v2.model",)
+I3D_FILES = ("i3d_torchscript.pt", "i3d_pretrained_400.pt", "rgb_imagenet.pt")
+EXACT = "exact"
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """pose: None for exact keypoints. pose_name, pose_hash: which extractor. autoencoder, syncnet, i3d: None where
+    absent, the reason then under their name in `absent`. hashes: sha256 of the networks by name. every: frames between
+    two that are looked at for regions, errors and drift. replicates: of the bootstrap of Frechet distances.
+    """
+
+    pose: PoseExtractor | None
+    pose_name: str
+    pose_hash: str
+    autoencoder: PoseAutoencoder | None
+    syncnet: Embedder | None = None
+    i3d: Features | None = None
+    sync_protocol: SyncProtocol = field(default_factory=SyncProtocol)
+    fvd_protocol: FvdProtocol = field(default_factory=FvdProtocol)
+    hashes: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    every: int = 10
+    replicates: int = NUM_REPLICATES
+
+    def key(self) -> str:
+        """A short hash of everything that a clip's measurement depends on. The autoencoder works on it afterwards."""
+        networks = {name: value for name, value in self.hashes.items() if name != "pose_autoencoder"}
+        data = [self.pose_name, self.pose_hash, networks, asdict(self.sync_protocol), asdict(self.fvd_protocol)]
+        return hashlib.sha256(json.dumps([*data, self.every]).encode()).hexdigest()[:16]
+
+    def provenance(self) -> dict[str, object]:
+        """Plain data for the results."""
+        return {
+            "pose": {"extractor": self.pose_name, "sha256": self.pose_hash},
+            "pose_autoencoder": _autoencoder_record(self.autoencoder, self.hashes.get("pose_autoencoder", "")),
+            "sync_protocol": asdict(self.sync_protocol) if self.syncnet else None,
+            "fvd_protocol": asdict(self.fvd_protocol) if self.i3d else None,
+            "weights_sha256": dict(self.hashes),
+            "absent": dict(self.absent),
+            "sampled_every": self.every,
+            "bootstrap_replicates": self.replicates,
+        }
+
+
+def load_instruments(
+    *,
+    pose: str = "auto",
+    real: Path | None = None,
+    autoencoder: Path | None = None,
+    syncnet: Path | None = None,
+    i3d: Path | None = None,
+    fvd_protocol: FvdProtocol | None = None,
+    sync_protocol: SyncProtocol | None = None,
+    replicates: int = NUM_REPLICATES,
+) -> Instruments:
+    """Load what there is.
+
+    pose: exact, presenter, mediapipe, dwpose, or auto: the presenter reader for a corpus of presenters (by `real`'s
+    manifest), else the best extractor whose package and weights are here. syncnet, i3d: files; by default those of
+    their public names in $PAHA_WEIGHTS or the user's cache. Raises PahaError for files that are given and bad.
+    """
+    name = _pose_name(pose, real)
+    hashes: dict[str, str] = {}
+    absent: dict[str, str] = {}
+    drawn = name == "presenter" or (name == EXACT and _is_presenter_corpus(real))
+    trained = _autoencoder(autoencoder, drawn, hashes, absent)
+    syncnet_file = _find(syncnet, SYNCNET_FILES, "syncnet", hashes, absent)
+    i3d_file = _find(i3d, I3D_FILES, "i3d", hashes, absent)
+    return Instruments(
+        pose=None if name == EXACT else pose_extractor(name),
+        pose_name=name,
+        pose_hash=_pose_hash(name),
+        autoencoder=trained,
+        syncnet=load_syncnet(syncnet_file) if syncnet_file else None,
+        i3d=load_i3d(i3d_file) if i3d_file else None,
+        sync_protocol=sync_protocol or SyncProtocol(),
+        fvd_protocol=fvd_protocol or FvdProtocol(),
+        hashes=hashes,
+        absent=absent,
+        replicates=replicates,
+    )
+
+
+def _pose_name(pose: str, real: Path | None) -> str:
+    if pose != "auto":
+        return pose if pose == EXACT else choose_pose(pose)
+    return "presenter" if _is_presenter_corpus(real) else choose_pose("auto")
+
+
+def _is_presenter_corpus(folder: Path | None) -> bool:
+    if folder is None or not (folder / MANIFEST).is_file():
+        return False
+    records = read_manifest(folder)
+    return bool(records) and all(record.source.startswith("paha.synth") for record in records)
+
+
+def _pose_hash(name: str) -> str:
+    if name != "presenter":
+        return ""
+    weights = sorted(PRESENTER_READER.glob("diffusion*.safetensors"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()
+
+
+def _autoencoder(
+    folder: Path | None, drawn: bool, hashes: dict[str, str], absent: dict[str, str]
+) -> PoseAutoencoder | None:
+    if folder is None and not drawn:
+        # The shipped one knows drawn presenters: its space would say little about photographed people.
+        absent["pose_autoencoder"] = (
+            "no pose autoencoder of this dataset; train one with `paha train pose-autoencoder` and give it with "
+            "--pose-autoencoder"
+        )
+        return None
+    try:
+        model = load_autoencoder(folder)
+    except PahaError as error:
+        if folder is not None:
+            raise
+        absent["pose_autoencoder"] = str(error)
+        return None
+    hashes["pose_autoencoder"] = model.sha256()
+    return model
+
+
+def _autoencoder_record(model: PoseAutoencoder | None, sha256: str) -> dict[str, object] | None:
+    if model is None:
+        return None
+    config = {k: v for k, v in dict(model.config).items() if not k.startswith("_") and k != "mean_pose"}
+    return {**config, "sha256": sha256}
+
+
+def _find(
+    given: Path | None, names: tuple[str, ...], what: str, hashes: dict[str, str], absent: dict[str, str]
+) -> Path | None:
+    if given is not None and not given.is_file():
+        raise PahaError(f"--{what} {given}: there is no such file")
+    own = os.environ.get(FOLDER_VARIABLE)
+    folders = [*([Path(own)] if own else []), cache_folder()]
+    found = given or next((f / n for f in folders for n in names if (f / n).is_file()), None)
+    if found is None:
+        where = f"${FOLDER_VARIABLE} or {cache_folder()}"
+        absent[what] = f"no weights ({' or '.join(names)}); put the file into {where}, or give it with --{what}"
+        return None
+    hashes[what] = file_sha256(found)
+    return found

@@ -1,0 +1,292 @@
+"""One video measured once: all that the metrics need of it, in a small file that an interrupted run finds again.
+
+Legend: T frames, S sampled frames, F width of a region's description, V SyncNet windows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from paha.dataset.manifest import load_annotations
+from paha.errors import PahaError
+from paha.evaluation.metrics.clips import Clip, speech
+from paha.evaluation.metrics.fvd import fvd_features
+from paha.evaluation.metrics.instruments import Instruments
+from paha.evaluation.metrics.parts import mouth_opening, rgb_to_lab
+from paha.evaluation.metrics.regions import Boxes, describe, psnr_db, region_boxes, region_errors, region_masks
+from paha.evaluation.metrics.sync import crop_boxes, crop_faces, embed_lips, embed_sound, face_track
+from paha.extractors.pose import PoseTrack
+from paha.extractors.weights import file_sha256
+from paha.media.video_io import iter_video
+from paha.runtime.atomic import write_bytes
+from paha.types import Keypoints
+
+CHUNK = 64
+"""Frames that are in memory at a time."""
+NOISE = 20.0
+"""Standard deviation, of values 0 to 255, of the noise on the row `noise`."""
+_GROUPS = ("regions", "region_at", "noisy", "fvd", "errors")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is kept of a video.
+
+    keypoints, face_box (T, 4) px, mouth (T,). regions: descriptions (n, F) by region, region_at: the sampled frame of
+    each. noisy: the same of a noisy copy. colours: (S, 2, 3) CIELAB means of face and background. fvd: I3D features of
+    the video and of copies (`plain`, `shuffled`, `frozen`, `noise`). lips, sound: SyncNet embeddings (V, 1024), empty
+    with the reason in `no_sync`. errors: (2,) PSNR in dB and SSIM by region against the real video of the pair.
+    """
+
+    clip_id: str
+    height: int
+    width: int
+    keypoints: Keypoints
+    face_box: np.ndarray
+    mouth: np.ndarray
+    colours: np.ndarray
+    regions: dict[str, np.ndarray] = field(default_factory=dict)
+    region_at: dict[str, np.ndarray] = field(default_factory=dict)
+    noisy: dict[str, np.ndarray] = field(default_factory=dict)
+    fvd: dict[str, np.ndarray] = field(default_factory=dict)
+    errors: dict[str, np.ndarray] = field(default_factory=dict)
+    lips: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float16))
+    sound: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float16))
+    no_sync: str = ""
+
+
+def measured(
+    clip: Clip,
+    instruments: Instruments,
+    path: Path,
+    *,
+    truth: Clip | None = None,
+    truth_path: Path | None = None,
+    variants: bool = False,
+) -> Measured:
+    """The measurement of a clip, read from `path` if it is there and made of the same things, else made and kept.
+
+    truth: the real clip of the pair, whose measurement lies at `truth_path`; `errors` are against it. variants: measure
+    noisy, shuffled and frozen copies too, where they need the picture. Raises PahaError for a video or sound that
+    cannot be read.
+    """
+    parts = [instruments.key(), file_sha256(clip.video), str(variants)]
+    parts += [file_sha256(truth.video)] if truth else []
+    key = "/".join(parts)
+    kept = load_measured(path, key=key)
+    if kept is not None:
+        return kept
+    made = measure(clip, instruments, variants=variants)
+    if truth is not None and truth_path is not None:
+        true = load_measured(truth_path)
+        if true is not None:
+            made.errors.update(paired_errors(truth, clip, true, every=instruments.every))
+    save_measured(path, made, key=key)
+    return made
+
+
+def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> Measured:
+    """Measure a video in one pass over its frames (SyncNet takes a second one)."""
+    tracks: list[PoseTrack] = []
+    look, reader = _Looks(instruments.every), instruments.pose or _ExactPose(clip)
+    window: list[np.ndarray] = []
+    wanted, start, height, width = _fvd_frames(instruments), 0, 0, 0
+    for frames in chunks(clip.video):
+        height, width = frames.shape[1:3]
+        track = reader.detect(frames)
+        tracks.append(track)
+        look.at(frames, track, start, variants=variants)
+        if start < wanted:
+            window.append(frames[: wanted - start])
+        start += len(frames)
+    track = _join(tracks)
+    lips, sound, no_sync = _sync(clip, track, instruments)
+    fvd = _fvd(np.concatenate(window), instruments, variants=variants) if window else {}
+    return Measured(
+        clip.clip_id,
+        height,
+        width,
+        track.keypoints,
+        track.face_box,
+        mouth_opening(track.keypoints, track.mouth_open),
+        np.array(look.colours).reshape(-1, 2, 3),
+        regions={name: np.concatenate(found) for name, found in look.regions.items()},
+        region_at={name: np.array(at) for name, at in look.region_at.items()},
+        noisy={name: np.concatenate(found) for name, found in look.noisy.items()},
+        fvd=fvd,
+        lips=lips,
+        sound=sound,
+        no_sync=no_sync,
+    )
+
+
+class _ExactPose:
+    """Hands out a clip's own keypoints instead of reading the frames; the last ones stay for frames beyond them."""
+
+    def __init__(self, clip: Clip) -> None:
+        if clip.annotations is None:
+            raise PahaError(f"{clip.video} has no exact keypoints; choose an extractor with --pose")
+        self._kept = load_annotations(clip.annotations)
+        self._next = 0
+
+    def detect(self, frames: np.ndarray) -> PoseTrack:
+        """The keypoints of the next frames."""
+        at = np.minimum(np.arange(self._next, self._next + len(frames)), len(self._kept.face_box) - 1)
+        self._next += len(frames)
+        keypoints, mouth = self._kept.keypoints, self._kept.rig.get("mouth_open")
+        found = Keypoints(keypoints.points[at], keypoints.scores[at])
+        return PoseTrack(found, self._kept.face_box[at], None if mouth is None else mouth[at])
+
+
+def chunks(video: Path, *, size: int = CHUNK) -> Iterator[np.ndarray]:
+    """Frames (n, H, W, 3) of a video, up to `size` at a time."""
+    held: list[np.ndarray] = []
+    for frame in iter_video(video):
+        held.append(frame)
+        if len(held) == size:
+            yield np.stack(held)
+            held = []
+    if held:
+        yield np.stack(held)
+
+
+class _Looks:
+    """Descriptions and colours of every n-th frame."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.colours: list[np.ndarray] = []
+        self.regions: dict[str, list[np.ndarray]] = {}
+        self.region_at: dict[str, list[int]] = {}
+        self.noisy: dict[str, list[np.ndarray]] = {}
+
+    def at(self, frames: np.ndarray, track: PoseTrack, start: int, *, variants: bool) -> None:
+        boxes = region_boxes(track.keypoints, track.face_box, height=frames.shape[1])
+        for k in range((-start) % self.every, len(frames), self.every):
+            for name, found in describe(frames[k], boxes, k).items():
+                self.regions.setdefault(name, []).append(found)
+                self.region_at.setdefault(name, []).extend([start + k] * len(found))
+            self.colours.append(_mean_colours(frames[k], boxes, k))
+            if variants:
+                for name, found in describe(add_noise(frames[k], seed=start + k), boxes, k).items():
+                    self.noisy.setdefault(name, []).append(found)
+
+
+def add_noise(frames: np.ndarray, *, std: float = NOISE, seed: int = 0) -> np.ndarray:
+    """uint8 frames with Gaussian noise of `std` on their values."""
+    noise = np.random.default_rng(seed).normal(0, std, frames.shape)
+    return np.clip(np.rint(frames + noise), 0, 255).astype(np.uint8)
+
+
+def _mean_colours(frame: np.ndarray, boxes: Boxes, index: int) -> np.ndarray:
+    masks = region_masks(boxes, index, height=frame.shape[0], width=frame.shape[1])
+    return np.stack(
+        [
+            rgb_to_lab(frame[masks[name]]).mean(0) if masks[name].any() else np.full(3, np.nan)
+            for name in ("face", "background")
+        ]
+    )
+
+
+def _join(tracks: list[PoseTrack]) -> PoseTrack:
+    points = np.concatenate([track.keypoints.points for track in tracks])
+    scores = np.concatenate([track.keypoints.scores for track in tracks])
+    boxes = np.concatenate([track.face_box for track in tracks])
+    mouths = [track.mouth_open for track in tracks if track.mouth_open is not None]
+    return PoseTrack(Keypoints(points, scores), boxes, np.concatenate(mouths) if len(mouths) == len(tracks) else None)
+
+
+def _fvd_frames(instruments: Instruments) -> int:
+    protocol = instruments.fvd_protocol
+    span = (protocol.frames - 1) * protocol.stride + 1
+    # All windows of a long video would not fit in memory: ten minutes are enough for anybody.
+    return 0 if instruments.i3d is None else span * (protocol.windows_per_clip or 15_000 // span)
+
+
+def _fvd(frames: np.ndarray, instruments: Instruments, *, variants: bool) -> dict[str, np.ndarray]:
+    network, protocol = instruments.i3d, instruments.fvd_protocol
+    assert network is not None
+    copies = {"plain": frames}
+    if variants:
+        order = np.random.default_rng(0).permutation(len(frames))
+        still = np.broadcast_to(frames[:1], frames.shape)
+        copies |= {"shuffled": frames[order], "frozen": still, "noise": add_noise(frames)}
+    return {name: fvd_features(network, copy, protocol) for name, copy in copies.items()}
+
+
+def _sync(clip: Clip, track: PoseTrack, instruments: Instruments) -> tuple[np.ndarray, np.ndarray, str]:
+    nothing = np.zeros((0, 1), np.float16)
+    if instruments.syncnet is None:
+        return nothing, nothing, instruments.absent.get("syncnet", "no SyncNet")
+    part, reason = face_track(track.keypoints, track.face_box, instruments.sync_protocol)
+    if reason:
+        return nothing, nothing, reason
+    mono = speech(clip)
+    boxes, faces, start = crop_boxes(track.face_box[part], instruments.sync_protocol), [], 0
+    for frames in chunks(clip.video):
+        low, high = max(part.start - start, 0), min(part.stop - start, len(frames))
+        if low < high:
+            at = slice(start + low - part.start, start + high - part.start)
+            faces.append(crop_faces(frames[low:high], boxes[at]))
+        start += len(frames)
+    sound = embed_sound(instruments.syncnet, mono[part.start * 640 :], part.stop - part.start)
+    lips = embed_lips(instruments.syncnet, np.concatenate(faces))
+    return lips.astype(np.float16), sound.astype(np.float16), ""
+
+
+def paired_errors(truth: Clip, clip: Clip, true: Measured, *, every: int) -> dict[str, np.ndarray]:
+    """PSNR in dB and SSIM (2,) of each region, over every n-th frame of both videos while both last.
+
+    Regions are those of the real video. The generated one is brought to its size.
+    """
+    boxes = region_boxes(true.keypoints, true.face_box, height=true.height)
+    made = iter_video(clip.video, size=(true.width, true.height))
+    square: dict[str, list[float]] = {}
+    similarity: dict[str, list[float]] = {}
+    for k, (a, b) in enumerate(zip(iter_video(truth.video), made, strict=False)):
+        if k % every or k >= len(true.face_box):
+            continue
+        masks = region_masks(boxes, k, height=true.height, width=true.width)
+        for name, (error, like) in region_errors(a, b, masks).items():
+            square.setdefault(name, []).append(error)
+            similarity.setdefault(name, []).append(like)
+    return {name: np.array([psnr_db(float(np.mean(square[name]))), np.mean(similarity[name])]) for name in square}
+
+
+def save_measured(path: Path, made: Measured, *, key: str) -> None:
+    """Write a measurement, atomically."""
+    arrays = {"points": made.keypoints.points, "scores": made.keypoints.scores, "face_box": made.face_box}
+    arrays |= {"mouth": made.mouth, "colours": made.colours, "lips": made.lips, "sound": made.sound}
+    for group in _GROUPS:
+        arrays |= {f"{group}.{name}": value for name, value in getattr(made, group).items()}
+    facts = {"clip_id": made.clip_id, "height": made.height, "width": made.width, "no_sync": made.no_sync}
+    metadata = {"key": key, "facts": json.dumps(facts)}
+    write_bytes(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=metadata))
+
+
+def load_measured(path: Path, *, key: str | None = None) -> Measured | None:
+    """Read one; None where there is none, it is damaged, or it was made of other things than `key` says."""
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            if key is not None and metadata.get("key") != key:
+                return None
+            arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        facts = json.loads(metadata["facts"])
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return None
+    groups: dict[str, Any] = {group: {} for group in _GROUPS}
+    for name in list(arrays):
+        group, dot, rest = name.partition(".")
+        if dot:
+            groups[group][rest] = arrays.pop(name)
+    keypoints = Keypoints(arrays.pop("points"), arrays.pop("scores"))
+    return Measured(**facts, keypoints=keypoints, **arrays, **groups)

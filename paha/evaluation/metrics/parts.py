@@ -1,0 +1,129 @@
+"""What goes wrong with hands, mouth, identity and colour in generated speech video, measured without any weights.
+
+Legend: T frames, S sampled frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paha.evaluation.metrics.keypoints import HANDS, MIN_SCORE, fill_unseen
+from paha.runtime.statistics import lip_r, loudness_lips
+from paha.types import FACE, FPS, Keypoints
+
+MAX_LAG = 15
+"""Frames: as far as SyncNet's protocol looks."""
+SILENCE_DB = -40.0
+"""A frame is silent this far below the loudest one."""
+MIN_SILENCE_FRAMES = 5
+SPEECH_FLOOR_RMS = 1e-4
+_INNER_LIPS = (FACE.start + 62, FACE.start + 66)
+_FACE_HEIGHT = (FACE.start + 27, FACE.start + 8)
+
+
+def mouth_opening(keypoints: Keypoints, mouth_open: np.ndarray | None = None) -> np.ndarray:
+    """(T,): the pose reader's own reading where there is one, else the gap of the inner lips over the height from the
+    nose's root to the chin. Gaps in time are filled.
+    """
+    if mouth_open is not None:
+        return np.asarray(mouth_open, np.float64)
+    points, _ = fill_unseen(keypoints.points, keypoints.scores)
+
+    def distance(pair: tuple[int, int]) -> np.ndarray:
+        return np.linalg.norm(points[:, pair[0]] - points[:, pair[1]], axis=-1)
+
+    return distance(_INNER_LIPS) / np.maximum(distance(_FACE_HEIGHT), 1e-6)
+
+
+def lip_loudness(mouth: np.ndarray, mono: np.ndarray, *, max_lag: int = MAX_LAG) -> tuple[float, int | None, float]:
+    """How the mouth's opening follows the speech's loudness: Pearson r at lag 0, best lag in frames, and margin.
+
+    margin: the highest r less the median over all lags from -15 to 15, as SyncNet's confidence is made, but without its
+    network. Positive lag: the mouth is late; None for a mouth that never moves.
+    """
+    loud = loudness_lips(mono, len(mouth))
+    max_lag = min(max_lag, max(0, len(mouth) - 10))
+    lags = np.arange(-max_lag, max_lag + 1)
+    r = np.array([lip_r(mouth, loud, lag=int(lag)) for lag in lags])
+    best = int(r.argmax())
+    return float(r[max_lag]), int(lags[best]) if r.any() else None, float(r[best] - np.median(r))
+
+
+def silent_frames(mono: np.ndarray, num_frames: int) -> np.ndarray:
+    """(T,) bool: in pauses of at least 0.2 s, 40 dB below the loudest frame."""
+    loud = loudness_lips(mono, num_frames)
+    if loud.max() < SPEECH_FLOOR_RMS:
+        return np.ones(num_frames, bool)
+    quiet = loud < loud.max() * 10 ** (SILENCE_DB / 20)
+    kept = np.zeros(num_frames, bool)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
+    for start, stop in edges.reshape(-1, 2):
+        kept[start:stop] = stop - start >= MIN_SILENCE_FRAMES
+    return kept
+
+
+def mouth_in_silence(mouth: np.ndarray, mono: np.ndarray, *, fps: float = FPS) -> float | None:
+    """Mean absolute change of the mouth's opening per second within pauses; None for speech without pauses.
+
+    The first 0.2 s of a pause are left out: the lips close then.
+    """
+    silent = silent_frames(mono, len(mouth))
+    settled = silent.copy()
+    for k in range(1, MIN_SILENCE_FRAMES + 1):
+        settled[k:] &= silent[:-k]
+    inside = settled[1:] & settled[:-1]
+    return float(np.abs(np.diff(mouth))[inside].mean() * fps) if inside.any() else None
+
+
+def hand_confidence(keypoints: Keypoints) -> tuple[float, float] | None:
+    """Mean confidence of the hands' points in frames where a hand is seen, and the variance of that over time.
+
+    A hand counts as seen where half of its points have a confidence above 0.1. None where no hand is ever seen.
+    """
+    scores = keypoints.scores[:, HANDS].reshape(len(keypoints.scores), 2, 21)
+    seen = (scores > 0.1).sum(-1) >= 11
+    if not seen.any():
+        return None
+    by_frame = scores.mean(-1)
+    means = np.array([by_frame[t][seen[t]].mean() for t in np.flatnonzero(seen.any(1))])
+    return float(means.mean()), float(means.var())
+
+
+def hand_motion(keypoints: Keypoints) -> float | None:
+    """Deviation over time of the hands' points about their mean places, in shoulder widths; None where unseen."""
+    points, seen = fill_unseen(keypoints.points, keypoints.scores)
+    hands = np.zeros(len(seen), bool)
+    hands[HANDS] = seen[HANDS]
+    if not hands.any() or not (seen[5] and seen[6]):
+        return None
+    width = float(np.median(np.linalg.norm(points[:, 5] - points[:, 6], axis=-1)))
+    return float(np.sqrt(points[:, hands].var(0).sum(-1)).mean() / max(width, 1e-6))
+
+
+def seen_share(keypoints: Keypoints) -> float:
+    """Share of frames in which an arm or a hand is seen (an elbow, wrist or hand point above the threshold)."""
+    scores = keypoints.scores[:, np.r_[7:11, HANDS]]
+    return float((scores >= MIN_SCORE).any(1).mean())
+
+
+def drift(values: np.ndarray) -> float | None:
+    """Euclidean distance between the mean of the first and of the last fifth of (S, n) values in time.
+
+    On CIELAB colours it is a Delta E. None with fewer than five samples.
+    """
+    if len(values) < 5:
+        return None
+    fifth = max(1, len(values) // 5)
+    return float(np.linalg.norm(values[:fifth].mean(0) - values[-fifth:].mean(0)))
+
+
+def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
+    """sRGB values (..., 3) in [0, 255] to CIELAB (D65), L in [0, 100]."""
+    c = np.asarray(rgb, np.float64) / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    )
+    xyz = linear @ to_xyz.T / np.array([0.95047, 1.0, 1.08883])
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)

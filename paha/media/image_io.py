@@ -1,0 +1,113 @@
+"""Pictures in and out: any still to RGB uint8, crops to a size, PNG files and contact sheets."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from paha.errors import PahaError
+from paha.runtime.atomic import atomic_path
+
+MIN_IMAGE_PX = 16
+MAX_IMAGE_PIXELS = 100_000_000
+_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """A still picture as (H, W, 3) uint8 RGB: upright by its EXIF tag, transparency over white, first frame of several.
+
+    16-bit, grey, palette and CMYK pictures are converted. Raises PahaError that names the file if it is missing, no
+    picture, truncated, smaller than 16 pixels on a side or larger than 100 megapixels.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    path = Path(path)
+    if not path.is_file():
+        raise PahaError(f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a picture")
+    try:
+        with warnings.catch_warnings(), _opened(path) as image:
+            _check_size(path, *image.size)
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except PahaError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PahaError(f"{path} is no picture that can be read; give a PNG or JPEG") from error
+    except Image.DecompressionBombError as error:
+        raise PahaError(f"{path} has more than {MAX_IMAGE_PIXELS // 10**6} megapixels; shrink it") from error
+    except Exception as error:  # Pillow's readers raise anything at all on damaged files
+        raise PahaError(f"cannot read the picture {path}: {error}; is it whole?") from error
+
+
+def fit_image(image: np.ndarray, *, width: int, height: int) -> np.ndarray:
+    """Centre crop of (H, W, 3) uint8 to the aspect of width x height, then antialiased resize: (height, width, 3)."""
+    from PIL import Image
+
+    source_height, source_width = image.shape[:2]
+    if (source_width, source_height) == (width, height):
+        return image
+    scale = min(source_width / width, source_height / height)
+    crop_width, crop_height = width * scale, height * scale
+    left, top = (source_width - crop_width) / 2, (source_height - crop_height) / 2
+    # Area averaging while shrinking; bicubic has no ringing to speak of while enlarging.
+    method = Image.Resampling.BOX if scale >= 2 else Image.Resampling.BICUBIC
+    box = (left, top, left + crop_width, top + crop_height)
+    return np.array(Image.fromarray(image).resize((width, height), method, box=box))
+
+
+def save_png(path: Path | str, image: np.ndarray) -> None:
+    """Write (H, W, 3) or (H, W) uint8 as PNG, atomically. Raises PahaError if it cannot be written."""
+    from PIL import Image
+
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.ascontiguousarray(image)).save(temporary, format="PNG")
+
+
+def contact_sheet(frames: np.ndarray | Sequence[np.ndarray], *, columns: int, gap: int = 2) -> np.ndarray:
+    """Frames (T, H, W, 3) uint8 in a grid, row by row, with thin white gaps: one (H', W', 3) uint8 picture."""
+    height, width = frames[0].shape[:2]
+    columns = min(columns, len(frames))
+    rows = math.ceil(len(frames) / columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for index, frame in enumerate(frames):
+        y, x = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[y : y + height, x : x + width] = frame
+    return sheet
+
+
+def _opened(path: Path):
+    """The file as Pillow's lazy image. Only raster formats: its EPS reader, for one, runs another program."""
+    from PIL import Image
+
+    # Pillow warns of sizes (ours is checked before any pixel is decoded) and of damage, which ends in an error anyway.
+    warnings.simplefilter("ignore")
+    Image.init()  # so that a format which this Pillow was built without is known to be missing
+    return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if min(width, height) < MIN_IMAGE_PX:
+        raise PahaError(f"{path} is {width}x{height} pixels; a picture needs at least {MIN_IMAGE_PX} on each side")
+    if width * height > MAX_IMAGE_PIXELS:
+        raise PahaError(f"{path} is {width}x{height} pixels, over {MAX_IMAGE_PIXELS // 10**6} megapixels; shrink it")
+
+
+def _rgb(image) -> np.ndarray:
+    """Any Pillow mode to (H, W, 3) uint8, transparent parts over white."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        values = np.asarray(image, np.float32)
+        # 32-bit modes hold 16-bit greys (PNG) or anything at all (TIFF): the range in use decides.
+        top = 65535.0 if image.mode.startswith("I;16") or values.max() > 255 else 255.0
+        grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return np.array(Image.alpha_composite(white, rgba).convert("RGB"))
+    return np.array(image.convert("RGB"))

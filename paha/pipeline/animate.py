@@ -1,0 +1,158 @@
+"""`paha animate`: image and speech files to an mp4, streamed and resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paha.media.image_io import contact_sheet as contact_sheet_of
+from paha.media.image_io import read_image, save_png
+from paha.media.video_writer import VideoWriter
+from paha.pipeline.scene import as_audio
+from paha.pipeline.segment_store import SegmentStore, fingerprint, model_fingerprint
+from paha.types import FPS
+
+if TYPE_CHECKING:
+    from paha.pipeline.pipeline import GuidanceFactory, PahaPipeline, SegmentOutput
+    from paha.pipeline.scene import Scene
+
+SHEET_FRAMES = 16
+SHEET_COLUMNS = 4
+
+
+def animate(
+    pipeline: PahaPipeline,
+    image: Path | str,
+    audio: Path | str,
+    out: Path | str,
+    *,
+    num_frames: int | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    cfg_scale: float | None = None,
+    guidance: GuidanceFactory | None = None,
+    guidance_rate: float = 0.5,
+    guidance_settings: Mapping[str, object] | None = None,
+    resume: bool = False,
+    label: bool = False,
+    save_frames: Path | str | None = None,
+    contact_sheet: Path | str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write the video of `image` speaking `audio` to `out`; returns `out`.
+
+    Options of sampling as in `PahaPipeline.__call__`. Every finished segment is kept in OUT.partial until the video is
+    whole; `resume` goes on from there, to the same video to the bit, if nothing that it depends on has changed
+    (guidance_settings: plain values that stand for `guidance` in that comparison). label: draw "AI-generated" on the
+    picture. save_frames: a folder for all frames as PNG. contact_sheet: a PNG of 16 frames. progress: a bar on stderr.
+    Raises PahaError for bad inputs, an unwritable output, and settings that changed before a resume.
+    """
+    out = Path(out)
+    picture, sound = read_image(image), as_audio(audio)
+    scene = pipeline.prepare(picture, sound, num_frames=num_frames, width=width, height=height)
+    steps = pipeline.preset.sample.steps if steps is None else steps
+    cfg_scale = pipeline.preset.sample.cfg_scale if cfg_scale is None else cfg_scale
+    settings = {
+        "image": fingerprint(picture),
+        "audio": fingerprint(sound[0], str(sound[1])),
+        "model": model_fingerprint(pipeline.univdm, pipeline.codec),
+        "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
+        "frames": [scene.num_frames, scene.height, scene.width],
+        "steps": steps,
+        "seed": seed,
+        "cfg_scale": cfg_scale,
+        "guidance": dict(guidance_settings or {}),
+        "guidance_rate": guidance_rate,
+    }
+    if num_frames is not None:
+        sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]
+    with VideoWriter(
+        out, width=scene.width, height=scene.height, audio=sound, num_frames=scene.num_frames, label=label
+    ) as writer:
+        store = SegmentStore(out)
+        finished = store.open(settings, resume=resume)
+        sinks = _Sinks(scene.num_frames, frames_dir=save_frames, sheet=contact_sheet)
+        with _progress_bar(steps * len(scene.segments), done=steps * finished, enabled=progress) as advance:
+            sampled = partial(
+                pipeline.generate,
+                scene,
+                num_inference_steps=steps,
+                seed=seed,
+                cfg_scale=cfg_scale,
+                guidance=guidance,
+                guidance_rate=guidance_rate,
+                callback_on_step_end=lambda *_: advance(),
+            )
+            for frames in _kept_then_new(pipeline, scene, store, finished, sampled):
+                writer.write(frames)
+                sinks.write(frames)
+        sinks.finish()
+    store.remove()
+    return out
+
+
+def _kept_then_new(
+    pipeline: PahaPipeline,
+    scene: Scene,
+    store: SegmentStore,
+    finished: int,
+    generate: Callable[..., Iterator[SegmentOutput]],
+) -> Iterator[np.ndarray]:
+    """The frames of the kept segments, decoded again, then of the others, each kept before it is handed on."""
+    last = None
+    for segment in scene.segments[:finished]:
+        latents = store.load(segment.index)
+        last = latents[-1]
+        yield pipeline.decode(scene, segment, latents)
+    for output in generate(start_segment=finished, first_latent=last):
+        store.save(output.segment.index, output.latents)
+        yield output.frames
+
+
+class _Sinks:
+    """Where frames go beside the video: PNG files and a contact sheet, of which only the chosen frames are kept."""
+
+    def __init__(self, num_frames: int, *, frames_dir: Path | str | None, sheet: Path | str | None) -> None:
+        self.frames_dir = None if frames_dir is None else Path(frames_dir)
+        self.sheet = None if sheet is None else Path(sheet)
+        self._wanted = set(np.linspace(0, num_frames - 1, min(SHEET_FRAMES, num_frames)).round().astype(int).tolist())
+        self._chosen: list[np.ndarray] = []
+        self._written = 0
+
+    def write(self, frames: np.ndarray) -> None:
+        for frame in frames:
+            if self.frames_dir is not None:
+                save_png(self.frames_dir / f"frame_{self._written:06d}.png", frame)
+            if self.sheet is not None and self._written in self._wanted:
+                self._chosen.append(frame)
+            self._written += 1
+
+    def finish(self) -> None:
+        if self.sheet is not None:
+            save_png(self.sheet, contact_sheet_of(self._chosen, columns=SHEET_COLUMNS))
+
+
+@contextmanager
+def _progress_bar(total: int, *, done: int, enabled: bool) -> Iterator[Callable[[], None]]:
+    """A bar over solver steps on stderr, with the time left; yields what advances it by one."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("animate"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not enabled) as bar:
+        task = bar.add_task("animate", total=total, completed=done)
+        yield lambda: bar.advance(task)

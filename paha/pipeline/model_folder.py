@@ -1,0 +1,103 @@
+"""Model folders: paha.yaml and one subfolder of safetensors a part. Loading is strict; every complaint names the file.
+
+Parts: paha.yaml, model_index.json, univdm/, codec/ (or vae/), and where they are carried along audio_encoder/,
+image_encoder/, classifier_face/, classifier_non_face/ and pose_reader/.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from paha import config as configuration
+from paha.config import ModelConfig, PahaConfig
+from paha.errors import PahaError
+from paha.pce.regions import Region
+from paha.univdm.pretrained import REMEDY, load_part
+from paha.univdm.svd_weights import is_hub_name
+
+CONFIG_FILE = "paha.yaml"
+UNIVDM_FOLDER = "univdm"
+CODEC_FOLDER = "codec"
+VAE_FOLDER = "vae"
+CLASSIFIER_FOLDERS: dict[str, str] = {"face": "classifier_face", "non_face": "classifier_non_face"}
+POSE_READER_FOLDER = "pose_reader"
+
+
+def find_model(name: str | Path) -> Path:
+    """The local folder of a model: `name` itself, or the download of that hub name. Raises PahaError if neither."""
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise PahaError(f"{folder} is a file; give the model folder")
+    if not is_hub_name(name):
+        raise PahaError(f"no model folder at {name}; give one that holds {CONFIG_FILE} and {UNIVDM_FOLDER}/")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=["*.json", "*.yaml", "*.safetensors"]))
+    except Exception as error:
+        # The hub's client raises its own, requests' and httpx's errors.
+        raise PahaError(f"no model folder at {name}, and the hub has none to give: {_reason(error)}") from error
+
+
+def read_config(folder: Path) -> PahaConfig:
+    """The configuration in paha.yaml. Raises PahaError that names the file if it is missing or not valid."""
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise PahaError(f"{path} is missing; {REMEDY}")
+    return configuration.load(path)
+
+
+def load_univdm(folder: Path, config: PahaConfig) -> Any:
+    """The UniVDM in folder/univdm, float32. Raises PahaError where it is not whole or not paha.yaml's."""
+    from paha.univdm.univdm import UniVDM
+
+    univdm = load_part(UniVDM, folder / UNIVDM_FOLDER)
+    if ModelConfig(**{name: univdm.config[name] for name in ModelConfig.model_fields}) != config.model:
+        part = folder / UNIVDM_FOLDER / "config.json"
+        raise PahaError(f"{part} and {folder / CONFIG_FILE} tell of different models; {REMEDY}")
+    return univdm
+
+
+def load_model_codec(folder: Path, config: PahaConfig) -> Any:
+    """The codec of a model folder: its own presenter codec, or SVD's VAE from folder/vae, else from the hub."""
+    if config.codec.kind == "svd":
+        from paha.extractors.codec import load_codec
+
+        return load_codec(config.codec, folder if (folder / VAE_FOLDER).is_dir() else None)
+    from paha.motion.pixel_codec import PresenterCodec
+
+    codec = load_part(PresenterCodec, folder / CODEC_FOLDER)
+    if (codec.latent_channels, codec.downsample) != (config.codec.latent_channels, config.codec.downsample):
+        part = folder / CODEC_FOLDER / "config.json"
+        raise PahaError(f"{part} and {folder / CONFIG_FILE} tell of different codecs; {REMEDY}")
+    return codec
+
+
+def load_classifier(folder: Path, region: Region, config: PahaConfig) -> Any:
+    """The PCE classifier of a region in a model folder, float32. Raises PahaError where it is not there, not whole, of
+    the other region, or of a model with other latents or audio."""
+    from paha.pce.classifier import PCEClassifier
+
+    part = folder / CLASSIFIER_FOLDERS[region]
+    if not part.is_dir():
+        verb = f"`paha train classifier --region {region}`"
+        raise PahaError(
+            f"{folder} has no {part.name}/, which guidance needs; train it with {verb}, or use --guidance none"
+        )
+    classifier = load_part(PCEClassifier, part)
+    if classifier.region != region:
+        raise PahaError(f"{part} holds the {classifier.region} classifier; {REMEDY}")
+    names = ("latent_channels", "audio_layers", "audio_dim", "audio_margin")
+    trunk, wanted = classifier.config["univdm"], config.model
+    bad = [name for name in names if trunk[name] != getattr(wanted, name)]
+    if bad:
+        told = f"{bad[0]} {trunk[bad[0]]}, the model {getattr(wanted, bad[0])}"
+        raise PahaError(f"{part} was trained with {told}; train it on this model")
+    return classifier
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

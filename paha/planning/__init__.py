@@ -1,0 +1,1 @@
+"""What a model will cost before anything is allocated: parameters, memory, time."""

@@ -1,0 +1,1 @@
+"""Devices, tasks on many cores or machines, atomic files, statistics."""

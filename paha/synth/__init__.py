@@ -1,1 +1,0 @@
-"""The presenter corpus: illustrated people whose lips, face and hands follow speech."""

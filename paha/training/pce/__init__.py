@@ -1,0 +1,1 @@
+"""Training of the PCE classifiers: negatives, pairs, the job."""

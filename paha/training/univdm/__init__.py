@@ -1,0 +1,1 @@
+"""Training of UniVDM (section 4.1)."""

@@ -1,0 +1,65 @@
+"""Strict loading of one network in diffusers' layout, ours or theirs; each complaint is one line and names the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from paha.errors import PahaError
+from paha.univdm.svd_weights import load_folder
+
+REMEDY = "copy the model folder again, or train one with `paha train`"
+Part = TypeVar("Part")
+
+
+def load_part(cls: type[Part], folder: Path, *, remedy: str = REMEDY) -> Part:
+    """One network out of its config.json and safetensors, in evaluation mode, float32, without gradients.
+
+    cls: a model class of diffusers or of this package. remedy: what to do, the end of a message. Every key and shape
+    must fit. Raises PahaError that names the file, and the key where one is missing, extra or of another shape.
+    """
+    from accelerate import init_empty_weights
+
+    settings = _read_settings(folder / "config.json", cls.__name__, remedy)
+    weights = load_folder(folder)
+    try:
+        with init_empty_weights(include_buffers=False):
+            model: Any = cls.from_config(settings)  # pyright: ignore[reportAttributeAccessIssue]
+    except (TypeError, ValueError, KeyError, PahaError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PahaError(f"{folder / 'config.json'} does not describe a {cls.__name__}: {reason}") from error
+    _check_weights(weights, model.state_dict(), folder, remedy)
+    # Copies: tensors of the mapped file are not aligned, which changes the last bit of what is computed with them.
+    copies = {key: value.to(torch.float32, copy=True) for key, value in weights.items()}
+    model.load_state_dict(copies, strict=True, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], folder: Path, remedy: str) -> None:
+    """Raises PahaError that names the first key that is missing, of another shape, or not known."""
+    for key, value in expected.items():
+        if key not in weights:
+            raise PahaError(f"the weights in {folder} have no '{key}'; they are of another model: {remedy}")
+        if weights[key].shape != value.shape:
+            found, wanted = tuple(weights[key].shape), tuple(value.shape)
+            raise PahaError(f"'{key}' in {folder} has shape {found}, the model wants {wanted}; {remedy}")
+    unknown = sorted(weights.keys() - expected.keys())
+    if unknown:
+        raise PahaError(f"'{unknown[0]}' in {folder} is no weight of this model; {remedy}")
+
+
+def _read_settings(path: Path, class_name: str, remedy: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise PahaError(f"{path} is missing; {remedy}")
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        found = settings["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PahaError(f"{path} is not the configuration of a {class_name}; {remedy}") from error
+    if found != class_name:
+        raise PahaError(f"{path} describes a {found}, not a {class_name}; {remedy}")
+    return settings

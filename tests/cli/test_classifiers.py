@@ -1,0 +1,244 @@
+"""The whole path of the classifiers at debug size: corpus, UniVDM, negatives, classifiers, guided video, tables."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from toy import toy_codec
+
+from paha import config as configuration
+from paha.cli import classifiers as verbs_pce
+from paha.cli import univdm as verbs
+from paha.cli.classifiers import (
+    ClassifierOptions,
+    GuidanceChoice,
+    build_guidance,
+    guidance_arguments,
+    negatives_options,
+    parse_guidance,
+)
+from paha.dataset.manifest import read_manifest
+from paha.dataset.synth.corpus import make_corpus
+from paha.errors import PahaError
+from paha.evaluation.metrics.instruments import load_instruments
+from paha.evaluation.tables.ablations import AblationRun, pick_records, run_ablation
+from paha.guidance.classifier_gradient import GuidanceOptions
+from paha.guidance.equations import DIFF_FORMS
+from paha.media.image_io import save_png
+from paha.media.video_io import read_video
+from paha.pce.regions import face_mask, grow_box
+from paha.pipeline.animate import animate
+from paha.pipeline.pipeline import PahaPipeline
+from paha.presets import preset
+
+DEBUG = preset("debug")
+SPEED = {"rate": 0.5, "scales": None, "dg_form": "compensate", "reuse": 1, "skip_first": False, "face_box": None}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """corpus/ of eight clips, model/ with a UniVDM trained for two steps on it and both classifiers."""
+    root = tmp_path_factory.mktemp("pce")
+    make_corpus(root / "corpus", clips=8, size=32, seconds=(1.0, 1.2), workers=1, progress=False)
+    toy_codec(DEBUG).save_pretrained(root / "codec")
+    config = verbs.configuration("debug", [], steps=2)
+    verbs.train_univdm(
+        root / "corpus", root / "univdm", config, codec=root / "codec", init=None, stop_after_minutes=None
+    )
+    shutil.copytree(root / "univdm/model", root / "model")
+    options = negatives_options(
+        count=4, lengths="4,7", part="0/1", num_steps=2, seed=0, random_audio=False, augment=True, batch_size=4
+    )
+    verbs_pce.make_negatives(root / "corpus", root / "model", root / "negatives", options)
+    for region in ("face", "non_face"):
+        settings = ["pairs.lengths=[4]", "pairs.held_out=0.5", "probe_pairs=2", "train.sample_every=2"]
+        verbs_pce.train_classifier(
+            root / "corpus",
+            root / "model",
+            root / region,
+            settings,
+            ClassifierOptions(steps=2, hard_negatives=0.5, report_clips=2),
+            region=region,
+            negatives=root / "negatives",
+            init=None,
+            stop_after_minutes=None,
+        )
+        shutil.copytree(root / region / "model", root / f"model/classifier_{region}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def pipeline(root):
+    pipeline = PahaPipeline.from_pretrained(root / "model")
+    pipeline.register_to_config(reference_psnr_db=0.0)
+    return pipeline
+
+
+def first_clip(root):
+    record = read_manifest(root / "corpus")[0]
+    return read_video(root / "corpus" / record.video)[0], root / "corpus" / record.audio
+
+
+def test_training_leaves_a_log_a_model_and_a_report(root):
+    report = json.loads((root / "face/report/report.json").read_text())
+    assert report["region"] == "face"
+    assert "auc/generated_530" in report["scores"]
+    assert "needs" in report["shift_curves_absent"] or "has" in report["shift_curves_absent"]  # clips of 1 s
+    line = json.loads((root / "face/stats.jsonl").read_text().splitlines()[-1])
+    assert {"accuracy", "auc/shifted_0"} <= line.keys()
+
+
+def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipeline, tmp_path):
+    image, sound = first_clip(root)
+    save_png(tmp_path / "a.png", image)
+    by_hand = parse_guidance("dg", **SPEED | {"face_box": "8,4,22,18", "share_deep": True, "redetect": 1})
+    assert by_hand.options.share_deep
+    said = []
+    arguments = guidance_arguments(pipeline, image, by_hand, say=said.append)
+    assert "found by hand" in said[0]
+    out = animate(
+        pipeline, tmp_path / "a.png", sound, tmp_path / "a.mp4", num_frames=7, steps=2, progress=False, **arguments
+    )
+    assert len(read_video(out)) == 7
+    other = guidance_arguments(pipeline, image, parse_guidance("sg", **SPEED | {"face_box": "8,4,22,18"}))
+    assert other["guidance_settings"] != arguments["guidance_settings"]
+    assert guidance_arguments(pipeline, image, None) == {}
+    assert parse_guidance("none", **SPEED) is None
+    assert parse_guidance("sg", **SPEED | {"scales": "0,0"}) is None
+
+
+def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_path):
+    image, _ = first_clip(root)
+    shutil.copytree(root / "model", tmp_path / "m")
+    own = {"guidance_scales": (20.0, 0.0, 0.5), "guidance_skip_first": True, "guidance_smoothing": 1.5}
+    config = pipeline.preset.model_copy(update={"sample": pipeline.preset.sample.model_copy(update=own)})
+    configuration.dump(config, tmp_path / "m/paha.yaml")
+    other = PahaPipeline.from_pretrained(tmp_path / "m")
+    at = SPEED | {"face_box": "8,4,22,18"}
+    found = guidance_arguments(other, image, parse_guidance("sg", **at))["guidance_settings"]
+    names = ("non_face_scale", "face_scale", "diff_scale", "skip_first", "smoothing")
+    assert [found[name] for name in names] == [20, 0, 0.5, True, 1.5]
+    by_hand = at | {"scales": "2,3", "smoothing": 0.0}
+    given = guidance_arguments(other, image, parse_guidance("sg", **by_hand))["guidance_settings"]
+    assert [given[name] for name in names] == [2, 3, 0.25, True, 0]
+
+
+def test_a_model_without_classifiers_says_so(root, tmp_path):
+    bare = PahaPipeline.from_pretrained(root / "univdm/model")
+    image, _ = first_clip(root)
+    with pytest.raises(PahaError, match=r"no classifier_non_face/.*paha train classifier --region non_face"):
+        guidance_arguments(bare, image, GuidanceChoice(GuidanceOptions(kind="sg")))
+    shutil.copytree(root / "univdm/model", tmp_path / "m")
+    shutil.copytree(root / "face/model", tmp_path / "m/classifier_non_face")
+    with pytest.raises(PahaError, match="holds the face classifier"):
+        PahaPipeline.from_pretrained(tmp_path / "m").classifier("non_face")
+
+
+def test_growth_and_leak_of_the_four_forms_on_trained_networks(root, pipeline):
+    """Deviation of the latents after the guided steps against unguided, and how far the face classifier alone moves
+    the rest of the frame over the face: only `compensate` neither grows nor mixes a region with the unguided one."""
+    image, sound = first_clip(root)
+    scene = pipeline.prepare(image, sound, num_frames=4)
+    mask = face_mask(grow_box(torch.tensor([[0.36, 0.19, 0.64, 0.44]])), height=4, width=4)
+
+    def after_guided_steps(options):
+        seen = []
+
+        def keep(_pipeline, step, _t, tensors):
+            seen.append(tensors["latents"].clone())
+
+        guidance = None
+        if options is not None:
+            guidance, _ = build_guidance(pipeline, image, options)
+        arguments = {"guidance": guidance, "guidance_rate": 0.5, "callback_on_step_end": keep}
+        list(pipeline.generate(scene, num_inference_steps=8, seed=0, **arguments))
+        return seen[3]
+
+    plain = after_guided_steps(None)
+    scales = {"non_face_scale": 30.0, "face_scale": 30.0}
+    growth, leak = {}, {}
+    for form in DIFF_FORMS:
+        both = after_guided_steps(GuidanceOptions(kind="dg", dg_form=form, **scales))
+        growth[form] = float(both.std() / plain.std())
+        alone = after_guided_steps(GuidanceOptions(kind="dg", dg_form=form, **scales | {"non_face_scale": 0.0})) - plain
+        leak[form] = float((alone * (1 - mask)).norm() / (alone * mask).norm())
+    sequential = after_guided_steps(GuidanceOptions(kind="sg", **scales | {"non_face_scale": 0.0})) - plain
+    leak["sg"] = float((sequential * (1 - mask)).norm() / (sequential * mask).norm())
+    print({k: round(v, 3) for k, v in growth.items()}, {k: round(v, 3) for k, v in leak.items()})
+    assert growth["compensate"] == pytest.approx(1, abs=0.05)
+    assert growth["literal"] > 1.5
+    assert leak["compensate"] < leak["sg"] < leak["literal"]
+
+
+def test_classifiers_travel_with_the_model_folder(pipeline, tmp_path):
+    for region in ("face", "non_face"):
+        pipeline.classifier(region)
+    pipeline.save_pretrained(tmp_path)
+    again = PahaPipeline.from_pretrained(tmp_path)
+    for region in ("face", "non_face"):
+        own, loaded = (p.classifier(region).state_dict() for p in (pipeline, again))
+        assert all(torch.equal(value, loaded[key]) for key, value in own.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["2", "3"])
+def test_tables_run_on_models_trained_here(root, pipeline, tmp_path, number):
+    data = root / "corpus"
+    run = AblationRun(
+        data=data,
+        records=pick_records(data, start=0, clips=2),
+        pipelines={"whole": pipeline},
+        absent={"no_par": "its model was not given (--no-par-model)"},
+        base=GuidanceOptions(kind="dg", non_face_scale=1.0, face_scale=1.0),
+        steps=2,
+        workers=1,
+    )
+    instruments = load_instruments(pose="presenter", real=data)
+    table = run_ablation(number, run, instruments, tmp_path, say=lambda _: None)
+    text = (tmp_path / f"table_{number}.md").read_text()
+    assert (tmp_path / f"table_{number}.json").is_file()
+    videos = {path.name for path in (tmp_path / "videos").iterdir()}
+    if number == "2":
+        assert [row.x for row in table.rows] == [0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1, 1]
+        assert "(2052.95)" in text
+        assert len(videos) == 9  # both unguided rows share their videos
+        first, second = table.rows[:2]
+        assert first.measured == second.measured
+    else:
+        absent = {row.name for row in table.rows if row.absent}
+        assert absent == {"w/o PAR", "w/o PAR+two classifiers", "w/o augmentation"}
+        assert "w/o PAR: absent, its model was not given (--no-par-model)" in text
+        assert "100.917" in text
+        assert len(videos) == 3
+    measured = next(row for row in reversed(table.rows) if row.paper).measured
+    assert np.isfinite(measured["tc"].mean)
+    assert isinstance(measured["fvd"], str)
+    if number == "3":  # a second call goes on with what is there
+        made = {path: path.stat().st_mtime_ns for path in (tmp_path / "videos").rglob("*.mp4")}
+        run_ablation(number, run, instruments, tmp_path, say=lambda _: None)
+        assert all(path.stat().st_mtime_ns == then for path, then in made.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scales": "1"}, "two or three numbers"),
+        ({"scales": "1,a"}, "NON_FACE,FACE"),
+        ({"face_box": "1,2,3"}, "X0,Y0,X1,Y1"),
+        ({"face_box": "5,5,5,9"}, "empty"),
+        ({"rate": 2.0}, "0 to 1"),
+    ],
+)
+def test_bad_options_are_one_line(changes, message):
+    with pytest.raises(PahaError, match=message):
+        parse_guidance("sg", **SPEED | changes)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "part", "message"), [("a", "0/1", "--lengths"), ("4", "2/2", "--part"), (None, "x", "--part")]
+)
+def test_bad_options_of_negatives_are_one_line(lengths, part, message):
+    with pytest.raises(PahaError, match=message):
+        negatives_options(lengths=lengths, part=part, count=1)

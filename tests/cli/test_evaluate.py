@@ -1,0 +1,96 @@
+"""`paha evaluate`, `paha tables 1`, `paha study` and `paha train pose-autoencoder` as a person types them."""
+
+import json
+
+import pytest
+from toy_videos import make_dataset, make_method
+from typer.testing import CliRunner
+
+from paha.cli.main import app
+from paha.errors import PahaError
+
+FEW = ("--replicates", 10)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("data") / "d", clips=3, num_frames=64)
+
+
+@pytest.fixture
+def no_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("PAHA_WEIGHTS", raising=False)
+
+
+def paha(*words):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_evaluate_writes_and_prints_the_report(data, tmp_path, no_weights):
+    text = paha(
+        "evaluate", data, data, "-o", tmp_path / "out", "--pose", "exact", "--no-ceilings", "--name", "Mine", *FEW
+    )
+    assert "| Mine |" in text
+    assert "syncnet_v2.model" in text
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert results["provenance"]["instruments"]["pose"]["extractor"] == "exact"
+    assert (tmp_path / "out/report.md").is_file()
+
+
+def test_evaluate_ends_with_the_videos_that_it_could_not_read(data, tmp_path, no_weights):
+    fake = make_dataset(tmp_path / "fake", clips=3, num_frames=64)
+    (fake / "clips/clip1.mp4").write_bytes(b"nothing")
+    with pytest.raises(PahaError, match="1 videos could not be read and were left out: clip1"):
+        paha("evaluate", data, fake, "-o", tmp_path / "out", "--pose", "exact", "--no-ceilings", "--workers", 1, *FEW)
+    assert "clip1" in (tmp_path / "out/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--pose", "openpose"], "unknown pose extractor"),
+        (["--i3d", "none.pt"], "there is no such file"),
+        (["--pose-autoencoder", "none"], "no pose autoencoder in none"),
+    ],
+)
+def test_evaluate_refuses_what_is_not_there(data, tmp_path, no_weights, options, match):
+    with pytest.raises(PahaError, match=match):
+        paha("evaluate", data, data, "-o", tmp_path / "out", *options)
+
+
+def test_table_1_with_baselines_and_a_method(data, tmp_path, no_weights):
+    method = make_method(tmp_path / "s2g", clips=3, num_frames=64)
+    words = ["tables", 1, "--data", data, "-o", tmp_path / "out", "--no-models", "--clips", 2]
+    text = paha(*words, "--method", f"S2G={method}", "--data-name", "PATS")
+    assert "| still image |" in text
+    assert "(0.1227)" in text  # the paper's BAS of S2G beside ours
+    assert (tmp_path / "out/table_1.json").is_file()
+    with pytest.raises(PahaError, match="give NAME"):
+        paha(*words, "--method", "S2G")
+    with pytest.raises(PahaError, match="--also X: give NAME=FOLDER"):
+        paha(*words, "--also", "X")
+
+
+def test_a_study_from_the_command_line(tmp_path):
+    folders = [make_method(tmp_path / name, clips=2, num_frames=5) for name in ("a", "b")]
+    methods = [word for folder in folders for word in ("--method", f"{folder.name}={folder}")]
+    text = paha("study", "create", tmp_path / "study", *methods, "--videos", 2, "--no-check")
+    assert "2 videos x 2 methods" in text
+    assert "| a |" in paha("study", "report", tmp_path / "study")
+    with pytest.raises(PahaError, match="same name"):
+        paha("study", "create", tmp_path / "other", *methods[:2], *methods[:2])
+    with pytest.raises(PahaError, match="holds no study"):
+        paha("study", "serve", tmp_path)
+
+
+def test_train_the_pose_autoencoder(data, tmp_path):
+    paha(
+        "train", "pose-autoencoder", "--data", data, "--out", tmp_path / "ae", "--steps", 3, "--frames", 16, "--fps", 25
+    )
+    config = json.loads((tmp_path / "ae/model/config.json").read_text())
+    assert (config["num_frames"], config["fps"]) == (16, 25.0)

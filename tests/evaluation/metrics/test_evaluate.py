@@ -1,0 +1,211 @@
+import json
+import os
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy_videos import make_dataset, make_method
+
+from paha.errors import PahaError
+from paha.evaluation.metrics.clips import find_clips
+from paha.evaluation.metrics.cost import record_cost
+from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, evaluate, measure_set, score_real
+from paha.evaluation.metrics.extractor_error import extractor_error
+from paha.evaluation.metrics.instruments import Instruments, load_instruments
+from paha.evaluation.metrics.measure import load_measured
+from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
+from paha.evaluation.metrics.report import write_report
+from paha.runtime.statistics import Interval
+from paha.types import Keypoints
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("real") / "data", clips=4)
+
+
+@pytest.fixture(scope="module")
+def instruments():
+    torch.manual_seed(0)
+    return Instruments(
+        None,
+        "exact",
+        "",
+        PoseAutoencoder().eval(),
+        absent={"i3d": "no weights of I3D", "syncnet": "no weights of SyncNet"},
+        replicates=8,
+    )
+
+
+@pytest.fixture(scope="module")
+def evaluation(real, instruments, tmp_path_factory):
+    """The dataset against itself."""
+    out = tmp_path_factory.mktemp("out")
+    return evaluate(real, real, out, instruments, name="itself", workers=2, say=lambda _: None), out
+
+
+def test_a_set_against_itself_has_no_distance(evaluation):
+    row = evaluation[0].rows[0]
+    for key in ("fgd", "frd_face", "frd_hands", "frd_body", "frd_background"):
+        assert row.values[key].mean == pytest.approx(0, abs=1e-6)
+    assert row.values["lip_r"].mean == pytest.approx(1)
+    assert row.values["psnr_face"].mean == 100
+    assert row.values["ssim_body"].mean == pytest.approx(1, abs=1e-4)
+    assert evaluation[0].paired == 4
+
+
+def test_rows_and_what_each_corruption_moves(evaluation):
+    rows = {row.name: row.values for row in evaluation[0].rows}
+    assert list(rows) == ["itself", FLOOR, "shuffled frames", "frozen", "noise", SWAPPED]
+    real = rows[FLOOR]
+    assert rows["shuffled frames"]["fgd"].mean > 0
+    assert rows["shuffled frames"]["lip_loudness_r"].mean < real["lip_loudness_r"].mean - 0.5
+    assert rows["frozen"]["bas"].mean == 0
+    assert rows["frozen"]["hand_motion"].mean == pytest.approx(0, abs=1e-6)
+    assert rows["frozen"]["mouth_in_silence"].mean == 0
+    assert rows["noise"]["frd_background"].mean > 10 * max(rows["itself"]["frd_background"].mean, 0.1)
+    assert rows[SWAPPED]["lip_loudness_r"].mean < real["lip_loudness_r"].mean - 0.5
+    assert rows[SWAPPED]["fgd"].mean == pytest.approx(0, abs=1e-6)
+
+
+def test_what_is_absent_says_why(evaluation):
+    row = evaluation[0].rows[0]
+    assert row.values["fvd"] == "no weights of I3D"
+    assert row.values["sync_c"] == row.values["sync_d"] == "no weights of SyncNet"
+    assert "cost.json" in row.values["tc"]
+
+
+def test_the_report_is_whole(evaluation):
+    made, out = evaluation
+    files = {path.name for path in write_report(made, out)}
+    assert {"report.md", "results.json"} <= files
+    text = (out / "report.md").read_text()
+    heading = next(line for line in text.splitlines() if "FVD" in line)
+    positions = [heading.index(name) for name in ("FVD", "BAS", "FGD", "Sync-C", "Div.")]
+    assert positions == sorted(positions)
+    assert "absent, no weights of I3D" in text
+    data = json.loads((out / "results.json").read_text())
+    assert data["provenance"]["instruments"]["pose_autoencoder"]["num_frames"] == 34
+    assert len(data["by_clip"]["itself"]["bas"]) == 4
+    assert data["provenance"]["clips"] == {"real": 4, "generated": 4}
+
+
+def test_an_interrupted_run_goes_on(real, instruments, tmp_path):
+    clips = find_clips(real)[:2]
+    measure_set(clips, instruments, tmp_path, say=lambda _: None)
+    path = tmp_path / "clip0.safetensors"
+    before = os.stat(path).st_mtime_ns
+    (tmp_path / "clip1.safetensors").write_bytes(b"half")
+    measure_set(clips, instruments, tmp_path, say=lambda _: None)
+    assert os.stat(path).st_mtime_ns == before
+    assert load_measured(tmp_path / "clip1.safetensors").clip_id == "clip1"
+
+
+def test_other_instruments_measure_again(real, instruments, tmp_path):
+    clips = find_clips(real)[:1]
+    measure_set(clips, instruments, tmp_path, say=lambda _: None)
+    first = load_measured(tmp_path / "clip0.safetensors")
+    measure_set(clips, replace(instruments, every=5), tmp_path, say=lambda _: None)
+    again = load_measured(tmp_path / "clip0.safetensors")
+    assert len(again.colours) == 2 * len(first.colours)
+
+
+def test_a_bad_video_is_left_out_and_named(real, instruments, tmp_path):
+    broken = tmp_path / "fake"
+    make_method(broken, clips=2)
+    (broken / "clip2.mp4").write_bytes(b"nothing")
+    said = []
+    made, failed = measure_set(find_clips(broken)[2:], instruments, tmp_path / "m", say=said.append)
+    assert list(failed) == ["clip2"]
+    assert made.clips == []
+    assert "clip2" in said[0]
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(real, instruments, tmp_path):
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake/clip0.mp4").write_bytes(b"nothing")
+    with pytest.raises(PahaError, match=r"no video of .*fake can be read"):
+        evaluate(real, tmp_path / "fake", tmp_path / "out", instruments, say=lambda _: None)
+
+
+def test_time_cost_stands_in_the_row(real, instruments, tmp_path):
+    data = make_dataset(tmp_path / "data", clips=2)
+    record_cost(data, "clip0", seconds=3, video_seconds=4)
+    made = evaluate(real, data, tmp_path / "out", instruments, ceilings=False, say=lambda _: None)
+    assert made.rows[0].values["tc"].mean == 3
+    assert len(made.rows) == 2
+
+
+def test_metrics_that_need_a_truth_are_absent_without_one(real, instruments, tmp_path):
+    data = make_dataset(tmp_path / "data", clips=2)
+    (tmp_path / "pairs.csv").write_text("real,fake\n")
+    made = evaluate(
+        real, data, tmp_path / "out", instruments, pairs=tmp_path / "pairs.csv", ceilings=False, say=lambda _: None
+    )
+    assert made.paired == 0
+    assert "psnr_face" not in made.rows[0].values
+    assert isinstance(made.rows[0].values["fgd"], Interval)
+
+
+def test_memory_does_not_grow_with_the_number_of_clips(instruments, tmp_path):
+    """Peak memory of scoring 6 and 12 clips: the difference is a few numbers a clip."""
+    data = make_dataset(tmp_path / "data", clips=12)
+    measured, _ = measure_set(find_clips(data), instruments, tmp_path / "m", say=lambda _: None)
+    peaks = []
+    for count in (6, 6, 12):  # the first one fills caches
+        part = type(measured)(measured.folder, measured.clips[:count])
+        tracemalloc.start()
+        score_real(part, instruments, ceilings=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] - peaks[1] < 0.03 * peaks[1]
+
+
+def test_the_presenter_reader_is_chosen_for_presenters(real, tmp_path, monkeypatch):
+    monkeypatch.setenv("PAHA_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    chosen = load_instruments(real=real)
+    assert chosen.pose_name == "presenter"
+    assert len(chosen.pose_hash) == 64
+    assert "syncnet_v2.model" in chosen.absent["syncnet"]
+    assert "i3d" in chosen.absent["i3d"]
+    with pytest.raises(PahaError, match="there is no such file"):
+        load_instruments(real=real, i3d=tmp_path / "none.pt")
+
+
+def test_weights_in_the_folder_are_used(real, tmp_path, monkeypatch):
+    from paha.evaluation.metrics.syncnet import SyncNet
+
+    monkeypatch.setenv("PAHA_WEIGHTS", str(tmp_path))
+    torch.manual_seed(0)
+    torch.save(SyncNet().state_dict(), tmp_path / "syncnet_v2.model")
+    chosen = load_instruments(pose="exact", real=real)
+    assert chosen.syncnet is not None
+    assert len(chosen.hashes["syncnet"]) == 64
+    assert chosen.key() != load_instruments(pose="presenter", real=real).key()
+
+
+def test_numbers_are_finite_or_absent(evaluation):
+    for row in evaluation[0].rows:
+        for value in row.values.values():
+            assert isinstance(value, str) or np.isfinite([value.mean, value.low, value.high]).all()
+
+
+def test_the_extractor_s_own_error_is_told(real, instruments, tmp_path):
+    clips = find_clips(real)
+    made, _ = measure_set(clips, instruments, tmp_path, say=lambda _: None)
+    pairs = [(clip, load_measured(made.path(clip))) for clip in clips]
+    assert extractor_error(pairs, instruments) is None  # exact points are no extractor's
+    reading = replace(instruments, pose=object())
+    exact = extractor_error(pairs, reading)
+    assert exact["points_px"] == 0
+    assert exact["lip_r"] == pytest.approx(1)
+    assert exact["fgd"] == pytest.approx(0, abs=1e-6)
+    moved = [
+        (clip, replace(m, keypoints=Keypoints(m.keypoints.points + np.float32([3, 4]), m.keypoints.scores)))
+        for clip, m in pairs
+    ]
+    assert extractor_error(moved, reading)["points_px"] == pytest.approx(5, abs=1e-3)
+    assert extractor_error([(replace(clips[0], annotations=None), pairs[0][1])], reading) is None

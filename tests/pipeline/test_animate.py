@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from toy import toy_audio, toy_image, toy_pipeline
+
+from paha.cli.jobs import failures, run_jobs
+from paha.errors import PahaError
+from paha.media.audio_io import read_audio, write_wav
+from paha.media.image_io import read_image, save_png
+from paha.media.video_io import read_video
+from paha.pipeline.animate import animate
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return toy_pipeline()
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    image, audio = tmp_path / "image.png", tmp_path / "speech.wav"
+    save_png(image, toy_image())
+    write_wav(audio, *toy_audio(0.4))
+    return image, audio
+
+
+def pngs(folder):
+    return [path.read_bytes() for path in sorted(folder.glob("*.png"))]
+
+
+def test_files_in_video_out(pipeline, inputs, tmp_path):
+    out = animate(
+        pipeline,
+        *inputs,
+        tmp_path / "new" / "out.mp4",
+        seed=1,
+        save_frames=tmp_path / "frames",
+        contact_sheet=tmp_path / "sheet.png",
+        progress=False,
+    )
+    video = read_video(out)
+    assert video.shape == (10, 32, 32, 3)
+    assert len(pngs(tmp_path / "frames")) == 10
+    assert read_image(tmp_path / "sheet.png").shape[0] > 3 * 32
+    assert [path.name for path in out.parent.iterdir()] == ["out.mp4"]
+    # The file shows what the pipeline samples.
+    frames = pipeline(read_image(inputs[0]), read_audio(inputs[1]), seed=1).frames
+    assert np.array_equal(read_image(tmp_path / "frames" / "frame_000009.png"), frames[9])
+    # Averaged over blocks: H.264 keeps little of colour noise.
+    blocks = [v.astype(float).reshape(10, 4, 8, 4, 8, 3).mean(axis=(2, 4)) for v in (video, frames)]
+    assert np.abs(blocks[0] - blocks[1]).mean() < 3
+
+
+def crash_in_segment(index):
+    """A guidance that changes nothing and fails when the segment of that index begins."""
+    made = []
+
+    def factory(conditioning):
+        made.append(conditioning)
+        if len(made) > index:
+            raise RuntimeError("power cut")
+        return lambda z, t, solver_step: solver_step(z)
+
+    return factory
+
+
+@pytest.mark.parametrize("crash_at", [0, 1, 2])
+def test_a_finished_segment_survives_a_crash(pipeline, inputs, tmp_path, crash_at):
+    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    animate(pipeline, *inputs, whole, save_frames=tmp_path / "a", progress=False)
+    with pytest.raises(RuntimeError, match="power cut"):
+        animate(pipeline, *inputs, out, guidance=crash_in_segment(crash_at), progress=False)
+    assert not out.exists()
+    kept = sorted(path.name for path in (tmp_path / "out.mp4.partial").glob("segment*"))
+    assert kept == [f"segment_{i:05d}.safetensors" for i in range(crash_at)]
+
+    sampled = []
+    count = lambda conditioning: sampled.append(1) or (lambda z, t, solver_step: solver_step(z))  # noqa: E731
+    animate(pipeline, *inputs, out, guidance=count, resume=True, save_frames=tmp_path / "b", progress=False)
+    assert len(sampled) == 3 - crash_at
+    assert pngs(tmp_path / "a") == pngs(tmp_path / "b")
+    assert np.array_equal(read_video(whole), read_video(out))
+    assert not (tmp_path / "out.mp4.partial").exists()
+
+
+def test_resume_refuses_other_settings_and_names_them(pipeline, inputs, tmp_path):
+    out = tmp_path / "out.mp4"
+    with pytest.raises(RuntimeError):
+        animate(pipeline, *inputs, out, guidance=crash_in_segment(1), progress=False)
+    with pytest.raises(PahaError, match="seed, steps changed"):
+        animate(pipeline, *inputs, out, seed=2, steps=4, resume=True, progress=False)
+    save_png(inputs[0], toy_image(5))
+    with pytest.raises(PahaError, match="image changed"):
+        animate(pipeline, *inputs, out, resume=True, progress=False)
+    # Without --resume it starts anew.
+    animate(pipeline, *inputs, out, progress=False)
+    assert len(read_video(out)) == 10
+
+
+def test_a_damaged_segment_is_named(pipeline, inputs, tmp_path):
+    out = tmp_path / "out.mp4"
+    with pytest.raises(RuntimeError):
+        animate(pipeline, *inputs, out, guidance=crash_in_segment(1), progress=False)
+    (tmp_path / "out.mp4.partial" / "segment_00000.safetensors").write_bytes(b"half")
+    with pytest.raises(PahaError, match=r"segment_00000\.safetensors is damaged"):
+        animate(pipeline, *inputs, out, resume=True, progress=False)
+
+
+def test_resume_without_anything_kept_starts_at_the_beginning(pipeline, inputs, tmp_path):
+    animate(pipeline, *inputs, tmp_path / "out.mp4", resume=True, progress=False)
+    assert len(read_video(tmp_path / "out.mp4")) == 10
+
+
+def test_fewer_frames_cut_the_sound(pipeline, inputs, tmp_path):
+    out = animate(pipeline, *inputs, tmp_path / "out.mp4", num_frames=5, progress=False)
+    assert len(read_video(out)) == 5
+    samples, rate_hz = read_audio(out)
+    assert len(samples) / rate_hz == pytest.approx(0.2, abs=0.01)
+
+
+def test_an_output_that_cannot_be_written_is_named_before_sampling(pipeline, inputs, tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(PahaError, match="taken"):
+        animate(pipeline, *inputs, tmp_path / "taken", guidance=crash_in_segment(0), progress=False)
+
+
+def test_the_progress_bar_counts_all_steps(pipeline, inputs, tmp_path, capsys):
+    animate(pipeline, *inputs, tmp_path / "out.mp4")
+    assert "9/9" in capsys.readouterr().err
+
+
+def test_jobs_make_videos_and_list_failures(pipeline, inputs, tmp_path):
+    (tmp_path / "jobs.csv").write_text(
+        "image,audio,output\nimage.png,speech.wav,1.mp4\nnone.png,speech.wav,2.mp4\nimage.png,speech.wav,3.mp4\n"
+    )
+    results = run_jobs(
+        tmp_path / "jobs.csv",
+        lambda job: animate(pipeline, job.image, job.audio, job.output, seed=job.seed or 0, progress=False),
+    )
+    assert (tmp_path / "1.mp4").exists()
+    assert (tmp_path / "3.mp4").exists()
+    assert len(failures(results)) == 1
+    assert "none.png" in failures(results)[0]
