@@ -1,7 +1,7 @@
 """The proof of the shipped presenter: held-out people and speech at the demo's settings, against the rig's truth.
 
-python -m experiments.presenter.presenter_report report --data work/heldout         lips, hands, identity, silence (rungs b to d)
-python -m experiments.presenter.presenter_report round-trip --data work/heldout     rung (a): what the codec keeps of lips
+python -m experiments.presenter.presenter_report report --data work/heldout         lips, hands, identity, silence
+python -m experiments.presenter.presenter_report round-trip --data work/heldout     what the codec alone keeps of lips
 python -m experiments.presenter.presenter_report drift --data work/heldout          a long video, segment by segment
 
 Intervals are bootstrap 95 % over clips. Finished videos are kept: the same command goes on where it was stopped.
@@ -109,7 +109,7 @@ def round_trip(
     model: Model = verbs.SHIPPED_MODEL,
     pose_reader: Reader = None,
 ) -> None:
-    """Rung (a): lips read off renderings and off what the codec makes of them (lip r of at least 0.9 is wanted)."""
+    """Lips read off renderings and off what the codec makes of them (lip r of at least 0.9 is wanted)."""
     codec = load_part(PresenterCodec, model / CODEC_FOLDER if (model / CODEC_FOLDER).is_dir() else model)
     folder = find_reader(model, pose_reader)
     pose, rows, shown = PresenterPose.load(folder), {}, []
@@ -121,7 +121,12 @@ def round_trip(
         spreads = {"mouth std": float(kept.std()), "mouth std true": float(seen.std())}
         rows[record.clip_id] = lips | spreads | evaluate_codec(codec, clip)
         shown.append((clip.images[len(clip) // 2], coded[len(clip) // 2]))
-    protocol = {"rung": "a", "data": str(data), "model": str(model), "reader_sha256": weights_hash(folder)}
+    protocol = {
+        "measured": "codec round trips",
+        "data": str(data),
+        "model": str(model),
+        "reader_sha256": weights_hash(folder),
+    }
     write_report(rows, ROUND_TRIP, protocol, out)
     originals, coded_frames = zip(*shown[:ROUND_TRIP_CLIPS], strict=True)
     save_png(out / "round_trip.png", contact_sheet([*originals, *coded_frames], columns=len(originals)))
