@@ -1,0 +1,216 @@
+"""Landmarks of a photograph by MediaPipe: face mesh, pose with mask, hands. Crops about the person, so that the size
+and the shape of the picture do not matter."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from paha.errors import PahaError
+from paha.extractors.faces import tiles
+from paha.extractors.mediapipe_pose import (
+    BODY_OF_POSE,
+    FACE_OF_MESH,
+    FEET_OF_POSE,
+    WEIGHT_NAMES,
+    _mediapipe,
+    assign_sides,
+    quiet,
+)
+from paha.extractors.weights import weight
+from paha.motion.crops import Square, paste, unique_boxes
+from paha.motion.landmarks import PersonReading
+from paha.types import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
+
+_SEEN = 0.5
+"""Body points below it are hidden or outside, by MediaPipe's own account."""
+_NO_DETECTION = 0.5
+"""Score of a face that the landmarker reads (above 0.5) and BlazeFace does not find in the close-up."""
+_FACE_CROPS = (2.2, 1.6, 3.2)
+_PERSON_CROPS = (10.0, 6.0, 4.0)
+"""Sides of the squares that are tried, in face heights."""
+_NOSE = 0.5
+"""A pose is of a face if their noses are within so many face heights."""
+_SMALL_TOES = (18, 21)
+
+
+class MediaPipeLandmarks:
+    """Reads photographs. Use `load`."""
+
+    source = "mediapipe"
+
+    def __init__(self, tasks: dict[str, Any], stack: ExitStack) -> None:
+        self._tasks, self._stack = tasks, stack
+
+    @classmethod
+    def load(cls, *, download: bool = False) -> MediaPipeLandmarks:
+        """With the registered weights. Raises PahaError where the package or weights are missing."""
+        files = {name: str(weight(name, download=download)) for name in WEIGHT_NAMES}
+        vision, base = _mediapipe()
+        kinds = {
+            "face": (vision.FaceLandmarker, vision.FaceLandmarkerOptions, "face-landmarker", {"num_faces": 4}),
+            "pose": (
+                vision.PoseLandmarker,
+                vision.PoseLandmarkerOptions,
+                "pose-landmarker",
+                {"num_poses": 3, "output_segmentation_masks": True},
+            ),
+            "hands": (vision.HandLandmarker, vision.HandLandmarkerOptions, "hand-landmarker", {"num_hands": 4}),
+            "boxes": (vision.FaceDetector, vision.FaceDetectorOptions, "face-detector", {}),
+        }
+        stack, tasks = ExitStack(), {}
+        with quiet():
+            for name, (task, options, file, more) in kinds.items():
+                path = base(model_asset_path=files[f"mediapipe-{file}"])
+                try:
+                    tasks[name] = stack.enter_context(task.create_from_options(options(base_options=path, **more)))
+                except (RuntimeError, ValueError, OSError) as error:
+                    stack.close()
+                    raise PahaError(f"MediaPipe cannot load its {name} model: {error}; fetch it again") from error
+        reader = cls(tasks, stack)
+        atexit.register(reader._forget)
+        return reader
+
+    def find_faces(self, image: np.ndarray) -> np.ndarray:
+        """Boxes (N, 5) float32 of all faces, x0 y0 x1 y1 in pixels and score, largest first.
+
+        BlazeFace sees faces of a tenth of its square and more: the picture is searched whole, then in halves, and in
+        quarters where none was found. It fires on hands and patterns too: only boxes with a face mesh count.
+        """
+        found: list[np.ndarray] = []
+        longer = max(image.shape[:2])
+        for side in (longer, longer // 2, longer // 4):
+            if side < longer // 2 and found:
+                break
+            for x, y, tile in [(0, 0, image)] if side == longer else tiles(image, side):
+                for box in self._boxes(tile):
+                    face = self._verified(image, box + np.array([x, y, x, y, 0], np.float32), known=found)
+                    found += [] if face is None else [face]
+        return unique_boxes(found)
+
+    def read(self, image: np.ndarray, box: np.ndarray, *, alone: bool) -> PersonReading | None:
+        """The person whose face is in the box (4,) px, or None where there is no mesh. alone: whether there
+        is no other face."""
+        read = self._mesh(image, box)
+        if read is None:
+            return None
+        mesh, face_score = read
+        points, scores = np.zeros((133, 2), np.float32), np.zeros(133, np.float32)
+        points[FACE], scores[FACE] = mesh[list(FACE_OF_MESH), :2], face_score
+        pose, mask = self._pose(image, mesh, alone=alone)
+        if pose is not None:
+            points[BODY], scores[BODY] = pose[list(BODY_OF_POSE), :2], pose[list(BODY_OF_POSE), 2]
+            points[FEET], scores[FEET] = pose[list(FEET_OF_POSE), :2], pose[list(FEET_OF_POSE), 2]
+            scores[list(_SMALL_TOES)] = 0
+        body = slice(BODY.start, FEET.stop)
+        scores[body][scores[body] < _SEEN] = 0
+        self._read_hands(image, mesh, pose, points, scores)
+        height, width = image.shape[:2]
+        scores[(points < 0).any(1) | (points[:, 0] >= width) | (points[:, 1] >= height)] = 0
+        return PersonReading(mesh, points, scores, mask, face_score)
+
+    def _forget(self) -> None:
+        """At the interpreter's end MediaPipe's own clean-up fails, loudly; the system frees what is left."""
+        for task in self._tasks.values():
+            task._handle = None
+
+    def _boxes(self, image: np.ndarray) -> list[np.ndarray]:
+        """BlazeFace's boxes (5,) in a picture, in its pixels."""
+        square = Square.around_all(image.shape[:2])
+        found = self._tasks["boxes"].detect(_image(square.cut(image))).detections
+        boxes = [(item.bounding_box, item.categories[0].score) for item in found]
+        return [
+            np.array([b.origin_x, b.origin_y, b.origin_x + b.width, b.origin_y + b.height, score], np.float32)
+            + np.array([*square.corner, *square.corner, 0], np.float32)
+            for b, score in boxes
+        ]
+
+    def _verified(self, image: np.ndarray, box: np.ndarray, *, known: list[np.ndarray]) -> np.ndarray | None:
+        """The box (5,) of the mesh that lies in a box; None where there is none, or it is known."""
+        if len(unique_boxes([*known, box])) == len(known):
+            return None
+        read = self._mesh(image, box[:4])
+        return None if read is None else np.array([*_mesh_box(read[0]), box[4]], np.float32)
+
+    def _mesh(self, image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, float] | None:
+        """Mesh (478, 3) px and score of the face nearest to the middle of a box (4,)."""
+        centre, size = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+        for grow in _FACE_CROPS:
+            square = Square.at(centre, grow * size)
+            crop = square.cut(image, max_side=512)
+            found = self._tasks["face"].detect(_image(crop)).face_landmarks
+            if not found:
+                continue
+            meshes = [np.array([(p.x, p.y, p.z) for p in face], np.float32) * square.side for face in found]
+            meshes = [mesh + np.array([*square.corner, 0], np.float32) for mesh in meshes]
+            mesh = min(meshes, key=lambda mesh: float(np.linalg.norm(_middle(mesh) - centre)))
+            if np.linalg.norm(_middle(mesh) - centre) < size:
+                return mesh, max((float(face[4]) for face in self._boxes(crop)), default=_NO_DETECTION)
+        return None
+
+    def _pose(self, image: np.ndarray, mesh: np.ndarray, *, alone: bool) -> tuple[np.ndarray | None, np.ndarray]:
+        """Pose (33, 3: x, y px, score) of the person with this face, or None, and the coarse mask (H, W)."""
+        height = float(np.linalg.norm(mesh[10, :2] - mesh[152, :2]))
+        centre = _middle(mesh) + np.array([0, 1.5 * height], np.float32)
+        squares = [Square.at(_middle(mesh) + (centre - _middle(mesh)) * (s > 5), s * height) for s in _PERSON_CROPS]
+        whole = Square.around_all(image.shape[:2])
+        for square in [whole, *squares] if alone else squares:
+            result = self._tasks["pose"].detect(_image(square.cut(image, max_side=1024)))
+            for pose, mask in zip(result.pose_landmarks, result.segmentation_masks or [], strict=True):
+                points = np.array([(p.x, p.y, min(p.visibility, p.presence)) for p in pose], np.float32)
+                points[:, :2] = points[:, :2] * square.side + square.corner
+                if np.linalg.norm(points[0, :2] - mesh[1, :2]) < _NOSE * height:
+                    return points, paste(mask.numpy_view().squeeze(), square, image.shape[:2])
+        return None, self._head_mask(image, mesh)
+
+    @staticmethod
+    def _head_mask(image: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+        """Where no pose is found: an ellipse about the face and its hair."""
+        import cv2
+
+        mask = np.zeros(image.shape[:2], np.float32)
+        low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
+        centre, half = (low + high) / 2 - [0, 0.1 * (high - low)[1]], 0.68 * (high - low)
+        cv2.ellipse(mask, [int(v) for v in centre], [int(v) for v in half], 0, 0, 360, 1.0, -1)
+        return mask
+
+    def _read_hands(
+        self, image: np.ndarray, mesh: np.ndarray, pose: np.ndarray | None, points: np.ndarray, scores: np.ndarray
+    ) -> None:
+        """Fill the points and scores of the person's hands: those at the pose's wrists."""
+        if pose is None:
+            return
+        height = float(np.linalg.norm(mesh[10, :2] - mesh[152, :2]))
+        seen = pose[pose[:, 2] > _SEEN, :2]
+        low, high = np.minimum(seen.min(0), mesh[:, :2].min(0)), np.maximum(seen.max(0), mesh[:, :2].max(0))
+        square = Square.at((low + high) / 2, 1.3 * float((high - low).max()) + height)
+        result = self._tasks["hands"].detect(_image(square.cut(image, max_side=1024)))
+        hands = [np.array([(p.x, p.y) for p in hand], np.float32) for hand in result.hand_landmarks]
+        hands = [hand * square.side + square.corner for hand in hands]
+        labels = [(label[0].category_name == "Left", float(label[0].score)) for label in result.handedness]
+        kept = [k for k, hand in enumerate(hands) if _is_at_wrist(hand, pose, height)]
+        hands, labels = [hands[k] for k in kept], [labels[k] for k in kept]
+        for hand, is_left, score in assign_sides(hands, labels, pose[:, :2]):
+            side = LEFT_HAND if is_left else RIGHT_HAND
+            points[side], scores[side] = hand, score
+
+
+def _is_at_wrist(hand: np.ndarray, pose: np.ndarray, face_height: float) -> bool:
+    return bool(np.linalg.norm(pose[[15, 16], :2] - hand[0], axis=1).min() < 0.8 * face_height)
+
+
+def _middle(mesh: np.ndarray) -> np.ndarray:
+    return (mesh[:, :2].min(0) + mesh[:, :2].max(0)) / 2
+
+
+def _mesh_box(mesh: np.ndarray) -> np.ndarray:
+    return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
+
+
+def _image(square: np.ndarray) -> Any:
+    import mediapipe
+
+    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(square))
