@@ -11,8 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(2)
+
+# No deadlines: a busy machine is no fault. Derandomised: the same examples in every run, so that a failure is news.
+settings.register_profile("paha", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("paha")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
