@@ -1,212 +1,213 @@
-"""PoseReader: keypoints, confidences, face box and mouth opening of a presenter frame, about a million weights.
+"""KeypointEstimator: faces, whole-body keypoints, mask and face mesh of people in pictures, about 2.6 M weights.
 
-Legend: N frames, K keypoints (133), S side of the reader's input (128 px). Coordinates inside are in [0, 1] of the
-frame's sides.
+Three networks, each of which sees a picture that the one before has cut out for it (`paha.motion.own_landmarks`):
 
-Stage 1 sees the frame: one heatmap a keypoint at a quarter of the resolution, whose expectation is the point (integral
-regression), and the confidence from the features under that heatmap. Two more heatmaps give the face box's corners.
-Stage 2 sees the face, cut out by that box: it reads the mouth opening and moves the face's points.
+- `FaceFinder` sees a whole picture (160 px) and marks every face and its box.
+- `FaceNet` sees a face (128 px) and gives the 478 mesh points in two steps: from the whole crop, then each point moved
+  by the features found where the first step put it.
+- `PersonNet` sees a person (160 px, the face at a fixed place and size) and gives body, feet and hands by integral
+  regression of heat maps, what of them is seen, and the person's mask.
+
+Legend: N pictures, S side of a network's input, P points. Coordinates are in [0, 1] of the input's side.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Self, cast
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from paha.motion.pixel_codec import ResidualBlock
-from paha.types import FACE, NUM_KEYPOINTS
-
-INPUT_SIZE = 128
-CROP_SIZE = 48
-CROP_GROW = 1.3
-HEATMAP_STRIDE = 4
-READ_BATCH = 64
-
-
-@dataclass(frozen=True)
-class PoseReading:
-    """What the reader sees. points: (N, 133, 2) px of the given frames. scores: (N, 133) in [0, 1].
-
-    face_box: (N, 4) px, x0 y0 x1 y1. mouth_open: (N,) in [0, 1], the rig's signal of that name. All float32.
-    """
-
-    points: np.ndarray
-    scores: np.ndarray
-    face_box: np.ndarray
-    mouth_open: np.ndarray
+FINDER_SIZE, FACE_SIZE, PERSON_SIZE = 160, 128, 160
+FINDER_STRIDE = 8
+NUM_MESH_POINTS = 478
+NUM_PERSON_POINTS = 65
+"""Body 17, feet 6, left hand 21, right hand 21."""
+FACE_FLAGS = ("face", "right_eye", "left_eye", "mouth")
+"""What FaceNet judges beside points: is it a face, are its parts uncovered."""
 
 
-@dataclass(frozen=True)
-class ReaderOutput:
-    """Tensors of one forward pass. points: (N, K, 2) in [0, 1]. coarse_points: the same from stage 1 alone.
+class FoundFaces(NamedTuple):
+    """heat_logits: (N, h, w), a face's middle is in the cell. boxes: (N, 4, h, w): middle x, y from the cell's middle in
+    cells, log of width and height in cells."""
 
-    score_logits: (N, K). face_box: (N, 4) in [0, 1]. mouth_open: (N,), not clamped.
-    """
+    heat_logits: Tensor
+    boxes: Tensor
+
+
+class FaceReading(NamedTuple):
+    """mesh: (N, 478, 3), x and y in [0, 1] of the crop, z in crop sides. coarse: the same from the first step.
+    flag_logits: (N, 4), FACE_FLAGS."""
+
+    mesh: Tensor
+    coarse: Tensor
+    flag_logits: Tensor
+
+
+class BodyReading(NamedTuple):
+    """points: (N, 65, 2) in [0, 1] of the crop. score_logits: (N, 65). mask_logits: (N, S/2, S/2)."""
 
     points: Tensor
-    coarse_points: Tensor
     score_logits: Tensor
-    face_box: Tensor
-    mouth_open: Tensor
-
-    @classmethod
-    def cat(cls, outputs: list[Self]) -> Self:
-        """Join batches."""
-        return cls(**{f.name: torch.cat([getattr(o, f.name) for o in outputs]) for f in fields(cls)})
+    mask_logits: Tensor
 
 
-class Trunk(nn.Module):
-    """(N, 3, S, S) to features (N, widths[0], S/4, S/4): down to S/16 and up again, skips added."""
+@dataclass(frozen=True)
+class EstimatorOutput:
+    """What each network says of its own input; None where it got none."""
+
+    found: FoundFaces | None
+    face: FaceReading | None
+    body: BodyReading | None
+
+
+class ConvNorm(nn.Sequential):
+    """A 3 x 3 convolution, batch norm, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.SiLU()
+        )
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions beside a skip."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(width, width)
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+        nn.init.zeros_(self.second[1].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return F.silu(x + self.second(self.first(x)))
+
+
+class FaceFinder(nn.Module):
+    """Pictures (N, 3, 160, 160) in [-1, 1] to `FoundFaces` on a grid of 20 x 20."""
 
     def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
         a, b, c = widths
-        self.stem = nn.Sequential(nn.PixelUnshuffle(HEATMAP_STRIDE), nn.Conv2d(48, a, 3, padding=1), ResidualBlock(a))
-        self.down1 = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(a, b, 3, stride=2, padding=1), ResidualBlock(b), ResidualBlock(b)
-        )
-        self.down2 = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(b, c, 3, stride=2, padding=1), ResidualBlock(c), nn.SiLU(), GlobalContext(c)
-        )
-        self.up1 = nn.Conv2d(c, b, 1)
-        self.block1 = ResidualBlock(b)
-        self.up2 = nn.Conv2d(b, a, 1)
-        self.block2 = nn.Sequential(ResidualBlock(a), nn.SiLU())
+        self.fine = nn.Sequential(nn.PixelUnshuffle(4), ConvNorm(48, a), ConvNorm(a, b, stride=2), Residual(b))
+        self.coarse = nn.Sequential(ConvNorm(b, c, stride=2), Residual(c), Context(c))
+        self.up = nn.Conv2d(c, b, 1)
+        self.last = Residual(b)
+        self.head = nn.Conv2d(b, 5, 1)
+        nn.init.constant_(self.head.bias[:1], -4.0)  # type: ignore[index]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features at a quarter of the resolution."""
-        return self.stages(x)[-1]
-
-    def stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Features at 1/4, 1/8 and 1/16 on the way down, and those at a quarter that the way up ends in."""
-        fine = self.stem(x)
-        middle = self.down1(fine)
-        coarse = self.down2(middle)
-        up = self.block1(middle + upsample(self.up1(coarse)))
-        return fine, middle, coarse, self.block2(fine + upsample(self.up2(up)))
+    def forward(self, x: Tensor) -> FoundFaces:
+        """Heat and boxes of every cell."""
+        fine = self.fine(x)
+        out = self.head(self.last(fine + upsample(self.up(self.coarse(fine))))).float()
+        return FoundFaces(out[:, 0], out[:, 1:])
 
 
-class GlobalContext(nn.Module):
-    """Adds a projection of the frame's mean features to every cell, so that each sees the whole figure."""
+class Context(nn.Module):
+    """Adds a projection of the mean features to every cell, so that each sees the whole."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width, H, W) to the same shape."""
+        """(N, width, h, w) to the same shape."""
         return x + self.mlp(x.mean((2, 3)))[:, :, None, None]
 
 
-class FaceHead(nn.Module):
-    """Face crops (N, 3, 48, 48) to the mouth opening (N,) and moves of the face's points (N, 68, 2) in crop sides."""
+class FaceNet(nn.Module):
+    """Face crops (N, 3, 128, 128) in [-1, 1] to `FaceReading`."""
 
-    def __init__(self, widths: tuple[int, int, int], hidden: int) -> None:
+    def __init__(self, widths: tuple[int, int, int, int], hidden: int) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.fine = nn.Sequential(ConvNorm(3, a, stride=2), ConvNorm(a, b, stride=2), Residual(b))
+        self.middle = nn.Sequential(ConvNorm(b, c, stride=2), Residual(c), Residual(c))
+        self.deep = nn.Sequential(ConvNorm(c, d, stride=2), Residual(d), Residual(d))
+        self.hidden = nn.Sequential(
+            nn.Conv2d(d, 32, 1), nn.Flatten(), nn.Linear(32 * (FACE_SIZE // 16) ** 2, hidden), nn.SiLU()
+        )
+        self.mesh = nn.Linear(hidden, 3 * NUM_MESH_POINTS)
+        self.flags = nn.Linear(hidden, len(FACE_FLAGS))
+        self.up_deep, self.up_middle = nn.Conv2d(d, c, 1), nn.Conv2d(c, b, 1)
+        self.local = ConvNorm(b, b)
+        self.moves = nn.Parameter(torch.zeros(NUM_MESH_POINTS, 3, b))
+        nn.init.normal_(self.mesh.weight, std=0.01)
+
+    def forward(self, x: Tensor) -> FaceReading:
+        """Mesh in two steps, and flags."""
+        fine = self.fine(x)
+        middle = self.middle(fine)
+        deep = self.deep(middle)
+        hidden = self.hidden(deep)
+        coarse = self.mesh(hidden).float().unflatten(1, (NUM_MESH_POINTS, 3))
+        local = self.local(fine + upsample(self.up_middle(middle + upsample(self.up_deep(deep)))))
+        # (N, b, 478, 1) features where the first step put the points; no gradient through where.
+        places = 2 * coarse[:, :, None, :2].detach() - 1
+        under = F.grid_sample(local, places.to(local), padding_mode="border", align_corners=False).squeeze(3)
+        moves = torch.einsum("nbp,pkb->npk", under.float(), self.moves.float())
+        return FaceReading(coarse + moves, coarse, self.flags(hidden).float())
+
+
+class PersonNet(nn.Module):
+    """Person crops (N, 3, 160, 160) in [-1, 1] to `BodyReading`: down to 1/16 and up to 1/4, skips added."""
+
+    def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
         a, b, c = widths
-        self.features = nn.Sequential(
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(12, a, 3, padding=1),
-            ResidualBlock(a),
-            nn.SiLU(),
-            nn.Conv2d(a, b, 3, stride=2, padding=1),
-            ResidualBlock(b),
-            nn.SiLU(),
-            nn.Conv2d(b, c, 3, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(c * (CROP_SIZE // 8) ** 2, hidden),
-            nn.SiLU(),
-        )
-        self.mouth = nn.Linear(hidden, 1)
-        self.moves = nn.Linear(hidden, 2 * (FACE.stop - FACE.start))
-        nn.init.zeros_(self.moves.weight)
-        nn.init.zeros_(self.moves.bias)
+        self.fine = nn.Sequential(nn.PixelUnshuffle(4), ConvNorm(48, a))
+        self.middle = nn.Sequential(ConvNorm(a, b, stride=2), Residual(b), Residual(b))
+        self.deep = nn.Sequential(ConvNorm(b, c, stride=2), Residual(c), Residual(c), Context(c))
+        self.up_deep, self.up_middle = nn.Conv2d(c, b, 1), nn.Conv2d(b, a, 1)
+        self.last_middle, self.last = Residual(b), Residual(a)
+        self.heatmaps = nn.Conv2d(a, NUM_PERSON_POINTS, 1)
+        self.score_weight = nn.Parameter(torch.randn(NUM_PERSON_POINTS, a) * a**-0.5)
+        self.score_bias = nn.Parameter(torch.zeros(NUM_PERSON_POINTS))
+        self.mask = nn.Sequential(nn.Conv2d(a, 4, 1), nn.PixelShuffle(2))
 
-    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
-        """(mouth opening, moves)."""
-        hidden = self.features(crop)
-        return self.mouth(hidden).squeeze(1), self.moves(hidden).unflatten(1, (-1, 2))
+    def forward(self, x: Tensor) -> BodyReading:
+        """Points by the expectation of their heat maps, scores by the features under them, mask."""
+        fine = self.fine(x)
+        middle = self.middle(fine)
+        middle = self.last_middle(middle + upsample(self.up_deep(self.deep(middle))))
+        features = self.last(fine + upsample(self.up_middle(middle)))
+        attention = self.heatmaps(features).flatten(2).float().softmax(-1)
+        points = attention @ cell_centres(features.shape[-2:], like=attention)
+        under = attention @ features.flatten(2).mT.to(attention.dtype)
+        score_logits = (under * self.score_weight).sum(-1) + self.score_bias
+        return BodyReading(points, score_logits, self.mask(features).float().squeeze(1))
 
 
-class PoseReader(ModelMixin, ConfigMixin):
-    """Reads pose off presenter frames, generated, coded, blurred and noisy ones too.
-
-    widths: channels of the trunk at 1/4, 1/8, 1/16. face_widths: of the face head at 1/2, 1/4, 1/8 of the crop.
-    """
+class KeypointEstimator(ModelMixin, ConfigMixin):
+    """The three networks as one model. Widths are channels at halved resolutions."""
 
     @register_to_config
     def __init__(
         self,
-        widths: tuple[int, int, int] = (64, 96, 128),
-        face_widths: tuple[int, int, int] = (32, 48, 64),
-        face_hidden: int = 96,
+        finder_widths: tuple[int, int, int] = (32, 48, 64),
+        face_widths: tuple[int, int, int, int] = (24, 40, 80, 128),
+        face_hidden: int = 192,
+        person_widths: tuple[int, int, int] = (48, 80, 112),
     ) -> None:
         super().__init__()
-        self.trunk = Trunk(widths)
-        self.heatmaps = nn.Conv2d(widths[0], NUM_KEYPOINTS + 2, 1)
-        self.score_weight = nn.Parameter(torch.randn(NUM_KEYPOINTS, widths[0]) * widths[0] ** -0.5)
-        self.score_bias = nn.Parameter(torch.zeros(NUM_KEYPOINTS))
-        # Scale and shift of the two corner points: an expectation alone cannot leave the frame.
-        self.corner_affine = nn.Parameter(torch.tensor([[1.0, 1.0, 0.0, 0.0]] * 2))
-        self.face_head = FaceHead(face_widths, face_hidden)
-        initialise(self)
+        self.finder = FaceFinder(finder_widths)
+        self.face = FaceNet(face_widths, face_hidden)
+        self.person = PersonNet(person_widths)
 
-    def forward(self, x: Tensor, crop_box: Tensor | None = None) -> ReaderOutput:
-        """Frames (N, 3, 128, 128) in [-1, 1].
-
-        crop_box: (N, 4) in [0, 1], the box that stage 2 sees instead of the predicted one (training). Stage 2 sends no
-        gradient into stage 1.
-        """
-        features = self.trunk(x.contiguous(memory_format=torch.channels_last))
-        attention = self.heatmaps(features).flatten(2).float().softmax(-1)
-        points = attention @ cell_centres(features.shape[-2:], like=attention)
-        coarse, corners = points[:, :NUM_KEYPOINTS], points[:, NUM_KEYPOINTS:]
-        under = attention[:, :NUM_KEYPOINTS] @ features.flatten(2).mT.to(attention.dtype)
-        score_logits = (under * self.score_weight).sum(-1) + self.score_bias
-        face_box = (corners * self.corner_affine[:, :2] + self.corner_affine[:, 2:]).flatten(1)
-        box = crop_square(face_box.detach() if crop_box is None else crop_box)
-        mouth_open, moves = self.face_head(crop_faces(x, box))
-        moves = moves * (box[:, 2:] - box[:, :2])[:, None]
-        refined = coarse.clone()
-        refined[:, FACE] = coarse[:, FACE].detach() + moves
-        return ReaderOutput(refined, coarse, score_logits, face_box, mouth_open.float())
-
-    @torch.no_grad()
-    def read(self, images: np.ndarray, *, batch_size: int = READ_BATCH) -> PoseReading:
-        """Read frames (N, H, W, 3) uint8 of any size, in batches. Points and box are in pixels of the given frames."""
-        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not images.size:
-            raise ValueError(f"frames must be uint8 (N, H, W, 3), not {images.dtype} {images.shape}")
-        chunks = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
-        output = ReaderOutput.cat([self(self._prepare(chunk)) for chunk in chunks])
-        side = torch.tensor([images.shape[2], images.shape[1]], dtype=torch.float32)
-        points, box = output.points.float().cpu() * side, output.face_box.float().cpu() * side.repeat(2)
-        scores = output.score_logits.float().sigmoid().cpu()
-        mouth = output.mouth_open.clamp(0, 1).cpu()
-        return PoseReading(points.numpy(), scores.numpy(), box.numpy(), mouth.numpy())
-
-    def _prepare(self, images: np.ndarray) -> Tensor:
-        x = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
-        x = x.to(self.dtype) / 127.5 - 1
-        if x.shape[-2:] == (INPUT_SIZE, INPUT_SIZE):
-            return x
-        return F.interpolate(x, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True)
-
-
-def initialise(model: nn.Module) -> None:
-    """Variance-preserving weights, as there are no normalisation layers; residual branches start at zero."""
-    branches = {id(module.conv2) for module in model.modules() if isinstance(module, ResidualBlock)}
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d) and id(module) not in branches:
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(cast(Tensor, module.bias))
+    def forward(
+        self, pictures: Tensor | None = None, faces: Tensor | None = None, people: Tensor | None = None
+    ) -> EstimatorOutput:
+        """Whole pictures, face crops and person crops, each (N, 3, S, S) in [-1, 1], through their own network."""
+        return EstimatorOutput(
+            found=None if pictures is None else self.finder(_last(pictures)),
+            face=None if faces is None else self.face(_last(faces)),
+            body=None if people is None else self.person(_last(people)),
+        )
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -215,25 +216,15 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def cell_centres(size: torch.Size | tuple[int, int], *, like: Tensor) -> Tensor:
-    """Centres (H W, 2) of the cells of a grid, (x, y) in [0, 1]."""
+    """Centres (h w, 2) of the cells of a grid, (x, y) in [0, 1]."""
     height, width = size
     y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / height
     x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / width
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
 
 
-def crop_square(box: Tensor) -> Tensor:
-    """The square about a box (N, 4), grown, so that a face keeps its shape and a slightly wrong box still holds the
-    mouth.
-    """
-    centre = (box[:, :2] + box[:, 2:]) / 2
-    half = (box[:, 2:] - box[:, :2]).abs().amax(1, keepdim=True).clamp(min=0.05) * (CROP_GROW / 2)
-    return torch.cat([centre - half, centre + half], 1)
+def _last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
 
 
-def crop_faces(x: Tensor, box: Tensor) -> Tensor:
-    """Cut boxes (N, 4) in [0, 1] out of frames (N, 3, H, W), resampled to (N, 3, 48, 48); the border repeats."""
-    grid = cell_centres((CROP_SIZE, CROP_SIZE), like=box).unflatten(0, (CROP_SIZE, CROP_SIZE))
-    low, high = box[:, None, None, :2], box[:, None, None, 2:]
-    grid = 2 * (low + grid * (high - low)) - 1
-    return F.grid_sample(x, grid.to(x.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+from paha.motion.pose_reader import INPUT_SIZE, PoseReader, PoseReading, ReaderOutput  # noqa: E402, F401

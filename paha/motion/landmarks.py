@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from paha.errors import PahaError
-from paha.extractors.mediapipe_pose import FACE_OF_MESH, WEIGHT_NAMES
+from paha.extractors.mediapipe_pose import WEIGHT_NAMES
 from paha.extractors.weights import find_weight
 from paha.motion.landmark_checks import check_face, warnings_of
 from paha.motion.soft_mask import keep_nearest, refine_mask
@@ -32,8 +32,6 @@ _NAMED_FACE = 0.75
 """A face is the named one if its centre lies within so many of the given box's half sides."""
 _HAND_POINTS = 5
 """So many points of a hand in a face's box, and it is no other person's face."""
-
-__all__ = ["DETECTORS", "FACE_OF_MESH", "Detector", "Landmarks", "PersonReading", "find_landmarks"]
 
 
 @dataclass(frozen=True)

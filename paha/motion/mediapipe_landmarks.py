@@ -13,7 +13,6 @@ from paha.errors import PahaError
 from paha.extractors.faces import tiles
 from paha.extractors.mediapipe_pose import (
     BODY_OF_POSE,
-    FACE_OF_MESH,
     FEET_OF_POSE,
     WEIGHT_NAMES,
     _mediapipe,
@@ -22,6 +21,7 @@ from paha.extractors.mediapipe_pose import (
 )
 from paha.extractors.weights import weight
 from paha.motion.crops import Square, paste, unique_boxes
+from paha.motion.face_model import IBUG_68
 from paha.motion.landmarks import PersonReading
 from paha.types import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
@@ -99,7 +99,7 @@ class MediaPipeLandmarks:
             return None
         mesh, face_score = read
         points, scores = np.zeros((133, 2), np.float32), np.zeros(133, np.float32)
-        points[FACE], scores[FACE] = mesh[list(FACE_OF_MESH), :2], face_score
+        points[FACE], scores[FACE] = mesh[IBUG_68, :2], face_score
         pose, mask = self._pose(image, mesh, alone=alone)
         if pose is not None:
             points[BODY], scores[BODY] = pose[list(BODY_OF_POSE), :2], pose[list(BODY_OF_POSE), 2]

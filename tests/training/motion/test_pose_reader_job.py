@@ -9,12 +9,12 @@ from paha import presets
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
 from paha.extractors.pose import PresenterPose
-from paha.motion.keypoint_estimator import PoseReader, PoseReading
+from paha.motion.pose_reader import PoseReader, PoseReading
 from paha.motion.pixel_codec import PresenterCodec
 from paha.training.loop import fit
 from paha.training.motion.augment import blockify, blur, dct_matrix, degrade
 from paha.training.motion.frames import load_clip, load_frames
-from paha.training.motion.keypoint_estimator_job import (
+from paha.training.motion.pose_reader_job import (
     CODED_SHARE,
     POSE_READER_TRAIN,
     augment,
