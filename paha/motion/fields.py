@@ -1,0 +1,214 @@
+"""Displacement fields of a photograph, on its grid: what each signal moves, and how far.
+
+All are smooth, so that a frame's backward map follows from a few fixed-point steps. Where the face must tear, at the lips
+and the lids, there are two fields, each continued smoothly beyond the edge, and `paha.motion.renderer` cuts between them.
+Letters: h w the grid, (u, v) face heights along the face's own axes from a feature's middle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+
+from paha.motion.face_model import PIVOT
+from paha.motion.person import PARTS, PersonMotion, rotation_matrix
+from paha.motion.photograph import Photograph
+
+UPPER_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+LOWER_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+UPPER_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+LOWER_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
+LIDS = {
+    "left": ((263, 466, 388, 387, 386, 385, 384, 398, 362), (263, 249, 390, 373, 374, 380, 381, 382, 362)),
+    "right": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
+}
+BROWS = {"left": (336, 296, 334, 293, 300), "right": (70, 63, 105, 66, 107)}
+BROWS_BELOW = {"left": (285, 295, 282, 283, 276), "right": (46, 53, 52, 65, 55)}
+UPPER_SHARE = 0.1
+"""Of an opening, what the upper lip rises; the rest is the jaw's."""
+CORNER_SHARE = 0.35
+"""Of the jaw's move, what the corners of the mouth follow."""
+GAZE_SHIFT = 0.1
+"""Eye widths that an iris moves at gaze 1."""
+MAX_YAW, MAX_PITCH, MAX_ROLL = 0.22, 0.16, 0.16
+MAX_OPEN = 0.15
+
+
+def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
+    """0 below low, 1 above high, smooth between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head as a solid: x - pivot in 3D at each grid node (h, w, 3), pixels, and how much a node belongs to it."""
+
+    solid: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, photo: Photograph) -> Head:
+        face, unit, grid = photo.landmarks.face, photo.unit, photo.grid
+        centre = (face[10] + face[152]) / 2
+        ring = face[list(OVAL)]
+        outer = np.concatenate(
+            [centre + (ring - centre) * (s, s, 1) + (0, 0, z * unit) for s, z in ((1.3, 0.1), (1.8, 0.15))]
+        )
+        known = np.concatenate([face[:468], outer])
+        depth = LinearNDInterpolator(known[:, :2], known[:, 2])(grid)
+        beyond = NearestNDInterpolator(known[:, :2], known[:, 2])(grid)
+        depth = np.where(np.isnan(depth), beyond, depth).astype(np.float32)
+        depth = cv2.GaussianBlur(depth, (0, 0), 0.05 * unit / photo.step)
+        pose = photo.geometry.head
+        turned = rotation_matrix(pose.rotation)[0] @ PIVOT * unit
+        pivot = np.append(centre[:2] + turned[:2], centre[2] + turned[2])
+        solid = np.concatenate([grid, depth[..., None]], -1) - pivot.astype(np.float32)
+        return cls(solid.astype(np.float32), head_weight(photo))
+
+    def displacement(self, motion: PersonMotion, t: int, unit: float) -> np.ndarray:
+        """(h, w, 2) of the head's turn and shift, not weighted."""
+        limits = np.array([MAX_YAW, MAX_PITCH, MAX_ROLL])
+        angles = limits * np.tanh(motion.head_rotation[t] / limits)
+        turn = (rotation_matrix(angles) - np.eye(3))[:2].astype(np.float32)
+        return self.solid @ turn.T + (unit * motion.head_shift[t]).astype(np.float32)
+
+
+def head_weight(photo: Photograph) -> np.ndarray:
+    """(h, w): 1 on the head, 0 from the shoulders down, smooth along the neck."""
+    face, unit = photo.landmarks.face, photo.unit
+    chin = face[152, :2]
+    shoulders = photo.landmarks.points[5:7]
+    seen = photo.landmarks.scores[5:7] > 0.3
+    neck = float((shoulders[seen].mean(0) - chin) @ photo.down) / unit if seen.any() else 0.55
+    v = (photo.grid - chin) @ photo.down / unit
+    u = (photo.grid - chin) @ photo.across / unit
+    fall = max(0.35, neck + 0.15)
+    # Off the neck, the shoulders rise towards the head: they stay with the body.
+    return 1 - smoothstep(-0.12, fall, v + 0.35 * np.clip(np.abs(u) - 0.45, 0, 2) * smoothstep(-0.3, 0.3, v))
+
+
+def torso_displacement(photo: Photograph, motion: PersonMotion, t: int) -> np.ndarray:
+    """(h, w, 2): the shoulders' move, blended across, fading towards the hips."""
+    points, seen = photo.landmarks.points[PARTS][:2], photo.geometry.parts_seen[:2]
+    if not seen.any():
+        return np.zeros_like(photo.grid)
+    moves = photo.unit * motion.parts[t, :2] * seen[:, None]
+    span = max(abs(float(points[0, 0] - points[1, 0])), 0.5 * photo.unit)
+    left = smoothstep(-0.5, 0.5, (photo.grid[..., 0] - points[:, 0].mean()) / span)[..., None]
+    sway = moves[0] * left + moves[1] * (1 - left) if seen.all() else moves.sum(0)
+    fade = 1 - smoothstep(0.0, 2.6, (photo.grid[..., 1] - points[seen, 1].mean()) / photo.unit)
+    return (sway * fade[..., None]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """Fields of the lips (h, w), in units of their signal's pixels along the face's axes.
+
+    jaw_upper, jaw_lower: along `down`, of an opening, as the upper and the lower side of the lips follow it.
+    wide: along `across`, of a change of width. press_upper, press_lower: along `down`, of a change of thickness.
+    upper, lower: (N, 2) the inner edges of the lips from the image's left corner to the right.
+    """
+
+    jaw_upper: np.ndarray
+    jaw_lower: np.ndarray
+    wide: np.ndarray
+    press_upper: np.ndarray
+    press_lower: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+
+    @classmethod
+    def of(cls, photo: Photograph) -> Mouth:
+        face, unit, across, down = photo.landmarks.face[:, :2], photo.unit, photo.across, photo.down
+        upper, lower = face[list(UPPER_INNER)], face[list(LOWER_INNER)]
+        corners = np.stack([upper[0], upper[-1]])
+        middle = corners.mean(0)
+        half = max(float((corners[1] - corners[0]) @ across) / 2 / unit, 0.05)
+        outer = max(float((face[291] - face[61]) @ across) / 2 / unit, 0.06)
+        chin = float((face[152] - middle) @ down) / unit
+        u = (photo.grid - middle) @ across / unit
+        v = (photo.grid - middle) @ down / unit
+
+        def above(edge: np.ndarray) -> np.ndarray:
+            """v less the edge's own v at the same u: signed distance below an inner edge."""
+            at, height = (edge - middle) @ across / unit, (edge - middle) @ down / unit
+            order = np.argsort(at)
+            return v - np.interp(u, at[order], height[order], left=0, right=0).astype(np.float32)
+
+        v_upper, v_lower = above(upper), above(lower)
+        profile = np.clip(1 - np.abs(u / half) ** 2.2, 0, 1) ** 0.7
+        # The chin and what lies below the lips follow the jaw; cheeks less; the throat no more.
+        sides = 1 - 0.55 * smoothstep(0.2, 0.42, np.abs(u))
+        throat = 1 - smoothstep(chin + 0.02, chin + 0.4, v)
+        below = smoothstep(0.0, 0.6 * chin, np.minimum(v_upper, v)) * sides * throat
+        # The corners go along by a part, with the skin about them on both sides of the lips.
+        corners_pull = CORNER_SHARE * np.exp(-(((np.abs(u) - half) / 0.1) ** 2)) * smoothstep(-0.22, 0.12, v) * throat
+        jaw_lower = np.maximum(profile * throat, below)
+        jaw_lower = np.maximum(jaw_lower, corners_pull)
+        lift = np.exp(-((u / (1.3 * outer)) ** 2)) * np.exp(-((np.minimum(v_upper, 0) / 0.1) ** 2)) * profile
+        near = np.exp(-((u / (1.7 * outer)) ** 4) - (v / 0.2) ** 4)
+        thickness = max(float(np.linalg.norm(face[0] - face[13])) / unit, 0.02)
+        return cls(
+            jaw_upper=((1 - UPPER_SHARE) * np.maximum(below * (v_upper > 0), corners_pull) - UPPER_SHARE * lift).astype(
+                np.float32
+            ),
+            jaw_lower=((1 - UPPER_SHARE) * jaw_lower).astype(np.float32),
+            wide=(np.clip(u / outer, -1.2, 1.2) * near).astype(np.float32),
+            press_upper=(_hump(-v_upper, thickness) * profile).astype(np.float32),
+            press_lower=(-_hump(v_lower, thickness) * profile).astype(np.float32),
+            upper=upper.astype(np.float32),
+            lower=lower.astype(np.float32),
+        )
+
+
+def _hump(distance: np.ndarray, thickness: float) -> np.ndarray:
+    """0 at an edge, 1 at `thickness` from it, fading out by three times as far."""
+    return smoothstep(0, thickness, distance) * (1 - smoothstep(thickness, 3.5 * thickness, distance))
+
+
+@dataclass(frozen=True)
+class Eye:
+    """close: (h, w, 2) pixels that the upper lid's side moves as the eye closes. look: (h, w) how much moves with the
+    iris. upper: (N, 2) the upper lid's edge, from corner to corner. room: pixels above it that give way. width: of the
+    eye, pixels."""
+
+    close: np.ndarray
+    look: np.ndarray
+    upper: np.ndarray
+    room: float
+    width: float
+
+    @classmethod
+    def of(cls, photo: Photograph, side: str, iris: int) -> Eye:
+        face, unit, across, down = photo.landmarks.face[:, :2], photo.unit, photo.across, photo.down
+        upper, lower = (face[list(index)] for index in LIDS[side])
+        width = float(np.linalg.norm(upper[0] - upper[-1]))
+        middle = (upper[0] + upper[-1]) / 2
+        u = (photo.grid - middle) @ across
+        v = (photo.grid - middle) @ down
+        at = (upper - middle) @ across
+        order = np.argsort(at)
+        edge = np.interp(u, at[order], ((upper - middle) @ down)[order], left=0, right=0)
+        drop = np.interp(u, at[order], np.maximum(((lower - upper) @ down)[order], 0), left=0, right=0)
+        room = max(float((upper[2:-2] - face[list(BROWS_BELOW[side])].max(0))[:, 1].min()), 0.045 * unit)
+        fade = 1 - smoothstep(0.15, 1.0, (edge - v) / room)
+        close = (drop * fade)[..., None] * down
+        centre = face[iris]
+        radius = 0.32 * width
+        look = np.exp(-((((photo.grid - centre) ** 2).sum(-1) / radius**2) ** 1.5))
+        return cls(close.astype(np.float32), look.astype(np.float32), upper.astype(np.float32), room, width)
+
+
+def brow_field(photo: Photograph, side: str) -> np.ndarray:
+    """(h, w): how much moves with a brow."""
+    face, unit = photo.landmarks.face[:, :2], photo.unit
+    brow = face[list(BROWS[side])]
+    u = (photo.grid - brow.mean(0)) @ photo.across / unit
+    v = (photo.grid - brow.mean(0)) @ photo.down / unit
+    half = float(np.linalg.norm(brow[0] - brow[-1])) / 2 / unit
+    return np.exp(-((u / (1.6 * half)) ** 4) - np.where(v > 0, (v / 0.06) ** 2, (v / 0.16) ** 2)).astype(np.float32)

@@ -1,0 +1,125 @@
+"""A photograph prepared for moving: person and background apart, and axes fixed to the face.
+
+Pixels are the picture's, float32, pixel centres at +0.5. `grid` is a lattice over the person's reach on which all
+displacement fields live; it is a few pixels wide, so that a frame costs little beside resampling the picture.
+Letters: H W the picture, h w the grid, J points of MediaPipe's face mesh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from paha.motion.geometry import Geometry
+from paha.motion.landmarks import Landmarks
+from paha.motion.person import measure
+
+GRID_STEP = 1 / 40
+"""Width of a grid cell in face heights, at least 2 pixels."""
+REACH = 0.35
+"""Face heights about the person that may move."""
+HALO = 0.02
+"""Face heights by which the person's mask is grown: hair that the mask misses moves along rather than staying behind."""
+IRIS = {"left": 473, "right": 468}
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """image: (H, W, 3) uint8. landmarks: of the person in it, in its pixels."""
+
+    image: np.ndarray
+    landmarks: Landmarks
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """What the motion codec knows of the person."""
+        state = measure(self.landmarks.points[None], reference=self.landmarks.points)
+        return Geometry(self.landmarks.points, self.landmarks.scores, state)
+
+    @cached_property
+    def unit(self) -> float:
+        """Pixels of a face height."""
+        face = self.landmarks.face
+        return float(np.linalg.norm(face[10] - face[152]))
+
+    @cached_property
+    def down(self) -> np.ndarray:
+        """(2,) unit vector from forehead to chin in the image."""
+        axis = (self.landmarks.face[152] - self.landmarks.face[10])[:2]
+        return (axis / np.linalg.norm(axis)).astype(np.float32)
+
+    @property
+    def across(self) -> np.ndarray:
+        """(2,) unit vector to the image's right, square to `down`."""
+        return np.array([self.down[1], -self.down[0]], np.float32)
+
+    @cached_property
+    def region(self) -> tuple[slice, slice]:
+        """Rows and columns that may change: the person with some room about it."""
+        height, width = self.image.shape[:2]
+        rows, columns = np.nonzero(self.landmarks.mask > 0.1)
+        if not len(rows):
+            return slice(0, height), slice(0, width)
+        room = round(REACH * self.unit)
+        top, left = max(0, rows.min() - room), max(0, columns.min() - room)
+        return slice(top, min(height, rows.max() + room)), slice(left, min(width, columns.max() + room))
+
+    @cached_property
+    def step(self) -> float:
+        """Pixels of a grid cell."""
+        return max(2.0, GRID_STEP * self.unit)
+
+    @cached_property
+    def grid(self) -> np.ndarray:
+        """(h, w, 2) float32: pixels (x, y) of the grid's nodes, over `region`."""
+        rows, columns = self.region
+        h = round((rows.stop - rows.start) / self.step) + 2
+        w = round((columns.stop - columns.start) / self.step) + 2
+        x = columns.start + self.step * (np.arange(w) - 0.5)
+        y = rows.start + self.step * (np.arange(h) - 0.5)
+        return np.stack(np.meshgrid(x, y), -1).astype(np.float32)
+
+    def to_nodes(self, points: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) to the grid's index coordinates."""
+        return ((points - self.grid[0, 0]) / self.step).astype(np.float32)
+
+    @cached_property
+    def alpha(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: how much of a pixel is the person, refined along the picture's own edges."""
+        grown = self.landmarks.mask
+        radius = max(1, round(HALO * self.unit))
+        grown = cv2.dilate(grown, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
+        refined = guided_filter(self.image, grown.astype(np.float32), radius=max(2, round(0.04 * self.unit)))
+        return np.clip((refined - 0.08) / 0.84, 0, 1).astype(np.float32)
+
+    @cached_property
+    def background(self) -> np.ndarray:
+        """(H, W, 3) uint8: the picture without the person, where moving may uncover it; untouched elsewhere."""
+        return inpaint(self.image, self.alpha > 0.02, scale=min(1.0, 96 / self.unit))
+
+
+def guided_filter(image: np.ndarray, mask: np.ndarray, *, radius: int, eps: float = 1e-3) -> np.ndarray:
+    """The mask (H, W) made to follow the edges of the image (He et al. 2010), on its grey values."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    mean = lambda x: cv2.blur(x, (2 * radius + 1, 2 * radius + 1))  # noqa: E731
+    mean_grey, mean_mask = mean(grey), mean(mask)
+    a = (mean(grey * mask) - mean_grey * mean_mask) / (mean(grey * grey) - mean_grey**2 + eps)
+    b = mean_mask - a * mean_grey
+    return mean(a) * grey + mean(b)
+
+
+def inpaint(image: np.ndarray, hole: np.ndarray, *, scale: float = 1.0) -> np.ndarray:
+    """(H, W, 3) uint8 with the hole (H, W) filled from around it, coarsely: only a rim of it is ever seen."""
+    height, width = hole.shape
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    grown = cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8))
+    small_hole = cv2.resize(grown, size, interpolation=cv2.INTER_NEAREST)
+    filled = cv2.resize(cv2.inpaint(small, small_hole, 4, cv2.INPAINT_TELEA), (width, height))
+    blend = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), 2)[..., None]
+    blend = np.maximum(blend, hole[..., None])
+    mixed = filled * blend + image * (1 - blend)
+    return np.where(blend > 0, np.rint(mixed), image).astype(np.uint8)
