@@ -13,9 +13,10 @@ import numpy as np
 
 from paha.motion import fields
 from paha.motion.fields import BROWS, GAZE_SHIFT, LIDS, MAX_OPEN, Eye, Head, Mouth, brow_field
+from paha.motion.layers import Layer, find_arms
 from paha.motion.mouth import Interior
 from paha.motion.person import PRESS_THICKNESS, PersonMotion
-from paha.motion.photograph import IRIS, Photograph
+from paha.motion.photograph import IRIS, Photograph, inpaint
 
 FIXED_POINT_STEPS = 4
 SUPERSAMPLE = 4
@@ -32,13 +33,28 @@ class Renderer:
         self.eyes = {side: Eye.of(photo, side, IRIS[side]) for side in LIDS}
         self.brows = {side: brow_field(photo, side) for side in BROWS}
         self.interior = Interior.of(photo, self.mouth)
-        rows, columns = photo.region
-        self._rows, self._columns = rows, columns
-        self._alpha = photo.alpha
+        self.arms = find_arms(photo)
+        self._rows, self._columns = rows, columns = photo.region
         self._background = photo.background[rows, columns].astype(np.float32)
         x, y = np.arange(columns.start, columns.stop) + 0.5, np.arange(rows.start, rows.stop) + 0.5
         nodes = photo.to_nodes(np.stack(np.meshgrid(x, y), -1).astype(np.float32))
         self._node_x, self._node_y = np.ascontiguousarray(nodes[..., 0]), np.ascontiguousarray(nodes[..., 1])
+        self._body, self._arm_layers = self._layers()
+
+    def _layers(self) -> tuple[Layer, list[Layer]]:
+        """The body without its moving arms, and the arms."""
+        photo = self.photo
+        picture, alpha = photo.image, photo.alpha
+        arms = []
+        for arm in self.arms:
+            hole = arm.mask > 0.02
+            under = inpaint(picture, hole, scale=min(1.0, 128 / photo.unit))
+            arms.append(Layer.of(picture, arm.mask, under))
+            picture = under
+            alpha = inpaint(np.repeat(np.rint(alpha * 255).astype(np.uint8)[..., None], 3, 2), hole)[
+                ..., 0
+            ] / np.float32(255)
+        return Layer.of(picture, alpha, photo.background), arms[::-1]
 
     def frames(self, motion: PersonMotion) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 of each frame of motion since the photograph."""
@@ -53,9 +69,7 @@ class Renderer:
         upper = face + self._jaw(motion, t, self.mouth.jaw_upper, self.mouth.press_upper)
         lower = face + self._jaw(motion, t, self.mouth.jaw_lower, self.mouth.press_lower)
         window = out[self._rows, self._columns]
-        back = self._invert(upper)
-        person = self._sample(back, self._columns, self._rows)
-        window[:] = self._over_background(person, back)
+        window[:] = self._composite(motion, t, upper)
         self._close_lids(out, motion, t, upper)
         self._open_mouth(out, motion, t, upper, lower)
         return out
@@ -64,7 +78,10 @@ class Renderer:
         """(h, w, 2) of head and torso as solids."""
         head = self.head.displacement(motion, t, self.photo.unit)
         weight = self.head.weight[..., None]
-        return head * weight + fields.torso_displacement(self.photo, motion, t) * (1 - weight)
+        torso = fields.torso_displacement(self.photo, motion, t)
+        for arm in self.arms:
+            torso += arm.body_displacement(self.photo, motion, t)
+        return head * weight + torso * (1 - weight)
 
     def _expression(self, motion: PersonMotion, t: int) -> np.ndarray:
         """(h, w, 2) of the mouth's width, brows and gaze."""
@@ -111,10 +128,17 @@ class Renderer:
         at -= 0.5
         return np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
 
-    def _over_background(self, person: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def _composite(self, motion: PersonMotion, t: int, body: np.ndarray) -> np.ndarray:
+        """(H', W', 3) uint8 of `region`: the layers, each through its own map, over the background."""
+        out = self._over(self._body, self._invert(body), self._background)
+        for layer, arm in zip(self._arm_layers, self.arms[::-1], strict=True):
+            out = self._over(layer, self._invert(arm.displacement(self.photo, motion, t, body)), out)
+        return np.clip(np.rint(out), 0, 255).astype(np.uint8)
+
+    def _over(self, layer: Layer, back: np.ndarray, under: np.ndarray) -> np.ndarray:
         x, y = self._full(back, self._columns, self._rows)
-        alpha = cv2.remap(self._alpha, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[..., None]
-        return np.rint(self._background + alpha * (person - self._background)).astype(np.uint8)
+        moved = cv2.remap(layer.premultiplied, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return moved[..., :3] + (1 - moved[..., 3:]) * under
 
     def _close_lids(self, out: np.ndarray, motion: PersonMotion, t: int, face: np.ndarray) -> None:
         open_share = np.maximum(1 - self.photo.geometry.state.lids[0], 0.2)
