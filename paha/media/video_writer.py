@@ -184,9 +184,14 @@ def write_video(
     crf: float = 18,
     comment: str = AI_COMMENT,
 ) -> None:
-    """Write (T, H, W, 3) uint8 frames, or chunks of such frames, to an mp4. The options are those of VideoWriter."""
+    """Write (T, H, W, 3) uint8 frames, or chunks of such frames, to an mp4. The options are those of VideoWriter.
+
+    Raises ValueError where there are no frames.
+    """
     chunks = iter([frames] if isinstance(frames, np.ndarray) else frames)
-    first = next(chunks)
+    first = next(chunks, None)
+    if first is None:
+        raise ValueError(f"{path}: no frames to write")
     height, width = first.shape[1:3]
     writer = VideoWriter(path, width=width, height=height, fps=fps, audio=audio, label=label, crf=crf, comment=comment)
     with writer:

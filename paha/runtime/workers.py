@@ -1,4 +1,4 @@
-"""How worker processes start: one core each, and an end with their parent's."""
+"""How many workers there may be, and how their processes start: one core each, and an end with their parent's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import os
 import threading
 from contextlib import suppress
 from multiprocessing import parent_process
+
+
+def num_cores() -> int:
+    """Cores that this process may use; all of the machine's where the system does not say (macOS, Windows)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def begin_worker() -> None:

@@ -341,3 +341,10 @@ def test_boxes_of_the_file_are_whole(tmp_path):
     assert at == len(data)
     assert names[:2] == [b"ftyp", b"moov"]
     assert b"mdat" in names
+
+
+@pytest.mark.parametrize("frames", [[], np.zeros((0, 48, 64, 3), np.uint8)])
+def test_a_video_of_no_frames_is_refused_and_leaves_nothing(tmp_path, frames):
+    with pytest.raises(ValueError, match=r"a\.mp4.*frames"):
+        write_video(tmp_path / "a.mp4", frames)
+    assert not list(tmp_path.iterdir())

@@ -6,13 +6,14 @@ FOLDER/cost.json: {"machine": "...", "seconds": {"clip name": seconds, ...}, "vi
 from __future__ import annotations
 
 import json
-import os
 import platform
+from collections.abc import Collection
 from pathlib import Path
 
 from paha.errors import PahaError
 from paha.runtime.atomic import write_bytes
 from paha.runtime.statistics import Interval, bootstrap
+from paha.runtime.workers import num_cores
 
 COST_FILE = "cost.json"
 
@@ -25,26 +26,29 @@ def record_cost(folder: Path, clip_id: str, *, seconds: float, video_seconds: fl
     write_bytes(folder / COST_FILE, json.dumps(known, indent=1).encode())
 
 
-def time_cost(folder: Path) -> Interval | str:
-    """Mean seconds of computing for a video of the folder, or why it is not known."""
+def time_cost(folder: Path, clips: Collection[str] | None = None) -> Interval | str:
+    """Mean seconds of computing for a video of the folder, or why it is not known. clips: the names that count, all by
+    default; a folder may hold videos of earlier runs too."""
     known = _read(folder)
-    if known is None or not known["seconds"]:
+    seconds = [] if known is None else [float(v) for k, v in known["seconds"].items() if clips is None or k in clips]
+    if not seconds:
         return f"no {COST_FILE} beside the videos (clip name: seconds)"
-    return bootstrap([float(value) for value in known["seconds"].values()])
+    return bootstrap(seconds)
 
 
-def time_cost_per_second(folder: Path) -> Interval | str:
+def time_cost_per_second(folder: Path, clips: Collection[str] | None = None) -> Interval | str:
     """The same for a second of video, which compares clips of different length."""
     known = _read(folder)
     lengths = {} if known is None else known.get("video_seconds", {})
-    if known is None or not lengths:
+    wanted = {name: length for name, length in lengths.items() if length > 0 and (clips is None or name in clips)}
+    if known is None or not wanted:
         return f"no {COST_FILE} with video_seconds beside the videos"
-    return bootstrap([known["seconds"][name] / length for name, length in lengths.items() if length > 0])
+    return bootstrap([known["seconds"][name] / length for name, length in wanted.items()])
 
 
 def machine() -> str:
     """The processor and how many cores of it this process may use."""
-    return f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+    return f"{platform.processor() or platform.machine()}, {num_cores()} cores"
 
 
 def _read(folder: Path) -> dict | None:

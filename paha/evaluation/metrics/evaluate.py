@@ -7,7 +7,6 @@ frozen on the first, noisy, or with another clip's speech (what a bad set scores
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments
 from paha.evaluation.metrics.measure import Measured, load_measured, measured
 from paha.evaluation.metrics.scores import Corruption, RowScores, Value, frozen, noisy, shuffled
+from paha.runtime.workers import num_cores
 
 FLOOR, SWAPPED = "real (floor)", "swapped speech"
 CORRUPTIONS: dict[str, Corruption] = {"shuffled frames": shuffled, "frozen": frozen, "noise": noisy}
@@ -97,7 +97,9 @@ def evaluate(
         if len(failed[side]) == len(reals if side == "real" else fakes):
             raise PahaError(f"no video of {folder} can be read: {next(iter(failed[side].values()))}")
     rows = score_rows(name, real_set[0], fake_set[0], instruments, seed=seed, ceilings=ceilings)
-    rows[0].values.update({"tc": time_cost(fake), "tc_per_s": time_cost_per_second(fake)})
+    measured_clips = {clip.clip_id for clip in fake_set[0].clips}
+    rows[0].values["tc"] = time_cost(fake, measured_clips)
+    rows[0].values["tc_per_s"] = time_cost_per_second(fake, measured_clips)
     provenance = {
         "real": str(real),
         "generated": str(fake),
@@ -144,7 +146,7 @@ def measure_set(
             failed[clip.clip_id] = " ".join(str(error).split())
             say(f"left out {clip.clip_id}: {failed[clip.clip_id]}")
 
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(workers or num_cores()) as pool:
         for number, _ in enumerate(pool.map(work, clips), 1):
             if number % 10 == 0 or number == len(clips):
                 say(f"{folder.name}: {number} of {len(clips)} measured")

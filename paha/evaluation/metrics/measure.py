@@ -78,9 +78,7 @@ def measured(
     noisy, shuffled and frozen copies too, where they need the picture. Raises PahaError for a video or sound that
     cannot be read.
     """
-    parts = [instruments.key(), file_sha256(clip.video), str(variants)]
-    parts += [file_sha256(truth.video)] if truth else []
-    key = "/".join(parts)
+    key = _key(clip, instruments, truth, variants=variants)
     kept = load_measured(path, key=key)
     if kept is not None:
         return kept
@@ -91,6 +89,16 @@ def measured(
             made.errors.update(paired_errors(truth, clip, true, every=instruments.every))
     save_measured(path, made, key=key)
     return made
+
+
+def _key(clip: Clip, instruments: Instruments, truth: Clip | None, *, variants: bool) -> str:
+    """All that a measurement is made of: the instruments, the clip's picture, sound and exact keypoints, the pair's."""
+    files = [clip.video, clip.audio]
+    files += [truth.video] if truth else []
+    if instruments.pose is None:
+        files += [one.annotations for one in (clip, truth) if one is not None and one.annotations is not None]
+    hashes = {file: file_sha256(file) for file in files if file.is_file()}  # sound may be the video itself, or missing
+    return "/".join([instruments.key(), str(variants), *(hashes.get(file, "none") for file in files)])
 
 
 def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> Measured:

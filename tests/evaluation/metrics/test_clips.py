@@ -65,6 +65,10 @@ def test_time_cost_is_kept_beside_the_videos(tmp_path):
     record_cost(tmp_path, "b", seconds=20, video_seconds=4)
     assert time_cost(tmp_path).mean == 15
     assert time_cost_per_second(tmp_path).mean == pytest.approx(3.75)
+    # Of a folder that holds more videos than are looked at, those alone count.
+    assert time_cost(tmp_path, {"b"}).mean == 20
+    assert time_cost_per_second(tmp_path, ["a"]).mean == 2.5
+    assert "no cost.json" in time_cost(tmp_path, {"c"})
     (tmp_path / "cost.json").write_text("[]")
     with pytest.raises(PahaError, match="seconds by clip name"):
         time_cost(tmp_path)
