@@ -12,11 +12,13 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 from paha.motion.geometry import Geometry
 from paha.motion.painting import Canvas, blobs, shared
-from paha.motion.person import NUM_PARTS, PARTS, PersonMotion, move_points
+from paha.motion.person import NUM_PARTS, PARTS, PersonMotion, measure, move_points
 from paha.types import FACE, Keypoints
 
 CHANNELS = (
@@ -33,11 +35,43 @@ CHANNELS = (
     "gaze_x",
     "gaze_y",
 )
-# One over the deviation of each signal over the training stream (`python -m experiments.motion_scales`).
-SCALES = (6.0, 8.0, 12.0, 18.0, 12.0, 40.0, 40.0, 3.0, 4.0, 60.0, 3.0, 5.0)
+# About 1.5 over the deviation of each signal in the training stream (`python -m experiments.motion_scales`).
+SCALES = (25.0, 25.0, 18.0, 30.0, 18.0, 40.0, 90.0, 4.0, 6.0, 90.0, 4.0, 8.0)
 CELLS = 8
+MEAN_MOUTH_WIDTH = 0.31
+FACE_CELLS = (slice(1, 3), slice(3, 5))
+"""Rows and columns of the face's cells (it always lies there, `geometry.FACE_AT`): what only a face does is painted
+nowhere else, so that the regions of the classifiers and of guidance are clean."""
 _EYES = ((42, 48), (36, 42))
 _BROWS = ((22, 27), (17, 22))
+
+
+class MotionCodec(ModelMixin, ConfigMixin):
+    """The codec of motion latents. Its only weights are its scales, so that a model folder says what it was trained on.
+
+    cells: side of the grid. scales: of the channels, in the order of CHANNELS.
+    """
+
+    @register_to_config
+    def __init__(self, cells: int = CELLS, scales: tuple[float, ...] = SCALES) -> None:
+        super().__init__()
+        self.cells = cells
+        self.latent_channels = len(CHANNELS)
+        self.register_buffer("channel_scales", torch.tensor(scales))
+
+    def grid(self, geometry: Geometry) -> PersonGrid:
+        """The grid about a reference person."""
+        return PersonGrid(geometry, self.cells, tuple(self.config["scales"]))
+
+    def encode(self, keypoints: Keypoints, reference: Geometry) -> Tensor:
+        """Scaled latents (T, C, G, G) of keypoints, in the pixels of the reference's."""
+        motion = measure(keypoints.points, reference=reference.points)
+        return self.grid(reference).paint(motion.relative_to(reference.state))
+
+    def decode(self, latents: Tensor, reference: Geometry) -> Keypoints:
+        """The keypoints (pixels of the reference) of scaled latents (T, C, G, G); scores are the reference's."""
+        moved = move_points(reference.points, self.grid(reference).read(latents))
+        return Keypoints(moved.astype(np.float32), np.repeat(reference.scores[None], len(moved), 0))
 
 
 @dataclass(frozen=True)
@@ -46,6 +80,7 @@ class PersonGrid:
 
     geometry: Geometry
     cells: int = CELLS
+    scales: tuple[float, ...] = SCALES
 
     @cached_property
     def canvases(self) -> dict[str, Canvas]:
@@ -57,9 +92,10 @@ class PersonGrid:
         always = np.ones(1, bool)
         hands = parts[4:6]
         shift = shared(self._blobs(np.concatenate([middle, parts]), np.append(always, self.geometry.parts_seen), 0.6))
-        eyes = self._blobs(pair(_EYES), np.ones(2, bool), 0.4)
-        head = self._blobs(middle, always, 0.7)
-        mouth = self._blobs(face[48:68].mean(0)[None], always, 0.6)
+        eyes = self._of_face(pair(_EYES), 0.4)
+        head = self._of_face(middle, 0.7)
+        mouth = self._of_face(face[48:68].mean(0)[None], 0.6)
+        look = self._of_face(pair(_EYES).mean(0)[None], 0.6)
         return {
             "shift_x": shift,
             "shift_y": shift,
@@ -72,31 +108,31 @@ class PersonGrid:
             "mouth_wide": mouth,
             "lip_press": mouth,
             "lids": eyes,
-            "brows": self._blobs(pair(_BROWS), np.ones(2, bool), 0.4),
-            "gaze_x": self._blobs(pair(_EYES).mean(0)[None], always, 0.6),
-            "gaze_y": self._blobs(pair(_EYES).mean(0)[None], always, 0.6),
+            "brows": self._of_face(pair(_BROWS), 0.4),
+            "gaze_x": look,
+            "gaze_y": look,
         }
 
     def _blobs(self, places: np.ndarray, seen: np.ndarray, sigma: float) -> Canvas:
         return blobs(places, seen, cells=self.cells, sigma=sigma)
 
+    def _of_face(self, places: np.ndarray, sigma: float) -> Canvas:
+        canvas = self._blobs(places, np.ones(len(places), bool), sigma)
+        maps = np.zeros_like(canvas.maps)
+        maps[:, *FACE_CELLS] = canvas.maps[:, *FACE_CELLS]
+        return Canvas(maps, canvas.seen)
+
     def paint(self, motion: PersonMotion) -> Tensor:
         """Scaled latents (T, C, G, G) of motion since the reference."""
         signals = to_signals(motion)
-        painted = [s * self.canvases[c].paint(signals[c]) for c, s in zip(CHANNELS, SCALES, strict=True)]
+        painted = [s * self.canvases[c].paint(signals[c]) for c, s in zip(CHANNELS, self.scales, strict=True)]
         return torch.from_numpy(np.stack(painted, 1))
 
     def read(self, latents: Tensor) -> PersonMotion:
         """Motion since the reference of scaled latents (T, C, G, G); zero where a part is not seen."""
         z = latents.float().cpu().numpy()
-        channels = zip(CHANNELS, SCALES, strict=True)
+        channels = zip(CHANNELS, self.scales, strict=True)
         return to_motion({c: self.canvases[c].read(z[:, i] / s) for i, (c, s) in enumerate(channels)})
-
-    def decode_keypoints(self, latents: Tensor) -> Keypoints:
-        """The person's keypoints (pixels of the reference) after the latents' motion; scores are the reference's."""
-        moved = move_points(self.geometry.points, self.read(latents))
-        scores = np.repeat(self.geometry.scores[None], len(moved), 0)
-        return Keypoints(moved.astype(np.float32), scores)
 
     def reference_channels(self) -> Tensor:
         """(C, G, G), what f_ref says of the reference: where its parts are, and in what state its head is."""
@@ -104,7 +140,7 @@ class PersonGrid:
         parts = shared(self._blobs(self.geometry.to_cells(self.geometry.points[PARTS]), self.geometry.parts_seen, 0.6))
         signs = np.array([1.0, -1.0], np.float32)
         pairs = [np.tensordot(signs, parts.maps[2 * i : 2 * i + 2], 1) for i in range(NUM_PARTS // 2)]
-        scales = dict(zip(CHANNELS, SCALES, strict=True))
+        scales: dict[str, float] = dict(zip(CHANNELS, self.scales, strict=True))
 
         def painted(channel: str, value: np.ndarray) -> np.ndarray:
             return scales[channel] * canvases[channel].paint(value.reshape(1, -1))[0]
@@ -117,7 +153,7 @@ class PersonGrid:
             painted("pitch", rotation[1:2]),
             painted("rotation", np.array([rotation[2], 0.0, 0.0])),
             painted("mouth_open", state.mouth_open),
-            painted("mouth_wide", state.mouth_wide - 0.31),
+            painted("mouth_wide", state.mouth_wide - MEAN_MOUTH_WIDTH),
             painted("lids", state.lids[0]),
             painted("gaze_x", state.gaze[0, :1]),
         ]

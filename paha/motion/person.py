@@ -143,7 +143,7 @@ def fit_head(face: np.ndarray) -> HeadPose:
     scale = norms.mean(1)
     x, y = affine[:, 0] / norms[:, :1], affine[:, 1] / norms[:, 1:]
     # R = roll pitch yaw: its third row follows from the first two, and the angles from all.
-    z = np.cross(x, y)
+    z = np.asarray(np.cross(x, y))
     pitch = np.arcsin(np.clip(z[:, 1], -1, 1))
     yaw = np.arctan2(z[:, 0], z[:, 2])
     roll = np.arctan2(-x[:, 1], y[:, 1])
@@ -157,8 +157,8 @@ def measure(points: np.ndarray, *, reference: np.ndarray | None = None) -> Perso
 
     reference: of the same person and camera; the first frame by default. Gaze is not among the keypoints: 0.
     """
-    reference = points[0] if reference is None else reference
-    unit = float(fit_head(reference[None, FACE]).scale[0])
+    first = points[0] if reference is None else reference
+    unit = float(fit_head(first[None, FACE]).scale[0])
     face = points[:, FACE]
     pose = fit_head(face)
     size = pose.scale[:, None]
