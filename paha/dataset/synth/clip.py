@@ -12,7 +12,7 @@ from paha.dataset.synth.room import record
 from paha.dataset.synth.speech import Speech, random_speech, speech_from_recording
 from paha.types import FPS, SAMPLE_RATE_HZ, ClipRecord, Keypoints
 
-CORPUS_VERSION = 1
+CORPUS_VERSION = 2
 """Raised whenever the same seed would give another clip."""
 _SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FPS
 _MARGIN_S = 1.5

@@ -4,56 +4,111 @@ from __future__ import annotations
 
 import numpy as np
 
-from paha.dataset.synth.motion import bumps, drift, random_times, steps
+from paha.dataset.synth.motion import bumps, drift, minimum_jerk, random_times, steps
 from paha.dataset.synth.stress import Accent, Phrase, choose
 
+BLINK_S, BLINK_SPREAD = 3.5, 0.5
+"""Median seconds between blinks and the deviation of their logarithm."""
+CLOSING_S, CLOSED_S, OPENING_S = 0.045, 0.04, 0.075
+"""A blink's parts. Closed for a frame, so that one frame at least shows it."""
+_DOUBLE_SHARE = 0.12
+_SACCADE_S = 0.05
+_ON_VIEWER = 0.65
 
-def head_motion(parts: list[Phrase], at_s: np.ndarray, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """head_yaw, head_pitch, head_roll (T,) in [-1, 1]: nods on accents, turns at phrases, slow sway."""
-    accents = _some(parts, min_gap_s=0.45, rng=rng)
-    turns_s = np.array([phrase.start_s + rng.uniform(-0.2, 0.4) for phrase in parts])
-    turns = np.concatenate([[rng.normal(0, 0.15)], rng.normal(0, 0.3, len(parts)).clip(-0.7, 0.7)])
-    tilts = np.concatenate([[rng.normal(0, 0.1)], rng.normal(0, 0.25, len(parts))])
-    heights = np.array([a.strength for a in accents]) * rng.uniform(0.3, 0.8) * rng.uniform(0.5, 1.3, len(accents))
-    nods = bumps(_times(accents), heights, at_s, rise_s=0.2, fall_s=0.35)
+
+def head_motion(
+    parts: list[Phrase], at_s: np.ndarray, *, gaze_x: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """head_yaw, head_pitch, head_roll (T,) in [-1, 1], mostly within 0.4: nods, turns at phrases, shifts, slow sway.
+
+    The head follows the eyes, gaze_x (T,), a little and late.
+    """
+    accents = _some(parts, min_gap_s=0.5, rng=rng)
+    moves_s = np.sort(np.concatenate([_phrase_starts(parts, rng), _shifts(at_s, rng)]))
+    yaw = np.concatenate([[rng.normal(0, 0.1)], rng.normal(0, 0.2, len(moves_s)).clip(-0.55, 0.55)])
+    roll = np.concatenate([[rng.normal(0, 0.06)], rng.normal(0, 0.12, len(moves_s)).clip(-0.35, 0.35)])
+    pitch = np.concatenate([[0.0], rng.normal(0, 0.06, len(moves_s))])
+    liveliness = rng.uniform(0.12, 0.4)
+    heights = np.array([a.strength for a in accents]) * liveliness * rng.uniform(0.4, 1.2, len(accents))
+    nods = bumps(_times(accents), heights, at_s, rise_s=0.22, fall_s=0.4)
+    follow = 0.12 * _followed(gaze_x, at_s)
     return {
-        "head_pitch": np.clip(nods - 0.1 + 0.15 * drift(at_s, rng=rng), -1, 1),
-        "head_yaw": np.clip(steps(turns_s, turns, at_s, move_s=0.6) + 0.2 * drift(at_s, rng=rng), -1, 1),
-        "head_roll": np.clip(steps(turns_s, tilts, at_s, move_s=0.7) + 0.15 * drift(at_s, rng=rng), -1, 1),
+        "head_pitch": np.clip(nods + steps(moves_s, pitch, at_s, move_s=0.8) + 0.07 * drift(at_s, rng=rng), -0.5, 0.6),
+        "head_yaw": np.clip(steps(moves_s, yaw, at_s, move_s=0.8) + follow + 0.1 * drift(at_s, rng=rng), -0.7, 0.7),
+        "head_roll": np.clip(steps(moves_s, roll, at_s, move_s=0.9) + 0.08 * drift(at_s, rng=rng), -0.4, 0.4),
     }
+
+
+def _phrase_starts(parts: list[Phrase], rng: np.random.Generator) -> np.ndarray:
+    return np.array([phrase.start_s + rng.uniform(-0.3, 0.4) for phrase in parts])
+
+
+def _shifts(at_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Changes of posture, in silence too."""
+    return random_times(rng, float(at_s[-1]) + 0.1, low_s=3.0, high_s=8.0)
+
+
+def _followed(gaze: np.ndarray, at_s: np.ndarray) -> np.ndarray:
+    """(T,) a gaze that is smoothed and 0.15 s late."""
+    from scipy.ndimage import gaussian_filter1d
+
+    if len(at_s) < 2:
+        return gaze
+    step_s = float(at_s[1] - at_s[0])
+    return np.interp(at_s - 0.15, at_s, gaussian_filter1d(gaze, 0.2 / step_s, mode="nearest"))
 
 
 def brow_motion(parts: list[Phrase], at_s: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """(T,) in [-1, 1]: raised on some strong accents, drawn together over some phrases."""
-    accents = [a for a in _some(parts, min_gap_s=0.8, rng=rng) if rng.random() < 0.6]
-    raises = bumps(_times(accents), rng.uniform(0.4, 1.0, len(accents)), at_s, rise_s=0.15, fall_s=0.4)
-    moods = np.concatenate([[0.0], rng.choice([0.0, 0.25, -0.45], len(parts), p=[0.5, 0.25, 0.25])])
+    accents = [a for a in _some(parts, min_gap_s=0.8, rng=rng) if rng.random() < 0.5]
+    raises = bumps(_times(accents), rng.uniform(0.25, 0.9, len(accents)), at_s, rise_s=0.18, fall_s=0.45)
+    moods = np.concatenate([[0.0], rng.choice([0.0, 0.25, -0.3], len(parts), p=[0.6, 0.2, 0.2])])
     moods_s = np.array([phrase.start_s for phrase in parts])
-    return np.clip(raises + steps(moods_s, moods, at_s, move_s=0.4) + 0.08 * drift(at_s, rng=rng), -1, 1)
+    return np.clip(raises + steps(moods_s, moods, at_s, move_s=0.4) + 0.06 * drift(at_s, rng=rng), -1, 1)
 
 
 def eye_motion(at_s: np.ndarray, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """blink (T,) every 2 to 5 s; gaze_x, gaze_y (T,): glances away from the viewer and back."""
+    """blink (T,) in [0, 1]; gaze_x, gaze_y (T,) in [-1, 1]: small glances away from the viewer and back."""
     duration_s = float(at_s[-1]) + 0.1
-    blinks_s = random_times(rng, duration_s, low_s=2.0, high_s=5.0)
-    glances_s = random_times(rng, duration_s, low_s=0.8, high_s=2.6)
-    # About half of all fixations are on the viewer.
-    away = (rng.random(len(glances_s) + 1) < 0.45).astype(float)
-    move_s = 0.08
+    glances_s = random_times(rng, duration_s, low_s=0.5, high_s=2.8)
+    away = (rng.random(len(glances_s) + 1) > _ON_VIEWER).astype(float)
+    count = len(away)
+    level_x = away * rng.normal(0, 0.35, count) + rng.normal(0, 0.03, count)
+    level_y = away * rng.normal(0, 0.2, count) + rng.normal(0, 0.02, count)
     return {
-        "blink": np.clip(bumps(blinks_s, np.ones(len(blinks_s)), at_s, rise_s=0.12, fall_s=0.18) * 1.15, 0, 1),
-        "gaze_x": steps(glances_s, away * rng.uniform(-0.9, 0.9, len(away)), at_s, move_s=move_s).clip(-1, 1),
-        "gaze_y": steps(glances_s, away * rng.uniform(-0.5, 0.6, len(away)), at_s, move_s=move_s).clip(-1, 1),
+        "blink": blinks(_blink_times(duration_s, rng), at_s),
+        "gaze_x": steps(glances_s, level_x, at_s, move_s=_SACCADE_S).clip(-0.9, 0.9),
+        "gaze_y": steps(glances_s, level_y, at_s, move_s=_SACCADE_S).clip(-0.7, 0.7),
     }
+
+
+def _blink_times(duration_s: float, rng: np.random.Generator) -> np.ndarray:
+    """Times at which the lids are closed; the first falls anywhere within an interval, and some blinks are double."""
+    times: list[float] = []
+    now = -rng.uniform(0, BLINK_S)
+    while now < duration_s:
+        times.append(now)
+        if rng.random() < _DOUBLE_SHARE:
+            times.append(now + rng.uniform(0.25, 0.35))
+        now = times[-1] + BLINK_S * float(np.exp(rng.normal(0, BLINK_SPREAD)))
+    return np.array(times)
+
+
+def blinks(closed_s: np.ndarray, at_s: np.ndarray) -> np.ndarray:
+    """(T,) lids in [0, 1]: quickly closed, for a frame, more slowly opened; closed_s: the middles of the closures."""
+    away = at_s[:, None] - closed_s[None]
+    closing = minimum_jerk((away + CLOSED_S / 2 + CLOSING_S) / CLOSING_S)
+    opening = minimum_jerk((away - CLOSED_S / 2) / OPENING_S)
+    return (closing - opening).max(axis=1, initial=0.0)
 
 
 def shoulder_motion(parts: list[Phrase], at_s: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """(T,) in [-1, 1]: a breath before each phrase, let out while speaking; quiet breathing; some shrugs."""
     breaths_s = np.array([phrase.start_s - 0.05 for phrase in parts])
-    breaths = bumps(breaths_s, rng.uniform(0.25, 0.5, len(parts)), at_s, rise_s=0.45, fall_s=1.6)
+    breaths = bumps(breaths_s, rng.uniform(0.25, 0.5, len(parts)), at_s, rise_s=0.5, fall_s=1.6)
     quiet = 0.15 * np.sin(2 * np.pi * (rng.uniform(0.2, 0.3) * at_s + rng.random()))
-    shrugs = [a for a in _some(parts, min_gap_s=2.0, rng=rng) if rng.random() < 0.15]
-    shrugging = bumps(_times(shrugs), rng.uniform(0.4, 0.7, len(shrugs)), at_s, rise_s=0.25, fall_s=0.5)
+    shrugs = [a for a in _some(parts, min_gap_s=2.0, rng=rng) if rng.random() < 0.1]
+    shrugging = bumps(_times(shrugs), rng.uniform(0.3, 0.6, len(shrugs)), at_s, rise_s=0.3, fall_s=0.5)
     return np.clip(breaths + quiet + shrugging, -1, 1)
 
 

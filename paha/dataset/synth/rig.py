@@ -1,4 +1,4 @@
-"""Speech to rig signals: what the illustrated person does while saying it."""
+"""Speech to rig signals: what a person does while saying it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from paha.dataset.synth.face_motion import brow_motion, eye_motion, head_motion, shoulder_motion
 from paha.dataset.synth.gestures import gesture
+from paha.dataset.synth.lips import lips
 from paha.dataset.synth.loudness import STEPS_HZ, STEPS_PER_FRAME, at_frames, num_frames, smooth
 from paha.dataset.synth.signals import RigSignals
 from paha.dataset.synth.speech import Speech
 from paha.dataset.synth.stress import Phrase, phrases
-from paha.dataset.synth.visemes import lips
 from paha.types import FPS
 
 __all__ = ["RigSignals", "frame_times", "rig_from_speech"]
@@ -31,9 +31,10 @@ def rig_from_speech(speech: Speech, *, rng: np.random.Generator) -> RigSignals:
     at_s = frame_times(num_frames(speech.samples))
     parts = phrases(speech)
     hands = gesture(parts, at_s, rng=rng)
+    eyes = eye_motion(at_s, rng=rng)
     curves = {
-        **head_motion(parts, at_s, rng=rng),
-        **eye_motion(at_s, rng=rng),
+        **eyes,
+        **head_motion(parts, at_s, gaze_x=eyes["gaze_x"], rng=rng),
         "brow": brow_motion(parts, at_s, rng=rng),
         "shoulder": shoulder_motion(parts, at_s, rng=rng),
         "speaking": _speaking(parts, len(at_s)),

@@ -24,6 +24,8 @@ _ENGLISH = (
     "en-029",
 )
 _VARIANTS = ("f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")
+HELD_OUT_VARIANTS = ("f5", "m8")
+"""Variants that speak in held-out streams of motion clips only."""
 VOICES = {"en": _ENGLISH, "cmn": ("cmn",)}
 """espeak-ng voices of each language; any of them takes a variant, "+f1" to "+f5" or "+m1" to "+m8"."""
 LANGUAGES = tuple(VOICES)
@@ -89,11 +91,12 @@ class Speech:
         return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= MIN_PAUSE_S]
 
 
-def random_voice(rng: np.random.Generator, language: str) -> Voice:
-    """A voice of the language with a random variant, rate and pitch."""
+def random_voice(rng: np.random.Generator, language: str, *, held_out: bool | None = None) -> Voice:
+    """A voice of the language with a random variant, rate and pitch; variants held out, those left, or (None) any."""
     if language not in VOICES:
         raise PahaError(f"language {language!r} is not one of {', '.join(LANGUAGES)}")
-    name = f"{rng.choice(VOICES[language])}+{rng.choice(_VARIANTS)}"
+    variants = [v for v in _VARIANTS if held_out is None or (v in HELD_OUT_VARIANTS) == held_out]
+    name = f"{rng.choice(VOICES[language])}+{rng.choice(variants)}"
     rate = int(rng.integers(135, 190) if language == "en" else rng.integers(130, 180))
     return Voice(name, rate, pitch=int(rng.integers(25, 75)), pitch_range=int(rng.integers(35, 80)))
 
@@ -188,11 +191,16 @@ def _faded(samples: np.ndarray) -> np.ndarray:
     return faded
 
 
-def random_speech(rng: np.random.Generator, *, language: str, min_seconds: float) -> Speech:
-    """Random sentences of one random voice with pauses of 0.2 to 1.5 s, at least min_seconds long, still clean."""
+def random_speech(
+    rng: np.random.Generator, *, language: str, min_seconds: float, held_out: bool | None = None
+) -> Speech:
+    """Random sentences of one random voice with pauses of 0.2 to 1.5 s, at least min_seconds long, still clean.
+
+    held_out: which voices, as in `random_voice`.
+    """
     from paha.dataset.synth.texts import random_sentence
 
-    voice = random_voice(rng, language)
+    voice = random_voice(rng, language, held_out=held_out)
     parts: list[Speech] = []
     pauses_s = [float(rng.uniform(0, 0.6))]
     while sum(p.duration_s for p in parts) + sum(pauses_s) < min_seconds:
@@ -200,9 +208,23 @@ def random_speech(rng: np.random.Generator, *, language: str, min_seconds: float
         parts.append(
             speak(text, voice=voice.name, rate_wpm=voice.rate_wpm, pitch=voice.pitch, pitch_range=voice.pitch_range)
         )
-        # Mostly a breath; sometimes long enough for the hands to come to rest.
-        pauses_s.append(float(rng.uniform(0.2, 0.8) if rng.random() < 0.7 else rng.uniform(0.8, 1.5)))
+        pauses_s.append(random_pause(rng))
     return join(parts, pauses_s)
+
+
+def random_pause(rng: np.random.Generator) -> float:
+    """Seconds between two sentences: mostly a breath; sometimes long enough for the hands to come to rest."""
+    return float(rng.uniform(0.2, 0.8) if rng.random() < 0.7 else rng.uniform(0.8, 1.5))
+
+
+def at_speed(speech: Speech, factor: float) -> Speech:
+    """The speech played `factor` times as fast and as high, its phonemes and words moved along."""
+    import soxr
+
+    samples = soxr.resample(speech.samples, SAMPLE_RATE_HZ * factor, SAMPLE_RATE_HZ, quality="MQ").astype(np.float32)
+    phonemes = tuple(replace(p, start_s=p.start_s / factor, end_s=p.end_s / factor) for p in speech.phonemes)
+    words = tuple((start / factor, end / factor) for start, end in speech.words)
+    return replace(speech, samples=samples, phonemes=phonemes, words=words)
 
 
 def speech_from_recording(path: str | Path) -> Speech:
