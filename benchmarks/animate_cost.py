@@ -22,12 +22,12 @@ import torch
 import typer
 
 from paha.cli.checks import ASSETS
-from paha.cli.univdm import load_pipeline
 from paha.media.audio_io import read_audio
 from paha.media.video_writer import VideoWriter
+from paha.pipeline.loading import load_pipeline
 from paha.sampling.long_video import segment_noise
 from paha.types import FPS
-from paha.univdm.attention import Kept
+from paha.univdm.attention import ConditioningCache
 
 IMAGE, AUDIO = ASSETS / "presenter_images" / "amara.png", ASSETS / "presenter_images" / "speech.wav"
 
@@ -48,18 +48,18 @@ def main(
     """Print the two tables."""
     pipeline = load_pipeline(model)
     steps = pipeline.preset.sample.steps if steps is None else steps
-    scene = pipeline.prepare(IMAGE, AUDIO)
-    prepare = cpu_seconds(lambda: pipeline.prepare(IMAGE, AUDIO))
+    scene = pipeline.encode_inputs(IMAGE, AUDIO)
+    prepare = cpu_seconds(lambda: pipeline.encode_inputs(IMAGE, AUDIO))
     segment = scene.segments[0]
     conditioning = scene.conditioning(segment, audio_margin=pipeline.preset.model.audio_margin)
     z = segment_noise((1, segment.length, *scene.ref_latent.shape[1:]), seed=0, index=0)
-    times, kept = torch.zeros(z.shape[:2]), Kept()
+    times, cache = torch.zeros(z.shape[:2]), ConditioningCache()
 
     def plain() -> None:
         pipeline.univdm(z, times, conditioning)
 
     def saving() -> None:
-        pipeline.univdm(z, times, conditioning, kept=kept)
+        pipeline.univdm(z, times, conditioning, cache=cache)
 
     for compute in (plain, saving):
         compute()

@@ -22,10 +22,11 @@ import torch
 import typer
 from diffusers import UNetSpatioTemporalConditionModel
 
-from paha.cli.univdm import configuration, pick_device
+from paha.cli.univdm import configuration
 from paha.config import ModelConfig, PahaConfig
 from paha.planning.accounting import Meter
 from paha.planning.plan import example_inputs
+from paha.runtime.device import pick_device
 from paha.univdm.univdm import UniVDM
 
 

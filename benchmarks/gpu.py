@@ -29,9 +29,9 @@ import typer
 from benchmarks.bench_device import Bench, Table
 from benchmarks.gpu_parts import Case, Rows, forward_rows, sampling_rows, training_rows
 from benchmarks.gpu_profile import captured_rows, profile_rows, variant_rows
-from paha.cli.univdm import pick_device
 from paha.presets import preset
 from paha.runtime.atomic import write_bytes
+from paha.runtime.device import pick_device
 
 Part = tuple[Case, str, Callable[[Bench], Rows]]
 

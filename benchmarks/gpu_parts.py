@@ -21,8 +21,9 @@ from paha.planning.accounting import forward_cost
 from paha.planning.plan import example_inputs, meta_codec
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
-from paha.types import FPS, Conditioning
-from paha.univdm.attention import Kept
+from paha.types import FPS
+from paha.univdm.attention import ConditioningCache
+from paha.univdm.conditioning import Conditioning
 from paha.univdm.univdm import UniVDM
 
 FACE_BOX = (0.35, 0.1, 0.65, 0.45)
@@ -79,7 +80,7 @@ def forward_flops(case: Case) -> int:
 
 
 def univdm_forward(case: Case, bench: Bench) -> Callable[..., Tensor]:
-    """UniVDM on one random batch; takes `kept`."""
+    """UniVDM on one random batch; takes `cache`."""
     model, given = on_device(bench, lambda: univdm(case)), inputs(case, bench)
     return lambda **options: model(*given, **options)
 
@@ -97,8 +98,8 @@ def forward_rows(case: Case, bench: Bench) -> Rows:
     compute = univdm_forward(case, bench)
     ours = bench.reading(compute, flops=flops)
     yield "UniVDM forward", ours
-    again, _ = bench.median(partial(compute, kept=Kept()))
-    yield "forward, what all steps share kept", Reading(again, ratio=again / (ours.seconds or 1.0))
+    again, _ = bench.median(partial(compute, cache=ConditioningCache()))
+    yield "forward, what all steps share cache", Reading(again, ratio=again / (ours.seconds or 1.0))
     del compute
     free()
     theirs = bench.reading(twin_forward(case, bench))
@@ -191,14 +192,14 @@ class Sampler:
         self.z, _, self.conditioning = inputs(case, bench, clips=1)
         self.model: Any = on_device(bench, lambda: univdm(case))
         self.classifiers: dict[Region, Any] = {}
-        self.told: dict[int, tuple[Conditioning, Kept]] = {}
+        self.told: dict[int, tuple[Conditioning, ConditioningCache]] = {}
         self.seconds("none", 2)
 
-    def seconds(self, kind: GuidanceKind, num_steps: int) -> float:
+    def seconds(self, kind: GuidanceKind, steps: int) -> float:
         """Of one segment."""
         guidance = None if kind == "none" else self._guidance(kind)
         self.told = {}
-        options = {"num_steps": num_steps, "schedule": self.schedule, "guidance": guidance}
+        options = {"steps": steps, "schedule": self.schedule, "guidance": guidance}
         prediction = self.case.config.diffusion.prediction_type
         return self.bench.timed(
             lambda: sample(self._predict, self.z.float(), prediction_type=prediction, **options)  # type: ignore[arg-type]
@@ -222,9 +223,9 @@ class Sampler:
     def _predict(self, z_t: Tensor, t: Tensor) -> Tensor:
         copies = len(z_t) // len(self.z)
         if copies not in self.told:
-            self.told[copies] = self.conditioning.repeat(copies), Kept()
-        conditioning, kept = self.told[copies]
-        return self.model(z_t.to(self.bench.dtype), self.schedule.time_input(t), conditioning, kept=kept).float()
+            self.told[copies] = self.conditioning.repeat(copies), ConditioningCache()
+        conditioning, cache = self.told[copies]
+        return self.model(z_t.to(self.bench.dtype), self.schedule.time_input(t), conditioning, cache=cache).float()
 
 
 def decoder(case: Case, bench: Bench) -> Callable[[], object]:

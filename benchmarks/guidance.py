@@ -22,12 +22,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 import torch
 import typer
 
-from paha.cli import univdm as verbs
 from paha.errors import PahaError
 from paha.evaluation.metrics.cost import machine
 from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceOptions, make_guidance
 from paha.pce.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier
 from paha.pce.regions import REGIONS
+from paha.pipeline.loading import SHIPPED_MODEL, load_pipeline
 from paha.pipeline.pipeline import PahaPipeline
 from paha.planning.plan import example_inputs
 from paha.runtime.atomic import write_bytes
@@ -67,7 +67,7 @@ class NaiveGradient(ClassifierGradient):
 
 
 def main(
-    model: Annotated[Path, typer.Option(help="Model folder.")] = verbs.SHIPPED_MODEL,
+    model: Annotated[Path, typer.Option(help="Model folder.")] = SHIPPED_MODEL,
     steps: Annotated[int, typer.Option(help="Solver steps of a timing (the ratios hardly depend on it).", min=2)] = 10,
     repeats: Annotated[int, typer.Option(help="Of each timing; the median counts.", min=1)] = 3,
     only: Annotated[str | None, typer.Option(help="Only speed-ups with this in their name, and no rates.")] = None,
@@ -75,7 +75,7 @@ def main(
     device: Annotated[str | None, typer.Option(help="cpu, cuda ...; the best there is by default.")] = None,
 ) -> None:
     """Print Markdown tables of the costs."""
-    pipeline = verbs.load_pipeline(model, device=device)
+    pipeline = load_pipeline(model, device=device)
     bench = Bench(pipeline, steps=steps, repeats=repeats)
     rates = RATES if only is None else ()
     costs = [bench.cost("exact speed-ups", kind, rate=rate) for rate in rates for kind in ("sg", "dg")]
@@ -100,7 +100,7 @@ class Bench:
         tensors = {k: v for k, v in vars(conditioning).items() if v is not None}
         filled = {k: torch.randn(v.shape, generator=generator).to(device) for k, v in tensors.items()}
         self.conditioning = replace(conditioning, **filled)
-        self.predict = pipeline._predictor(self.conditioning, 1.0)
+        self.predict = pipeline.predictor(self.conditioning, 1.0)
         self.run(None, 0.0)  # warm up
 
     def speed_ups(self, only: str = "") -> list[Cost]:
@@ -183,7 +183,7 @@ class Bench:
         sample(
             self.predict,
             self.z_T,
-            num_steps=self.steps,
+            steps=self.steps,
             schedule=self.pipeline.schedule,
             prediction_type=self.pipeline.preset.diffusion.prediction_type,
             guidance=guidance,

@@ -28,6 +28,8 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "65536")
 
 import typer
 
+from paha.pipeline.options import SampleOptions
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Peak memory, measured.")
 Settings = Annotated[list[str], typer.Option("--set", help="NAME=VALUE of the preset.")]
 SAVINGS = {
@@ -48,7 +50,7 @@ def training(
     every: Annotated[bool, typer.Option("--every", help="On a CPU, savings that only a GPU gains by as well.")] = False,
 ) -> None:
     """Two steps of the training loop under each saving; the table has what the plan says beside it."""
-    from paha.cli.univdm import pick_device
+    from paha.runtime.device import pick_device
 
     gpu = pick_device(None).type == "cuda"
     possible = {
@@ -89,11 +91,12 @@ def speed(
     repeats: int = 12,
 ) -> None:
     """Seconds of a forward and backward pass: foretold from clips of a quarter and half the frames, and measured."""
-    from paha.cli.univdm import configuration, pick_device
+    from paha.cli.univdm import configuration
     from paha.planning.plan import extrapolate, plan, step_timer
+    from paha.runtime.device import pick_device
 
     device = pick_device(None)
-    config = configuration(preset, [*settings, "train.batch_size=1", "train.gradient_accumulation=1"])
+    config = configuration(preset, [*settings, "train.batch_size=1", "train.num_micro_batches=1"])
     cases = [config.model_copy(update={"num_frames": config.num_frames // part}) for part in (4, 2, 1)]
     flops = [plan(case, gpus=1).plain.flops for case in cases]
     timers = [step_timer(case, device) for case in cases]
@@ -119,8 +122,9 @@ def case(case: str, name: str, arguments: Annotated[list[str] | None, typer.Argu
 
 def step_case(preset: str, settings: list[str]) -> dict[str, float]:
     """Peak of two steps of the training loop on random latents."""
-    from paha.cli.univdm import configuration, pick_device
+    from paha.cli.univdm import configuration
     from paha.planning.plan import Savings, plan
+    from paha.runtime.device import pick_device
     from paha.univdm.attention import SHORT_KEYS
 
     device = pick_device(None)
@@ -195,9 +199,9 @@ def animate_case(model: str, seconds: str, steps: str) -> dict[str, float]:
     import numpy as np
 
     from paha.cli.checks import ASSETS
-    from paha.cli.univdm import load_pipeline
     from paha.media.audio_io import write_wav
     from paha.pipeline.animate import animate
+    from paha.pipeline.loading import load_pipeline
 
     rate_hz, length = 16_000, float(seconds)
     samples = 0.1 * np.random.default_rng(0).standard_normal((round(length * rate_hz), 1)).astype(np.float32)
@@ -206,7 +210,7 @@ def animate_case(model: str, seconds: str, steps: str) -> dict[str, float]:
         write_wav(Path(folder) / "speech.wav", samples, rate_hz)
         image = next((ASSETS / "presenter_images").glob("*.png"))
         pipeline = load_pipeline(Path(model) if model else None)
-        animate(pipeline, image, Path(folder) / "speech.wav", Path(folder) / "out.mp4", steps=int(steps))
+        animate(pipeline, image, Path(folder) / "speech.wav", Path(folder) / "out.mp4", SampleOptions(steps=int(steps)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"measured": peak, "seconds": time.monotonic() - begin}
 

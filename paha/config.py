@@ -114,7 +114,7 @@ class TrainConfig(Section):
     """One training run."""
 
     batch_size: int = Field(default=8, ge=1)
-    """Clips of one part of a step (see gradient_accumulation)."""
+    """Clips of one part of a step (see num_micro_batches)."""
     steps: int = Field(default=100_000, ge=1)
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = 0.01
@@ -125,7 +125,7 @@ class TrainConfig(Section):
     ema_decay: float = Field(default=0.9999, ge=0, lt=1)
     drop_reference_prob: float = Field(default=0.1, ge=0, le=1)
     drop_audio_prob: float = Field(default=0.1, ge=0, le=1)
-    audio_warmup_steps: int = Field(default=0, ge=0)
+    audio_pretraining_steps: int = Field(default=0, ge=0)
     """Steps of `paha.training.univdm.audio_pretraining` before a UniVDM from nothing; its audio projection is frozen then."""
     crop_cells: int = Field(default=0, ge=0)
     """Some steps see crops of so many latent cells a side about a face or a hand; 0 for whole frames only."""
@@ -135,7 +135,7 @@ class TrainConfig(Section):
     """Crops first, frames last: crop_share falls linearly to 0 over the steps."""
     crop_face_share: float = Field(default=0.7, ge=0, le=1)
     """How many of the crops are about the face; the others are about a hand."""
-    gradient_accumulation: int = Field(default=1, ge=1)
+    num_micro_batches: int = Field(default=1, ge=1)
     """Parts of a step, `batch_size` clips each, that all processes share: the step's batch is batch_size times this,
     whatever the number of processes."""
     gradient_checkpointing: bool = False

@@ -17,7 +17,7 @@ from paha.errors import PahaError
 PAPER = PahaConfig(
     name="paper",
     # Appendix B.1: 8 clips a step; one at a time, on 8 GPUs at once or one after the other.
-    train=TrainConfig(batch_size=1, gradient_accumulation=8, gradient_checkpointing=True, mixed_precision="bf16"),
+    train=TrainConfig(batch_size=1, num_micro_batches=8, gradient_checkpointing=True, mixed_precision="bf16"),
 )
 
 PRESENTER = PahaConfig(
@@ -51,7 +51,7 @@ PRESENTER = PahaConfig(
         batch_size=2,
         learning_rate=2e-3,
         steps=5000,
-        audio_warmup_steps=3000,
+        audio_pretraining_steps=3000,
         crop_cells=8,
         crop_face_share=1.0,
         warmup_steps=100,

@@ -7,11 +7,9 @@ Tensors at module borders are B T C H W.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
@@ -67,32 +65,6 @@ class ClipRecord(BaseModel):
     licence: str = ""
 
 
-@dataclass(frozen=True)
-class Conditioning:
-    """What UniVDM is conditioned on, beside the noisy latents and their timesteps.
-
-    ref_latent: (B, C, H, W), frame 0 of the merged sequence (design row 1), or None for no reference slot.
-    ref_channels: (B, C, H, W) or (B, T, C, H, W), the channel half of every frame's input; zeros where dropped.
-    image_tokens: (B, S, D). audio: (B, T, 2m+1, L, D), the window A(f) of raw audio features of each frame.
-    audio_mask: (B,) 1 keeps the audio, 0 drops it (its tokens become zero). time_ids: (B, N) SVD's added ids, or None.
-    """
-
-    ref_latent: Tensor | None
-    ref_channels: Tensor
-    image_tokens: Tensor
-    audio: Tensor
-    audio_mask: Tensor | None = None
-    time_ids: Tensor | None = None
-
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
-        """The same conditioning on another device or in another floating-point type."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v.to(device=device, dtype=dtype) for k, v in values.items() if v is not None})
-
-    def repeat(self, copies: int) -> Self:
-        """The conditioning of `copies` copies of the batch, one after the other."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: torch.cat([v] * copies) for k, v in values.items() if v is not None})
 
 
 @dataclass(frozen=True)
@@ -100,6 +72,7 @@ class ClipBatch:
     """Windows of clips as training sees them.
 
     latents: (B, T, C, H, W) scaled codec latents z_0. ref_latent: (B, C, H, W). audio: (B, T, 2m+1, L, D).
+    ref_channels: (B, C, H, W), the channel half where it is not the unscaled reference latent (motion latents).
     image_tokens: (B, S, D). points: (B, T, K, 2) in [0, 1] of width and height. scores: (B, T, K).
     face_box: (B, 4) x0 y0 x1 y1 in [0, 1]. clip_ids: names of the clips.
     """
@@ -112,3 +85,4 @@ class ClipBatch:
     scores: Tensor
     face_box: Tensor
     clip_ids: tuple[str, ...]
+    ref_channels: Tensor | None = None

@@ -11,7 +11,7 @@ def test_paper_preset_holds_the_paper_settings():
     paper = preset("paper")
     assert (paper.height, paper.width, paper.num_frames) == (512, 512, 32)
     assert (paper.train.steps, paper.train.learning_rate) == (100_000, 5e-5)
-    assert paper.train.batch_size * paper.train.gradient_accumulation == 8
+    assert paper.train.batch_size * paper.train.num_micro_batches == 8
     assert paper.diffusion.num_train_timesteps == 1000
     assert paper.sample.steps == 30
     par = paper.par

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from paha.cli.univdm import SHIPPED_MODEL
 from paha.dataset.synth.character import sample_character
 from paha.dataset.synth.clip import ClipPlan, plan_scene
 from paha.dataset.synth.renderer import Renderer
 from paha.extractors.pose import PresenterPose
 from paha.media.image_io import read_image
 from paha.media.video_io import iter_video
+from paha.pipeline.inputs import PahaWarning
+from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.out_of_distribution import image_distance
 from paha.pipeline.pipeline import PahaPipeline
-from paha.pipeline.scene import PahaWarning
 from paha.training.motion.fit_out_of_distribution import changed
 
 IMAGES = SHIPPED_MODEL.with_name("presenter_images")
@@ -31,7 +31,7 @@ def test_weights_fit_the_limits():
 
 @pytest.mark.parametrize("name", ["amara", "boris", "chen", "dalia"])
 def test_shipped_images_are_known_to_the_model(pipeline, name, recwarn):
-    pipeline.prepare(read_image(IMAGES / f"{name}.png"), IMAGES / "speech.wav")
+    pipeline.encode_inputs(read_image(IMAGES / f"{name}.png"), IMAGES / "speech.wav")
     assert not [w for w in recwarn if issubclass(w.category, PahaWarning)]
 
 
@@ -40,7 +40,7 @@ def test_a_photograph_gets_a_warning(pipeline, shared, path):
     file = shared / "media" / path
     image = next(iter_video(file)) if file.suffix == ".mpg" else read_image(file)
     with pytest.warns(PahaWarning, match="drawn presenters"):
-        pipeline.prepare(image, IMAGES / "speech.wav")
+        pipeline.encode_inputs(image, IMAGES / "speech.wav")
 
 
 def test_presenters_never_seen_get_no_warning_after_changes_either():

@@ -25,7 +25,7 @@ SETTINGS = (
     "model.audio_hidden_dim=32",
     "train.mixed_precision=no",
     "train.batch_size=1",
-    "train.gradient_accumulation=2",
+    "train.num_micro_batches=2",
     "sample.steps=2",
 )
 """`paha train univdm --preset paper --set ...` for its sizes."""

@@ -22,8 +22,6 @@ import numpy as np
 import torch
 import typer
 
-from paha.cli import univdm as verbs
-from paha.cli.classifiers import build_guidance, parse_scales
 from paha.errors import PahaError
 from paha.evaluation.metrics.clips import find_clips, pair_clips
 from paha.evaluation.metrics.cost import machine, time_cost
@@ -33,10 +31,13 @@ from paha.evaluation.metrics.keypoints import GESTURE, fill_unseen
 from paha.evaluation.metrics.measure import load_measured
 from paha.evaluation.tables.ablations import pick_records
 from paha.evaluation.tables.videos import make_videos
+from paha.guidance.choice import build_guidance, parse_scales
 from paha.guidance.classifier_gradient import GuidanceOptions
 from paha.guidance.equations import GuidanceStats
 from paha.media.video_io import read_video
 from paha.pce.regions import face_mask, grow_box
+from paha.pipeline.loading import SHIPPED_MODEL, load_pipeline
+from paha.pipeline.options import SampleOptions
 from paha.pipeline.pipeline import PahaPipeline
 from paha.runtime.atomic import write_bytes
 from paha.runtime.statistics import Interval, bootstrap
@@ -61,7 +62,7 @@ class Measurement:
 def main(
     data: Annotated[Path, typer.Option(help="Held-out corpus that no sweep used.")],
     out: Annotated[Path, typer.Option(help="Folder for videos, measurements and the result.")],
-    model: Annotated[Path, typer.Option(help="Model folder with both classifiers.")] = verbs.SHIPPED_MODEL,
+    model: Annotated[Path, typer.Option(help="Model folder with both classifiers.")] = SHIPPED_MODEL,
     scales: Annotated[str, typer.Option(help="NON_FACE,FACE,DIFF.")] = "1,0.1,0.25",
     rate: Annotated[float, typer.Option(help="Guided share of the steps.", min=0, max=1)] = 0.5,
     reuse: Annotated[int, typer.Option(help="Gradients anew only every so many steps.", min=1)] = 1,
@@ -77,7 +78,7 @@ def main(
     """Print Markdown; OUT/quality.json has every clip's numbers."""
     base = GuidanceOptions(kind="sg", rate=rate, reuse=reuse, dg_form=dg_form, **parse_scales(scales))  # type: ignore[arg-type]
     settings = choose(base, only.split(","))
-    pipeline, records = verbs.load_pipeline(model, device=device), pick_records(data, start=start, clips=clips)
+    pipeline, records = load_pipeline(model, device=device), pick_records(data, start=start, clips=clips)
     instruments = load_instruments(real=data)
     wanted = {record.clip_id for record in records}
     reals = [clip for clip in find_clips(data) if clip.clip_id in wanted]
@@ -141,7 +142,7 @@ def measure(
     """Make a setting's videos where they are missing, and measure them."""
     say = lambda text: typer.echo(text, err=True)  # noqa: E731
     folder, told = out / "videos" / name, []
-    make_videos(pipeline, data, records, folder, options, steps=steps, seed=seed, observe=told.append, say=say)
+    make_videos(pipeline, data, records, folder, options, SampleOptions(steps=steps, seed=seed), observe=told.append, say=say)
     write_ratios(folder / "ratios.json", told)
     fakes = find_clips(folder)
     truths = pair_clips(real.clips, fakes)
@@ -192,7 +193,7 @@ def measure_leaks(
     ratios: dict[str, list[float]] = {}
     for number, record in enumerate(records):
         image = read_video(data / record.video)[0]
-        scene = pipeline.prepare(image, data / record.audio, num_frames=pipeline.preset.num_frames)
+        scene = pipeline.encode_inputs(image, data / record.audio, num_frames=pipeline.preset.num_frames)
         box = None
 
         def latents(options: GuidanceOptions, image: Any = image, scene: Any = scene, number: int = number) -> Any:
@@ -200,8 +201,8 @@ def measure_leaks(
             guidance = None
             if options.active:
                 guidance, box = build_guidance(pipeline, image, options)
-            arguments = {"guidance": guidance, "guidance_rate": options.rate}
-            (output,) = pipeline.generate(scene, num_inference_steps=steps, seed=seed + number, **arguments)
+            guided = SampleOptions(steps=steps, seed=seed + number, guidance=guidance, guidance_rate=options.rate)
+            (output,) = pipeline.generate(scene, guided)
             return output.latents
 
         plain = latents(GuidanceOptions())

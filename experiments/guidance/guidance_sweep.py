@@ -17,7 +17,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +29,6 @@ import typer
 import yaml
 from torch import Tensor
 
-from paha.cli import univdm as verbs
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
 from paha.extractors.pose import PresenterPose
@@ -38,15 +37,18 @@ from paha.guidance.equations import GuidanceStats
 from paha.guidance.face_box import FaceBox, presenter_boxes
 from paha.guidance.face_following import face_detector, find_faces_like
 from paha.media.image_io import contact_sheet, fit_image, save_png
+from paha.media.pixels import pixels_to_frames
 from paha.media.video_io import iter_video
 from paha.pce.regions import Region, face_mask, grow_box
+from paha.pipeline.inputs import EncodedInputs
+from paha.pipeline.loading import SHIPPED_MODEL, load_pipeline
 from paha.pipeline.pipeline import PahaPipeline
-from paha.pipeline.scene import Scene, pixels_to_frames
-from paha.pipeline.segment_store import model_fingerprint
 from paha.runtime.atomic import atomic_path, write_bytes
+from paha.runtime.fingerprint import model_fingerprint
 from paha.sampling.long_video import Segment, chain_segments, segment_noise
 from paha.sampling.sampler import sample
-from paha.types import LEFT_HAND, RIGHT_HAND, ClipRecord, Conditioning, Keypoints
+from paha.types import LEFT_HAND, RIGHT_HAND, ClipRecord, Keypoints
+from paha.univdm.conditioning import Conditioning
 
 SHORT = {"nf": "non_face_scale", "face": "face_scale", "diff": "diff_scale", "form": "dg_form", "deep": "share_deep"}
 KEPT = np.r_[0:23, LEFT_HAND.start : RIGHT_HAND.stop]
@@ -62,7 +64,7 @@ class HeldOut:
     """Clips in one batch, the longest first. box: (N, 4), not grown. seeds: of each one's noise."""
 
     records: list[ClipRecord]
-    scenes: list[Scene]
+    scenes: list[EncodedInputs]
     box: Tensor
     seeds: list[int]
 
@@ -103,7 +105,7 @@ def load_clips(
     fitted = np.stack([fit_image(image, width=config.width, height=config.height) for image in images])
     boxes = torch.from_numpy(presenter_boxes(fitted, pose))
     scenes = [
-        pipeline.prepare(image, data / record.audio, num_frames=min(frames or record.num_frames, record.num_frames))
+        pipeline.encode_inputs(image, data / record.audio, num_frames=min(frames or record.num_frames, record.num_frames))
         for image, record in zip(images, records, strict=True)
     ]
     order = sorted(range(len(records)), key=lambda i: (-len(scenes[i].segments), i))
@@ -125,7 +127,7 @@ def generate(
     def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
         scenes = held.scenes[: held.active(segment)]
         margin = preset.model.audio_margin
-        told = joined([s.conditioning(s.segments[segment.index], audio_margin=margin) for s in scenes])
+        told = Conditioning.cat([s.conditioning(s.segments[segment.index], audio_margin=margin) for s in scenes])
         size = (1, segment.length, *shape)
         seeds = held.seeds[: len(scenes)]
         noise = torch.cat([segment_noise(size, seed=seed, index=segment.index) for seed in seeds])
@@ -134,14 +136,14 @@ def generate(
             common: dict[str, Any] = {"schedule": pipeline.schedule, "latent_size": tuple(shape[1:])}
             box = held.box[: len(scenes)]
             if options.redetect:
-                reader = pipeline.pose_reader_folder or verbs.SHIPPED_MODEL / "pose_reader"
+                reader = pipeline.pose_reader_folder or SHIPPED_MODEL / "pose_reader"
                 find = find_faces_like(FaceBox(box[0].numpy(), "the pose reader"), reader)
                 common["detect"] = face_detector(pipeline, find)
             guidance = make_guidance(options, classifiers, box=box, observe=observe, **common)(told)
         z_0 = sample(
-            pipeline._predictor(told, preset.sample.cfg_scale),
+            pipeline.predictor(told, preset.sample.cfg_scale),
             noise.to(pipeline.device),
-            num_steps=steps,
+            steps=steps,
             schedule=pipeline.schedule,
             prediction_type=preset.diffusion.prediction_type,
             first_frame=None if first is None else first[: len(scenes)],
@@ -157,12 +159,6 @@ def generate(
     for _ in chain_segments(sample_segment, held.scenes[0].segments):
         pass
     return [torch.cat(parts) for parts in made], firsts[0]
-
-
-def joined(parts: Sequence[Conditioning]) -> Conditioning:
-    """One conditioning of all clips."""
-    names = [f.name for f in fields(Conditioning) if getattr(parts[0], f.name) is not None]
-    return replace(parts[0], **{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
 @torch.no_grad()
@@ -255,7 +251,7 @@ def run(
     settings: Annotated[list[str], typer.Argument(help="none first, then sg, dg/nf=3/rate=0.5 ...")],
     data: Annotated[Path, typer.Option(help="Held-out corpus.")],
     out: Annotated[Path, typer.Option(help="Folder for the readings.")],
-    model: Annotated[Path, typer.Option(help="Model folder with both classifiers.")] = verbs.SHIPPED_MODEL,
+    model: Annotated[Path, typer.Option(help="Model folder with both classifiers.")] = SHIPPED_MODEL,
     classifier: Annotated[list[Path], typer.Option(help="Folder of a classifier in place of the model's own.")] = [],  # noqa: B006
     clips: Annotated[int, typer.Option(help="How many.", min=1)] = 40,
     start: Annotated[int, typer.Option(help="First clip's place in the manifest.", min=0)] = 0,
@@ -275,17 +271,17 @@ def run(
     if cfg_scale is not None:
         sampling = pipeline.preset.sample.model_copy(update={"cfg_scale": cfg_scale})
         pipeline.preset = pipeline.preset.model_copy(update={"sample": sampling})
-    reader = pipeline.pose_reader_folder or verbs.SHIPPED_MODEL / "pose_reader"
+    reader = pipeline.pose_reader_folder or SHIPPED_MODEL / "pose_reader"
     pose = PresenterPose.load(reader)
     reader_model: Any = pose.reader
     reader_model.to(pipeline.device)
     held = load_clips(pipeline, data, pose, start=start, clips=clips, frames=frames, seed=seed)
-    num_steps = pipeline.preset.sample.steps if steps is None else steps
+    steps = pipeline.preset.sample.steps if steps is None else steps
     protocol = {
         "clips": [record.clip_id for record in held.records],
         "seeds": held.seeds,
         "frames": [scene.num_frames for scene in held.scenes],
-        "steps": num_steps,
+        "steps": steps,
         "cfg_scale": pipeline.preset.sample.cfg_scale,
         "model": model_fingerprint(pipeline.univdm, pipeline.codec),
         "pose_reader": model_fingerprint(pose.reader),
@@ -300,7 +296,7 @@ def run(
         if path.is_file() and index["settings"].get(text, {}).get("classifiers") == classifiers:
             continue
         begin = time.perf_counter()
-        made = make_setting(path, pipeline, held, options, pose, steps=num_steps, decode_batch=decode_batch)
+        made = make_setting(path, pipeline, held, options, pose, steps=steps, decode_batch=decode_batch)
         index["settings"][text] = {"file": path.name, "classifiers": classifiers} | made
         write_bytes(out / "sweep.json", json.dumps(index, indent=1).encode())
         told = f"{made['seconds']:.1f} s, read in {time.perf_counter() - begin - made['seconds']:.1f} s"
@@ -323,7 +319,7 @@ def load(model: Path, classifiers: Sequence[Path], device: str | None) -> PahaPi
     from paha.pce.classifier import PCEClassifier
     from paha.pipeline.model_folder import load_part
 
-    pipeline = verbs.load_pipeline(model, device=device)
+    pipeline = load_pipeline(model, device=device)
     for folder in classifiers:
         pipeline.add_classifier(load_part(PCEClassifier, folder))
     return pipeline

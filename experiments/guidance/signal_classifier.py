@@ -27,9 +27,10 @@ from paha.cli import univdm as verbs
 from paha.config import PahaConfig
 from paha.dataset.dataset import Clip, FeatureDataset
 from paha.errors import PahaError
-from paha.pce.classifier import ClassifierConfig, SyncJudge, bce_loss
+from paha.pce.classifier import ClassifierConfig, SyncHead, bce_loss
 from paha.pce.regions import Region
 from paha.pipeline.model_folder import read_config
+from paha.runtime.device import pick_device
 from paha.sampling.schedule import Schedule
 from paha.training.loop import Job, StepContext, fit
 from paha.training.pce.job import ClassifierRun, classifier_run
@@ -47,7 +48,7 @@ UNIT = {"face": 0.005, "non_face": 0.05}
 WEIGHTS = "signal_classifier.safetensors"
 
 
-class SignalClassifier(SyncJudge):
+class SignalClassifier(SyncHead):
     """Logits of the synchronisation score from point movements (B, T, S, 1, 1) and audio windows (B, T, 2m+1, L, D)."""
 
     def __init__(self, config: PahaConfig, options: ClassifierConfig, *, region: Region) -> None:
@@ -57,14 +58,14 @@ class SignalClassifier(SyncJudge):
         self.signal_proj = nn.Linear(4 * len(POINTS[region]), options.width)
         self.audio_proj = nn.Linear((2 * model.audio_margin + 1) * model.audio_layers * model.audio_dim, options.width)
         size = {"num_layers": options.num_layers, "num_heads": options.num_heads}
-        self.build_judge(options.width, **size, frame_similarity=options.frame_similarity)
+        self.build_head(options.width, **size, frame_similarity=options.frame_similarity)
 
     def forward(self, signals: Tensor, audio: Tensor) -> Tensor:
         """Logits (B,). Positions count from their mean over the window, beside their change from frame to frame."""
         place = signals.flatten(2)
         speed = torch.diff(place, dim=1, prepend=place[:, :1])
         video = self.signal_proj(torch.cat([place - place.mean(dim=1, keepdim=True), 3 * speed], dim=2))
-        return self.judge(video, self.audio_proj(audio.flatten(2)))
+        return self.logits(video, self.audio_proj(audio.flatten(2)))
 
 
 class SignalStore(ClipStore):
@@ -146,7 +147,7 @@ class Reference:
         """OUT/report of the classifier in OUT/model on the held-out identities."""
         model = self.model().eval().requires_grad_(False)
         model.load_state_dict(load_file(out / "model" / WEIGHTS))
-        model.to(verbs.pick_device(None))
+        model.to(pick_device(None))
         length = min(self.run.pairs.lengths)
         options: dict[str, Any] = {"schedule": Schedule(self.config.diffusion), "num_clips": clips, "length": length}
         return write_report(model, self.pairs("held_out"), out / "report", **options, score=clean_score)

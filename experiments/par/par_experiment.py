@@ -44,7 +44,6 @@ from experiments.par.par_measures import HeldOut, bounds, measure_model
 from experiments.par.par_prepare import HELD_OUT_SEEDS, Parts, load_parts, prepare
 from experiments.par.par_report import Results, picture_places, pictured_hands, write_report
 from paha import config as configuration
-from paha.cli.univdm import pick_device
 from paha.config import override
 from paha.dataset.synth.clip import CORPUS_VERSION
 from paha.errors import PahaError
@@ -53,6 +52,7 @@ from paha.extractors.weights import file_sha256
 from paha.media.image_io import contact_sheet, read_image, save_png
 from paha.pipeline.model_folder import load_part
 from paha.runtime.atomic import write_bytes
+from paha.runtime.device import pick_device
 from paha.runtime.workers import begin_worker
 from paha.training.loop import fit
 from paha.training.univdm.job import build_univdm, univdm_job
@@ -104,7 +104,7 @@ def main(
     steps: Annotated[int, typer.Option(help="Training steps of a run.", min=1)] = 600,
     batch_size: Annotated[int, typer.Option(help="Clips of a step.", min=1)] = 16,
     codec_steps: Annotated[int, typer.Option(help="Training steps of the codec.", min=1)] = 400,
-    audio_steps: Annotated[int, typer.Option(help="Steps of the audio warm-up.", min=1)] = 1500,
+    audio_steps: Annotated[int, typer.Option(help="Steps of the audio pretraining.", min=1)] = 1500,
     clips: Annotated[int, typer.Option(help="Training clips.", min=1)] = 240,
     held_out: Annotated[int, typer.Option(help="Held-out clips.", min=1)] = 48,
     size: Annotated[int, typer.Option(help="Pixels of a side.", min=32)] = 64,

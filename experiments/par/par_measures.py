@@ -37,7 +37,7 @@ from paha.training.motion.frames import to_images, to_pixels
 from paha.training.motion.keypoint_estimator_job import VISIBLE_SCORE
 from paha.training.univdm.probe import generate, mouth_mask
 from paha.types import ClipBatch, Keypoints
-from paha.univdm.conditioning import conditioning_of, predict
+from paha.univdm.conditioning import Conditioning, predict
 
 TIMESTEPS = (100, 300, 500, 700, 900)
 DENOISED_TIMESTEP = 600
@@ -137,7 +137,7 @@ def measure_model(
         estimates = [x0_estimate(model, batch, t, **common) for t in (*TIMESTEPS, DENOISED_TIMESTEP)]
         latent.append(torch.stack([(z - batch.latents).square().mean(2) for z in estimates[:-1]]).mean(0).cpu())
         kinds["denoised"].append(decode(codec, estimates[-1]))
-        kinds["generated"].append(decode(codec, generate(model, batch, num_steps=SAMPLE_STEPS, **common)))
+        kinds["generated"].append(decode(codec, generate(model, batch, steps=SAMPLE_STEPS, **common)))
     frames = {kind: np.concatenate(chunks) for kind, chunks in kinds.items()}
     measures = {f"latent error, {k}": v for k, v in region_means(torch.cat(latent), held).items()}
     for kind, made in frames.items():
@@ -153,7 +153,7 @@ def x0_estimate(
     eps = torch.randn(batch.latents.shape, generator=generator).to(batch.latents)
     t_BT = torch.full(batch.latents.shape[:2], t, device=eps.device)
     z_t = schedule.add_noise(to_target(batch.latents, batch.ref_latent, config.diffusion), eps, t_BT)
-    conditioning = conditioning_of(batch, config=config, channel_scale=channel_scale)
+    conditioning = Conditioning.of_batch(batch, channel_scale=channel_scale)
     prediction = predict(model, z_t, t_BT, conditioning=conditioning, schedule=schedule)
     z_0, _ = schedule.to_z0_eps(z_t, prediction, t_BT, config.diffusion.prediction_type)
     return from_target(z_0, batch.ref_latent, config.diffusion)

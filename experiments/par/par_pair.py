@@ -23,7 +23,6 @@ import typer
 from experiments.par.par_measures import bounds, load_held_out, measure_model
 from experiments.par.par_prepare import WINDOWS_PER_CLIP
 from experiments.par.par_report import Results, picture_places, pictured_hands, write_report
-from paha.cli.univdm import pick_device
 from paha.dataset.features import make_features
 from paha.errors import PahaError
 from paha.extractors.audio import load_audio_encoder
@@ -31,6 +30,7 @@ from paha.extractors.choose import PRESENTER_READER
 from paha.extractors.pose import PresenterPose
 from paha.media.image_io import save_png
 from paha.pipeline.pipeline import PahaPipeline
+from paha.runtime.device import pick_device
 
 BASE, ARM = "no_par", "par"
 

@@ -28,14 +28,14 @@ from paha.presets import preset
 from paha.runtime.atomic import write_bytes
 from paha.training.loop import fit
 from paha.training.motion.codec_job import CODEC_TRAIN, codec_job
-from paha.training.univdm.audio_pretraining import warm_up_audio
+from paha.training.univdm.audio_pretraining import pretrain_audio
 from paha.training.univdm.job import build_univdm, resolve
 
 HELD_OUT_SEEDS = 950_000
 WINDOWS_PER_CLIP = 3
 CODEC, HEARING = "codec", "hearing.safetensors"
 HEARS = ("audio_projection.", "audio_time_proj.")
-"""Prefixes of the weights that the audio warm-up trains."""
+"""Prefixes of the weights that the audio pretraining trains."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def prepare(out: Path, protocol: dict[str, Any]) -> None:
     if not (out / HEARING).is_file():
         dataset = FeatureDataset(features, config=config)
         model: Any = build_univdm(resolve(config, dataset))
-        explained = warm_up_audio(model, dataset, steps=protocol["audio_steps"], seed=0)
-        print(f"audio warm-up: {explained:.0%} of the variance of lips and spectrum explained")
+        explained = pretrain_audio(model, dataset, steps=protocol["audio_steps"], seed=0)
+        print(f"audio pretraining: {explained:.0%} of the variance of lips and spectrum explained")
         weights = {name: value for name, value in model.state_dict().items() if name.startswith(HEARS)}
         write_bytes(out / HEARING, save(weights))
 

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from zipfile import BadZipFile
@@ -20,14 +20,14 @@ import torch
 import typer
 from torch import Tensor
 
-from paha.cli import univdm as verbs
+from paha.pipeline.inputs import EncodedInputs
+from paha.pipeline.loading import SHIPPED_MODEL, load_pipeline
 from paha.pipeline.pipeline import PahaPipeline
-from paha.pipeline.scene import Scene
 from paha.runtime.atomic import atomic_path
 from paha.runtime.workers import begin_worker
 from paha.sampling.long_video import Segment, segment_noise
 from paha.sampling.sampler import sample
-from paha.types import Conditioning
+from paha.univdm.conditioning import Conditioning
 
 _pipelines: list[PahaPipeline] = []
 """A worker process's own pipeline."""
@@ -49,7 +49,7 @@ class Task:
 class Sampling:
     """How videos are made; None: the model folder's own setting, which is the demo's. device: None is the best."""
 
-    model: Path = verbs.SHIPPED_MODEL
+    model: Path = SHIPPED_MODEL
     device: str | None = None
     steps: int | None = None
     cfg_scale: float | None = None
@@ -57,7 +57,7 @@ class Sampling:
 
     def load(self) -> PahaPipeline:
         """The pipeline, on its device, with the settings filled in."""
-        pipeline = verbs.load_pipeline(self.model, device=self.device)
+        pipeline = load_pipeline(self.model, device=self.device)
         config, chosen = pipeline.preset, {"steps": self.steps, "cfg_scale": self.cfg_scale}
         sampling = config.sample.model_copy(update={k: v for k, v in chosen.items() if v is not None})
         diffusion = config.diffusion
@@ -144,7 +144,7 @@ def make_batch(pipeline: PahaPipeline, batch: list[Task], protocol: dict[str, ob
 @torch.no_grad()
 def generate_batch(pipeline: PahaPipeline, batch: Sequence[Task]) -> list[np.ndarray]:
     """Frames (T, H, W, 3) uint8 of every task, what the pipeline makes of each alone but for rounding."""
-    scenes = [pipeline.prepare(t.image, (t.sound, t.rate_hz), num_frames=t.num_frames) for t in batch]
+    scenes = [pipeline.encode_inputs(t.image, (t.sound, t.rate_hz), num_frames=t.num_frames) for t in batch]
     last: dict[int, Tensor] = {}
     frames: list[list[np.ndarray]] = [[] for _ in batch]
     for index in range(max(len(scene.segments) for scene in scenes)):
@@ -158,7 +158,7 @@ def generate_batch(pipeline: PahaPipeline, batch: Sequence[Task]) -> list[np.nda
 
 
 def _sample(
-    pipeline: PahaPipeline, scenes: list[Scene], index: int, seeds: list[int], firsts: list[Tensor] | None
+    pipeline: PahaPipeline, scenes: list[EncodedInputs], index: int, seeds: list[int], firsts: list[Tensor] | None
 ) -> Tensor:
     """Segment `index` of all scenes, (B, T, C, h, w) float32 on the CPU. firsts: its given first frames (C, h, w)."""
     segments: list[Segment] = [scene.segments[index] for scene in scenes]
@@ -166,12 +166,11 @@ def _sample(
     noise = torch.cat([segment_noise(shape, seed=seed, index=index) for seed in seeds])
     margin, preset = pipeline.preset.model.audio_margin, pipeline.preset
     told = [scene.conditioning(segment, audio_margin=margin) for scene, segment in zip(scenes, segments, strict=True)]
-    names = [f.name for f in fields(Conditioning) if getattr(told[0], f.name) is not None]
-    conditioning = Conditioning(**{name: torch.cat([getattr(c, name) for c in told]) for name in names})
+    conditioning = Conditioning.cat(told)
     z_0 = sample(
-        pipeline._predictor(conditioning, preset.sample.cfg_scale),
+        pipeline.predictor(conditioning, preset.sample.cfg_scale),
         noise.to(pipeline.device),
-        num_steps=preset.sample.steps,
+        steps=preset.sample.steps,
         schedule=pipeline.schedule,
         prediction_type=preset.diffusion.prediction_type,
         first_frame=None if firsts is None else torch.stack(firsts).to(pipeline.device),

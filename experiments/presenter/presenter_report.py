@@ -26,7 +26,6 @@ from experiments.presenter import presenter_pictures as pictures
 from experiments.presenter.presenter_clips import Sampling, Task, load_video, make_videos, weights_hash
 from experiments.presenter.presenter_measures import Truth, add_other_clips, load_truth, measure_clip, mouth
 from experiments.presenter.presenter_tables import REPORT, ROUND_TRIP, write_report
-from paha.cli import univdm as verbs
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
 from paha.extractors.pose import PresenterPose
@@ -34,8 +33,9 @@ from paha.media.audio_io import read_audio
 from paha.media.image_io import fit_image, read_image
 from paha.media.video_io import contact_sheet, save_png, write_video
 from paha.motion.pixel_codec import PresenterCodec
+from paha.pipeline.inputs import PahaWarning
+from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.model_folder import CODEC_FOLDER, load_part, read_config
-from paha.pipeline.scene import PahaWarning
 from paha.runtime.atomic import write_bytes
 from paha.runtime.statistics import bootstrap, lip_r
 from paha.training.motion.codec_job import evaluate_codec
@@ -66,7 +66,7 @@ Reader = Annotated[Path | None, typer.Option("--pose-reader", help="MODEL/pose_r
 def report(
     data: Data,
     out: Out = Path("out/presenter_report"),
-    model: Model = verbs.SHIPPED_MODEL,
+    model: Model = SHIPPED_MODEL,
     clips: Clips = 40,
     start: Start = 0,
     steps: Steps = None,
@@ -106,7 +106,7 @@ def report(
 def round_trip(
     data: Data,
     out: Out = Path("out/round_trip"),
-    model: Model = verbs.SHIPPED_MODEL,
+    model: Model = SHIPPED_MODEL,
     pose_reader: Reader = None,
 ) -> None:
     """Lips read off renderings and off what the codec makes of them (lip r of at least 0.9 is wanted)."""
@@ -136,7 +136,7 @@ def round_trip(
 def drift(
     data: Data,
     out: Out = Path("out/drift"),
-    model: Model = verbs.SHIPPED_MODEL,
+    model: Model = SHIPPED_MODEL,
     seconds: Annotated[float, typer.Option(help="Length of each video.", min=1)] = 60.0,
     presenters: Annotated[int, typer.Option(help="Videos a setting, each of another person.", min=1)] = 1,
     first_frame_timesteps: Annotated[str, typer.Option(help="Settings to compare: t', t' ...")] = "0",
@@ -188,7 +188,7 @@ def load_truths(data: Path, model: Path, *, clips: int, start: int) -> list[Trut
 def find_reader(model: Path, given: Path | None) -> Path:
     """The pose reader's folder: the one given, the model's own, else the shipped one."""
     own = model / POSE_READER_FOLDER
-    return given or (own if own.is_dir() else verbs.SHIPPED_MODEL / POSE_READER_FOLDER)
+    return given or (own if own.is_dir() else SHIPPED_MODEL / POSE_READER_FOLDER)
 
 
 def parse_timesteps(text: str) -> list[int]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paha.errors import PahaError
+from paha.pipeline.options import SampleOptions
 
 ASSETS = Path(__file__).parents[1] / "assets"
 VERSIONS = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "av")
@@ -194,13 +195,13 @@ def main_job(model: Path | None, *, device: str | None = None) -> Iterator[Findi
 
 
 def _animate(model: Path | None, out: Path, device: str | None) -> None:
-    from paha.cli.univdm import load_pipeline
     from paha.pipeline.animate import animate
+    from paha.pipeline.loading import load_pipeline
 
     images = ASSETS / "presenter_images"
     pipeline = load_pipeline(model, device=device)
     image = next(images.glob("*.png"))
-    animate(pipeline, image, images / "speech.wav", out, num_frames=5, steps=1, progress=False)
+    animate(pipeline, image, images / "speech.wav", out, SampleOptions(steps=1), num_frames=5, progress=False)
 
 
 def _problem(attempt: Callable[[], None]) -> str:

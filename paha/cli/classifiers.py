@@ -3,167 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from paha.errors import PahaError
+from paha.guidance.choice import preset_guidance
+from paha.pipeline.options import SampleOptions
 
 if TYPE_CHECKING:
-    from paha.config import SampleConfig
-    from paha.guidance.classifier_gradient import GuidanceOptions
-    from paha.guidance.equations import Observe
-    from paha.pce.regions import Region
-    from paha.pipeline.pipeline import PahaPipeline
     from paha.training.loop import Job
     from paha.training.pce.negatives_job import NegativesOptions
-
-
-SCALES = ("non_face_scale", "face_scale", "diff_scale")
-"""The scales of `GuidanceOptions`, in the order of the command line and of a preset."""
-
-
-@dataclass(frozen=True)
-class GuidanceChoice:
-    """Guidance of `paha animate`. face_box: by hand, in pixels of the reference image; None finds it. by_preset: what
-    of the options is to be the model's preset's instead."""
-
-    options: GuidanceOptions
-    face_box: tuple[float, float, float, float] | None = None
-    by_preset: tuple[str, ...] = ()
-
-
-def parse_guidance(
-    kind: str,
-    *,
-    rate: float,
-    scales: str | None,
-    dg_form: str,
-    reuse: int,
-    share_deep: bool = False,
-    redetect: int = 0,
-    skip_first: bool,
-    smoothing: float | None = None,
-    face_box: str | None,
-) -> GuidanceChoice | None:
-    """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]"; they and the smoothing are
-    the preset's by default.
-
-    Raises PahaError for anything that cannot be meant.
-    """
-    from paha.guidance.classifier_gradient import GuidanceOptions
-    from paha.guidance.face_box import parse_face_box
-
-    box = None if face_box is None else parse_face_box(face_box)
-    options = GuidanceOptions(
-        kind=kind,  # type: ignore[arg-type]  # checked by the class
-        rate=rate,
-        dg_form=dg_form,  # type: ignore[arg-type]
-        reuse=reuse,
-        share_deep=share_deep,
-        redetect=redetect,
-        skip_first=skip_first,
-        smoothing=smoothing or 0.0,
-    )
-    if scales is not None:
-        options = replace(options, **parse_scales(scales))
-    left = (*(SCALES if scales is None else ()), *(("smoothing",) if smoothing is None else ()))
-    return GuidanceChoice(options, box, by_preset=left) if options.active else None
-
-
-def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str, Any]:
-    """The options of `GuidanceOptions` that a preset has its own values for; scales: those given by hand instead."""
-    own: dict[str, Any] = dict(zip(SCALES, sample.guidance_scales, strict=True))
-    own |= {"skip_first": sample.guidance_skip_first, "smoothing": sample.guidance_smoothing}
-    return own if scales is None else own | parse_scales(scales)
-
-
-def parse_scales(text: str) -> dict[str, float]:
-    """'1,0.1,0.25' to the three scales; the third may be left out. Raises PahaError for anything else."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise PahaError(f"--guidance-scales {text}: give NON_FACE,FACE[,DIFF], e.g. 1,0.1,0.25") from error
-    if len(values) not in (2, 3):
-        raise PahaError(f"--guidance-scales {text}: give two or three numbers, NON_FACE,FACE[,DIFF]")
-    return dict(zip(SCALES, values, strict=False))
-
-
-def guidance_arguments(
-    pipeline: PahaPipeline,
-    image: Any,
-    choice: GuidanceChoice | None,
-    *,
-    width: int | None = None,
-    height: int | None = None,
-    observe: Observe | None = None,
-    say: Any = None,
-) -> dict[str, Any]:
-    """The arguments `guidance`, `guidance_rate` and `guidance_settings` of `animate` for one reference image.
-
-    image: path or uint8 (H, W, 3). say: is told in a line where the face is and who found it. Raises PahaError where
-    a classifier is not in the model folder or no face is found.
-    """
-    if choice is None:
-        return {}
-    from paha.pipeline.segment_store import model_fingerprint
-
-    preset = preset_guidance(pipeline.preset.sample)
-    own = {name: preset[name] for name in choice.by_preset}
-    options = replace(choice.options, skip_first=choice.options.skip_first or preset["skip_first"], **own)
-    classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
-    guidance, box = build_guidance(
-        pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe
-    )
-    if say is not None:
-        corners = ", ".join(f"{value:.2f}" for value in box.box)
-        say(f"guidance {options.kind}: face at {corners} of the frame, found by {box.source}")
-    settings = options.settings() | {
-        "face_box": [round(float(value), 6) for value in box.box],
-        "classifiers": model_fingerprint(*classifiers.values()),
-    }
-    return {"guidance": guidance, "guidance_rate": options.rate, "guidance_settings": settings}
-
-
-def build_guidance(
-    pipeline: PahaPipeline,
-    image: Any,
-    options: GuidanceOptions,
-    *,
-    by_hand: tuple[float, float, float, float] | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    observe: Observe | None = None,
-) -> tuple[Any, Any]:
-    """(the pipeline's `guidance`, the `FaceBox` that its masks are drawn from)."""
-    import torch
-
-    from paha.cli.univdm import SHIPPED_MODEL
-    from paha.guidance.classifier_gradient import make_guidance
-    from paha.guidance.face_box import find_face_box
-    from paha.guidance.face_following import face_detector, find_faces_like
-    from paha.pipeline import scene as scenes
-
-    width, height = scenes.frame_size(pipeline.preset, width, height)
-    reader = pipeline.pose_reader_folder
-    if reader is None and pipeline.preset.codec.kind == "presenter":
-        reader = SHIPPED_MODEL / "pose_reader"  # a model that was just trained carries none
-    box = find_face_box(scenes.as_image(image), width=width, height=height, pose_reader=reader, by_hand=by_hand)
-    down = pipeline.preset.codec.downsample
-    classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
-    detect = face_detector(pipeline, find_faces_like(box, reader)) if options.redetect else None
-    guidance = make_guidance(
-        options,
-        classifiers,
-        box=torch.from_numpy(box.box),
-        schedule=pipeline.schedule,
-        latent_size=(height // down, width // down),
-        observe=observe,
-        detect=detect,
-    )
-    return guidance, box
 
 
 def negatives_options(*, lengths: str | None, part: str, **options: Any) -> NegativesOptions:
@@ -208,7 +60,7 @@ def print_negatives_plan(
     config = preset_by_name(preset) if model is None else read_config(model)
     if seconds is None and model is not None and data is not None:
         seconds = measure_evaluation(model, _features(data, model, options.device), device=options.device)
-    plan = plan_negatives(config, options.count, lengths=options.lengths, num_steps=options.num_steps, seconds=seconds)
+    plan = plan_negatives(config, options.count, lengths=options.lengths, steps=options.steps, seconds=seconds)
     typer.echo(format_negatives_plan(plan, processes=processes))
 
 
@@ -236,11 +88,12 @@ def train_classifier(
     stop_after_minutes: float | None,
 ) -> None:
     """Train one classifier into OUT/model, then measure it into OUT/report, stopped early or not."""
-    from paha.cli.univdm import parse_settings, pick_device
+    from paha.cli.univdm import parse_settings
     from paha.pce.classifier import PCEClassifier
     from paha.pce.regions import REGIONS
     from paha.pipeline.model_folder import load_part, load_univdm, read_config
-    from paha.training.pce.classifier_fit import fit_after_warmup
+    from paha.runtime.device import pick_device
+    from paha.training.pce.classifier_fit import fit_after_pretraining
     from paha.training.pce.job import classifier_job, classifier_run
 
     if region not in REGIONS:
@@ -256,15 +109,15 @@ def train_classifier(
     features = _features(data, model, None)
     if not options.report_only:
         fresh = init is None and not (out / "checkpoint").exists()
-        warm_up = pick_device(None) if fresh else None
-        own: dict[str, Any] = {"region": region, "run": run, "warm_up": warm_up}
+        pretrain = pick_device(None) if fresh else None
+        own: dict[str, Any] = {"region": region, "run": run, "pretrain": pretrain}
 
         def job(stopped: Callable[[], bool]) -> Job:
             univdm = load_univdm(model, config)
             return classifier_job(config, univdm, features, negatives, **own, stopped=stopped)
 
         stop = None if stop_after_minutes is None else 60 * stop_after_minutes
-        done = fit_after_warmup(job, run.train, out, init=init, stop_after_s=stop)
+        done = fit_after_pretraining(job, run.train, out, init=init, stop_after_s=stop)
         if done < run.train.steps:
             typer.echo(f"stopped at step {done} of {run.train.steps}; the same command goes on from there")
     if run.pairs.held_out > 0:
@@ -293,12 +146,12 @@ def make_table(
     device: str | None,
 ) -> None:
     """An ablation table (2, 3, 5, 6 or 7) into OUT. Rows whose classifiers or model are not there are absent."""
-    from paha.cli.univdm import load_pipeline
     from paha.evaluation.metrics.instruments import load_instruments
     from paha.evaluation.tables.ablations import AblationRun, pick_records, run_ablation
     from paha.evaluation.tables.paper import ABLATIONS
     from paha.evaluation.tables.render import to_markdown
     from paha.guidance.classifier_gradient import GuidanceOptions
+    from paha.pipeline.loading import load_pipeline
     from paha.training.report import say
 
     if number not in ABLATIONS:
@@ -319,8 +172,7 @@ def make_table(
         pipelines=pipelines,
         absent=absent,
         base=base,
-        steps=steps,
-        seed=seed,
+        sample=SampleOptions(steps=steps, seed=seed),
         workers=workers,
     )
     table = run_ablation(number, run, load_instruments(real=data, **instruments), out, say=say)
@@ -348,11 +200,11 @@ def _report(
 
 def _features(data: Path, model: Path, device: str | None) -> Path:
     """The features of a dataset by a model's own codec, made where they are missing."""
-    from paha.cli.univdm import pick_device
     from paha.dataset.features import make_features
     from paha.extractors.audio import load_audio_encoder
     from paha.extractors.image import load_image_encoder
     from paha.pipeline.model_folder import load_model_codec, read_config
+    from paha.runtime.device import pick_device
 
     config = read_config(model)
     return make_features(

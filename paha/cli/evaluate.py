@@ -12,6 +12,7 @@ import typer
 from paha.cli.univdm import parse_settings
 from paha.config import PahaConfig, override
 from paha.errors import PahaError
+from paha.pipeline.options import SampleOptions
 from paha.presets import preset as preset_by_name
 
 
@@ -142,8 +143,7 @@ def make_table_1(
         records=pick_records(data, start=start, clips=clips),
         library=library,
         limit=clips,
-        steps=steps,
-        seed=seed,
+        sample=SampleOptions(steps=steps, seed=seed),
         workers=share_cores(workers),
     )
     table = run_table_1(run, load_instruments(real=data, **instruments), out, say=tell)
@@ -173,10 +173,10 @@ def _methods(texts: list[str], datasets: list[str]) -> list[Any]:
 
 def _models(model: Path | None, no_par: Path | None, scales: str | None, dg_form: str, device: str | None) -> list[Any]:
     """Unguided, SG and DG of the model, and the model without PAR and classifiers; absent ones with the reason."""
-    from paha.cli.classifiers import preset_guidance
-    from paha.cli.univdm import load_pipeline
     from paha.evaluation.tables.table1 import Model
+    from paha.guidance.choice import preset_guidance
     from paha.guidance.classifier_gradient import GuidanceOptions
+    from paha.pipeline.loading import load_pipeline
 
     whole = load_pipeline(model, device=device)
     given = preset_guidance(whole.preset.sample, scales)

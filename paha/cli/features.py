@@ -10,6 +10,7 @@ from paha.cli import univdm as verbs
 from paha.config import PahaConfig
 from paha.dataset.features import INDEX, list_again
 from paha.errors import PahaError
+from paha.runtime.device import pick_device
 from paha.runtime.engine import run_tasks
 
 
@@ -28,7 +29,7 @@ def make_features(
     # The clips first, first + every, ... are what the parts take in turn.
     parts = [f"{first + every * part}/{every * workers}" for part in range(workers)]
     tasks = [(data, config, codec, device, part) for part in parts]
-    gpus = int((device or str(verbs.pick_device(None))).startswith("cuda"))
+    gpus = int((device or str(pick_device(None))).startswith("cuda"))
     outcomes = list(run_tasks(make_part, tasks, workers=workers, engine=engine, gpus=gpus))
     folders = [folder for _, folder, _ in outcomes if folder]
     if folders:

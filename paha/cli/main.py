@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from paha.errors import PahaError
+from paha.pipeline.loading import load_pipeline
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -144,7 +145,7 @@ def animate(
         smoothing=guidance_smoothing,
         face_box=face_box,
     )
-    pipeline = verbs.load_pipeline(model, device=device, dtype=dtype.value, low_vram=low_vram)
+    pipeline = load_pipeline(model, device=device, dtype=dtype.value, low_vram=low_vram)
     options = verbs.AnimateOptions(
         steps=steps,
         seed=seed,
@@ -326,7 +327,7 @@ def negatives(
         count=count,
         seed=seed,
         lengths=lengths,
-        num_steps=steps,
+        steps=steps,
         random_audio=random_audio,
         augment=not no_augmentation,
         batch_size=batch_size,

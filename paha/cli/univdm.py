@@ -7,20 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 import typer
 import yaml
 
 from paha.config import PahaConfig, override
 from paha.errors import PahaError
+from paha.pipeline.loading import SHIPPED_MODEL
 from paha.presets import preset as preset_by_name
+from paha.runtime.device import pick_device
 
 if TYPE_CHECKING:
-    from paha.cli.classifiers import GuidanceChoice
     from paha.cli.jobs import Job
+    from paha.guidance.choice import GuidanceChoice
     from paha.pipeline.pipeline import PahaPipeline
-
-SHIPPED_MODEL = Path(__file__).parents[1] / "assets" / "presenter"
 
 
 @dataclass(frozen=True)
@@ -49,52 +48,23 @@ def parse_size(text: str | None) -> tuple[int | None, int | None]:
     return int(sides[0]), int(sides[-1])
 
 
-def pick_device(name: str | None) -> torch.device:
-    """The named device, or the best there is. Raises PahaError where it is unknown or not there."""
-    if name is None:
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()  # `meta` makes tensors, but without values
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise PahaError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
-    return device
-
-
-def load_pipeline(
-    model: Path | None, *, device: str | None = None, dtype: str = "float32", low_vram: bool = False
-) -> PahaPipeline:
-    """The pipeline of a model folder, the shipped presenter by default, on its device."""
-    from paha.pipeline.pipeline import PahaPipeline
-
-    place = pick_device(device)
-    pipeline = PahaPipeline.from_pretrained(SHIPPED_MODEL if model is None else model, dtype=getattr(torch, dtype))
-    if low_vram:
-        from paha.pipeline.low_vram import enable_low_vram
-
-        return enable_low_vram(pipeline, place)
-    return pipeline.to(place)
-
-
 def animate_one(pipeline: PahaPipeline, image: Path, audio: Path, out: Path, options: AnimateOptions) -> None:
     """One video; says where it is."""
-    from paha.cli.classifiers import guidance_arguments
+    from paha.guidance.choice import guide
     from paha.pipeline.animate import animate
+    from paha.pipeline.options import SampleOptions
 
     sheet = out.with_name(f"{out.stem}_sheet.png") if options.contact_sheet else None
     size: dict[str, Any] = {"width": options.width, "height": options.height}
     say = partial(typer.echo, err=True)
+    sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
     animate(
         pipeline,
         image,
         audio,
         out,
-        **guidance_arguments(pipeline, image, options.guidance, say=say, **size),
+        guide(sample, pipeline, image, options.guidance, say=say, **size),
         **size,
-        steps=options.steps,
-        seed=options.seed,
-        cfg_scale=options.cfg_scale,
         resume=options.resume,
         label=options.label,
         save_frames=options.save_frames,
@@ -228,16 +198,16 @@ def train_univdm(
     stop_after_minutes: float | None,
 ) -> None:
     """Make the features that are missing, then train; OUT/model is a model folder for `paha animate --model`."""
-    from paha.cli.doctor import codec_source, with_parts_of
     from paha.training.distributed import from_main
     from paha.training.loop import fit
     from paha.training.univdm.job import univdm_job
+    from paha.univdm.initialisation import codec_source, with_parts_of
 
     source = codec_source(config, codec, init)
     whole = with_parts_of(config, init)
     features = Path(from_main("features", lambda: str(make_features(data, whole, codec=source))))
-    warm_up = init is None and not (out / "checkpoint").exists()
-    job = univdm_job(whole, features, codec=_codec(whole, source), warm_up=warm_up)
+    pretrain = init is None and not (out / "checkpoint").exists()
+    job = univdm_job(whole, features, codec=_codec(whole, source), pretrain=pretrain)
     fit(job, whole.train, out, init=init, stop_after_s=_seconds(stop_after_minutes))
 
 

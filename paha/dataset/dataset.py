@@ -12,12 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from paha.config import PahaConfig
+from paha.config import PahaConfig, TrainConfig
 from paha.dataset.features import CLIP_TENSORS, INDEX, channel_scale, clip_features, find_features
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
 from paha.types import ClipBatch
+from paha.univdm.audio_window import window_frames
 
+FIXED_SEED = 1
 RAM_LIMIT_BYTES = 8 * 2**30
 """Larger sets of features stay memory-mapped: the system reads what a batch touches."""
 DEVICE_SHARE = 0.4
@@ -122,6 +124,20 @@ class FeatureDataset:
         """How many different windows there are."""
         return int(self._window_ends[-1])
 
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share."""
+        return {"features": self.folder.name, "windows": self.num_windows}
+
+    def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
+        """The clips of a part of a step (`paha.training.loop.StepContext`)."""
+        return self.batch(context.generator("batch"), train.batch_size)
+
+    def fixed_batches(self, count: int, batch_size: int) -> list[ClipBatch]:
+        """The same few batches at every call."""
+        generator = torch.Generator().manual_seed(FIXED_SEED)
+        return [self.batch(generator, batch_size) for _ in range(count)]
+
     def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
         """batch_size windows, each with a uniformly random reference frame of its clip, on the dataset's device."""
         windows = torch.randint(self.num_windows, (batch_size,), generator=generator)
@@ -154,9 +170,8 @@ class FeatureDataset:
 
     def _audio(self, clip_B: Tensor, frames_BT: Tensor) -> Tensor:
         """A(f) of every frame, (B, T, 2m+1, L, D): true neighbours outside the window, clamped at the clip's ends."""
-        around = frames_BT[..., None] + torch.arange(-self.audio_margin, self.audio_margin + 1)
         last = self._audio_lengths[clip_B, None, None] - 1
-        return self._gather("audio", clip_B, around.clamp(min=0).minimum(last))
+        return self._gather("audio", clip_B, window_frames(frames_BT, self.audio_margin, last=last))
 
     def _gather(self, name: str, clip_B: Tensor, frames: Tensor) -> Tensor:
         """Frames (B, ...) of clips (B,) of one tensor: (B, ..., its shape) float32 on the dataset's device."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from paha.config import PahaConfig
 from paha.dataset.manifest import ClipAnnotations, load_annotations, read_manifest
 from paha.errors import PahaError
 from paha.media.audio_io import read_audio, to_mono_16k
+from paha.media.pixels import fit_points, frames_to_pixels
 from paha.media.video_io import read_video
 from paha.runtime.atomic import atomic_path, write_bytes
 from paha.types import ClipRecord
@@ -127,29 +128,12 @@ def clip_features(
     return features | ({"image_tokens": torch.cat(tokens)} if tokens else {})
 
 
-def frames_to_pixels(frames: np.ndarray, *, batch_size: int) -> Iterator[Tensor]:
-    """Batches (N, 3, H, W) float32 in [-1, 1] of frames (T, H, W, 3) uint8."""
-    for start in range(0, len(frames), batch_size):
-        chunk = torch.from_numpy(frames[start : start + batch_size])
-        yield chunk.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-
-
 def channel_scale(codec: Any) -> float:
     """What SVD-style reference channels are, relative to scaled latents (design row 1): the unscaled latent.
 
     1 for a codec whose latents have one scale; 1 / scaling_factor for SVD's VAE.
     """
     return 1.0 / float(getattr(codec, "vae", codec).config["scaling_factor"])
-
-
-def fit_points(points: np.ndarray, *, width: int, height: int, aspect: float) -> np.ndarray:
-    """Pixels (..., 2) of a width x height frame to [0, 1] of its centre crop to `aspect` (width / height).
-
-    The same crop as `fit_image`; points outside it fall outside [0, 1].
-    """
-    crop_width, crop_height = min(width, height * aspect), min(height, width / aspect)
-    corner = np.array([(width - crop_width) / 2, (height - crop_height) / 2], np.float32)
-    return ((points - corner) / np.array([crop_width, crop_height], np.float32)).astype(np.float32)
 
 
 def features_key(config: PahaConfig, extractors: Iterable[Any]) -> str:

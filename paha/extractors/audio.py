@@ -124,14 +124,6 @@ class Wav2Vec2Encoder:
         return torch.lerp(hidden[low], hidden[high], (position - low)[:, None, None])
 
 
-def audio_windows(features: Tensor, margin: int) -> Tensor:
-    """A(f) of every frame: (T, L, D) features to (T, 2 margin + 1, L, D), frame numbers clamped to the clip's ends."""
-    T = len(features)
-    frames = torch.arange(T, device=features.device)[:, None]
-    offsets = torch.arange(-margin, margin + 1, device=features.device)
-    return features[(frames + offsets).clamp(0, T - 1)]
-
-
 def load_audio_encoder(config: AudioConfig, model_dir: Path | str | None = None) -> AudioEncoder:
     """The encoder of a configuration; wav2vec 2.0 from `model_dir`/audio_encoder if there, else from `config.name`."""
     if config.kind == "logmel":

@@ -30,11 +30,11 @@ from paha.guidance.face_following import Detect, following
 from paha.pce.regions import Region, grow_box, region_mask, select_region
 from paha.sampling.sampler import Guidance
 from paha.sampling.schedule import Schedule
-from paha.types import Conditioning
+from paha.univdm.conditioning import Conditioning
 
 if TYPE_CHECKING:
     from paha.pce.classifier import PCEClassifier
-    from paha.pipeline.pipeline import GuidanceFactory
+    from paha.pipeline.options import GuidanceFactory
 
 GuidanceKind = Literal["none", "sg", "dg"]
 DEFAULT_RATE = 0.5

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paha.dataset.features import fit_points
 from paha.errors import PahaError
 from paha.media.image_io import fit_image
+from paha.media.pixels import fit_points
 from paha.types import FACE
 
 if TYPE_CHECKING:

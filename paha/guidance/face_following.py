@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from paha.guidance.face_box import READER_MIN_SCORE, FaceBox
-from paha.pipeline.scene import pixels_to_frames
+from paha.media.pixels import pixels_to_frames
+from paha.sampling.ddim import estimated_z_0
 from paha.sampling.sampler import Guidance, SolverStep
-from paha.sampling.schedule import Schedule, broadcast_like
+from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target
-from paha.types import FACE, Conditioning
+from paha.types import FACE
+from paha.univdm.conditioning import Conditioning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,16 +32,6 @@ grown; NaN where none is seen."""
 FindFaces: TypeAlias = Callable[[np.ndarray], np.ndarray]
 """Frames (N, H, W, 3) uint8 -> boxes (N, 4) in [0, 1], NaN where there is no face."""
 FRAMES_SEEN = 4
-
-
-def estimated_z_0(z_t: Tensor, z_prev: Tensor, t: Tensor, t_prev: Tensor, schedule: Schedule) -> Tensor:
-    """The clean latents that a DDIM step from z_t to z_prev (..., C, H, W) went by; costs no evaluation.
-
-    Both hold one z_0 and one noise, at two noise levels: two equations. t and t_prev as in `Schedule`, t > t_prev.
-    """
-    alpha, sigma = (broadcast_like(value(t), z_t) for value in (schedule.alpha, schedule.sigma))
-    alpha_prev, sigma_prev = (broadcast_like(value(t_prev), z_t) for value in (schedule.alpha, schedule.sigma))
-    return (sigma_prev * z_t - sigma * z_prev) / (sigma_prev * alpha - sigma * alpha_prev)
 
 
 def following(

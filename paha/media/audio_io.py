@@ -6,7 +6,7 @@ import wave
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -184,3 +184,22 @@ def _refuse_truncated(path: Path, *, have_s: Fraction, expected_s: Fraction) -> 
 def _without_padding(samples: np.ndarray, *, expected: int) -> np.ndarray:
     """AAC comes in whole blocks; the mp4 says how many samples are meant."""
     return samples[:expected] if len(samples) - expected <= _MAX_PADDING else samples
+
+
+AudioInput: TypeAlias = "tuple[np.ndarray, int] | Path | str"
+"""(samples (N,) or (N, channels), rate in Hz), or the path of a recording or a video with sound."""
+
+
+def as_audio(audio: AudioInput) -> tuple[np.ndarray, int]:
+    """Samples (N, channels) float32 and their rate. Raises PahaError for sound that is too short or not finite."""
+    samples, rate_hz = read_audio(audio) if isinstance(audio, str | Path) else audio
+    samples = np.asarray(samples)
+    if np.issubdtype(samples.dtype, np.integer):
+        samples = samples / float(np.iinfo(samples.dtype).max + 1)
+    samples = samples.astype(np.float32, copy=False).reshape(len(samples), -1)
+    where = audio if isinstance(audio, str | Path) else "the audio"
+    if len(samples) < MIN_AUDIO_SECONDS * rate_hz:
+        raise PahaError(f"{where} is {len(samples) / rate_hz:.2f} s long; give {MIN_AUDIO_SECONDS} s of speech or more")
+    if not np.isfinite(samples).all():
+        raise PahaError(f"{where} holds samples that are not numbers; record or convert it again")
+    return samples, rate_hz

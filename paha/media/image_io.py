@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -111,3 +112,21 @@ def _rgb(image) -> np.ndarray:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return np.array(Image.alpha_composite(white, rgba).convert("RGB"))
     return np.array(image.convert("RGB"))
+
+
+ImageInput: TypeAlias = Any
+"""uint8 (H, W, 3) array, PIL image, or path."""
+
+
+def as_image(image: ImageInput) -> np.ndarray:
+    """(H, W, 3) uint8 RGB. Raises PahaError that says what is wrong with it."""
+    if isinstance(image, str | Path):
+        return read_image(image)
+    if hasattr(image, "convert"):  # a PIL image
+        image = np.asarray(image.convert("RGB"))
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        raise PahaError(f"the image is {image.dtype} {image.shape}; give uint8 of shape (height, width, 3)")
+    if min(image.shape[:2]) < MIN_IMAGE_PX:
+        raise PahaError(f"the image is {image.shape[1]} x {image.shape[0]}; give at least {MIN_IMAGE_PX} pixels a side")
+    return image

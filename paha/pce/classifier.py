@@ -7,7 +7,6 @@ S = 1 + 2T sequence.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, Self
 
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from paha.config import ModelConfig, Section
 from paha.errors import PahaError
 from paha.pce.regions import Region
-from paha.types import Conditioning
+from paha.univdm.conditioning import Conditioning
 from paha.univdm.embeddings import sinusoids
 from paha.univdm.univdm import UniVDM
 
@@ -33,7 +32,7 @@ class ClassifierConfig(Section):
     after so many levels (cheaper, approximate); 0 keeps the whole way down and the middle. spatial_encoding: how E_s
     enters, as a table that is added (Eq. 4) or as a rotation of channel pairs. For small models, which learn to compare
     slowly (docs/log.md): frame_similarity adds to the logit, scaled, the mean cosine of each frame's video and audio
-    token; deaf_encoder keeps the audio from the encoder, so that only the transformer and that cosine hear it. widen:
+    token; audio_free_encoder keeps the audio from the encoder, so that only the transformer and that cosine have it. widen:
     the face's box is taken so much larger; above 1 it hides jaw, neck and hair, which tell of the lips, from a non-face
     classifier.
     """
@@ -45,7 +44,7 @@ class ClassifierConfig(Section):
     num_levels: int = 0
     spatial_encoding: Literal["table", "rotary"] = "table"
     frame_similarity: bool = False
-    deaf_encoder: bool = False
+    audio_free_encoder: bool = False
     widen: float = 1.0
 
 
@@ -57,10 +56,10 @@ CLASSIFIERS = {
 """By the name of the preset; others have the paper's."""
 
 
-class SyncJudge(nn.Module):
-    """What a PCE classifier does with its tokens of video and audio; also where the video's come from elsewhere."""
+class SyncHead(nn.Module):
+    """From tokens of video and audio to the logit of their being in sync; also where the video's come from elsewhere."""
 
-    def build_judge(self, width: int, *, num_layers: int, num_heads: int, frame_similarity: bool) -> None:
+    def build_head(self, width: int, *, num_layers: int, num_heads: int, frame_similarity: bool) -> None:
         """Make the parts, with the names that they have in a classifier's files. Options: see `ClassifierConfig`."""
         self.cls_token = nn.Parameter(0.02 * torch.randn(width))
         self.modal_encoding = nn.Parameter(0.02 * torch.randn(2, width))
@@ -72,12 +71,12 @@ class SyncJudge(nn.Module):
         # Scale and shift of the mean cosine.
         self.similarity = nn.Parameter(torch.tensor([10.0, -2.0])) if frame_similarity else None
 
-    def judge(self, video: Tensor, audio: Tensor) -> Tensor:
+    def logits(self, video: Tensor, audio: Tensor) -> Tensor:
         """Logits (B,) of the tokens of video and audio, (B, T, D) each."""
-        logits = 0.0
+        similarity = 0.0
         if self.similarity is not None:
             cosine_B = F.cosine_similarity(video.float(), audio.float(), dim=-1).mean(dim=1)
-            logits = self.similarity[0] * cosine_B + self.similarity[1]
+            similarity = self.similarity[0] * cosine_B + self.similarity[1]
         # Eq. 4, 5
         times_TD = sinusoids(torch.arange(video.shape[1], device=video.device), video.shape[2]).to(video)
         video = video + self.modal_encoding[0] + times_TD
@@ -85,10 +84,10 @@ class SyncJudge(nn.Module):
         # Eq. 6
         cls = self.cls_token.expand(len(video), 1, -1)
         encoded_BSD = self.encoder(torch.cat([cls, video, audio], dim=1))
-        return self.head(encoded_BSD[:, 0]).squeeze(-1) + logits
+        return self.head(encoded_BSD[:, 0]).squeeze(-1) + similarity
 
 
-class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
+class PCEClassifier(SyncHead, ModelMixin, ConfigMixin):
     """Tells real from generated, in sync from not, in one region of noisy latents: D_face or D_non_face.
 
     univdm: the options of the UniVDM whose encoder it starts from (`ModelConfig`). region: what it is shown of the
@@ -109,7 +108,7 @@ class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
         num_levels: int = 0,
         spatial_encoding: str = "table",
         frame_similarity: bool = False,
-        deaf_encoder: bool = False,
+        audio_free_encoder: bool = False,
         widen: float = 1.0,
     ) -> None:
         super().__init__()
@@ -120,7 +119,7 @@ class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
             raise PahaError(f"the classifier's crop of {crop} cells must be divisible by {self.size_factor}")
         self.video_proj = nn.Linear(channels, width)
         self.audio_proj = nn.Linear(options.audio_token_dim, width)
-        self.build_judge(width, num_layers=num_layers, num_heads=num_heads, frame_similarity=frame_similarity)
+        self.build_head(width, num_layers=num_layers, num_heads=num_heads, frame_similarity=frame_similarity)
 
     @classmethod
     def from_univdm(cls, univdm: Any, config: ClassifierConfig, *, region: Region) -> Self:
@@ -159,30 +158,25 @@ class PCEClassifier(SyncJudge, ModelMixin, ConfigMixin):
         z_BTCHW: noisy latents, already masked and cropped, any T. time_BT: ln(sigma/alpha)/4 of each frame.
         audio_BTWLD: the windows A(f) of raw audio features.
         """
-        return self.judge(self.see(z_BTCHW, time_BT, audio_BTWLD), self.hear(audio_BTWLD))
+        return self.logits(self.encode_video(z_BTCHW, time_BT, audio_BTWLD), self.encode_audio(audio_BTWLD))
 
-    def see(self, z_BTCHW: Tensor, time_BT: Tensor, audio_BTWLD: Tensor, *, deaf: bool = False) -> Tensor:
-        """One token a frame of the video, (B, T, D), before its encodings. deaf: with the audio's tokens zero."""
-        conditioning = self._conditioning(z_BTCHW, audio_BTWLD)
-        deaf = deaf or self.config["deaf_encoder"]
+    def encode_video(
+        self, z_BTCHW: Tensor, time_BT: Tensor, audio_BTWLD: Tensor, *, audio_free: bool = False
+    ) -> Tensor:
+        """One token a frame of the video, (B, T, D), before its encodings. audio_free: with the audio's tokens zero."""
+        conditioning = Conditioning.without_reference(
+            z_BTCHW, audio_BTWLD, token_dim=self.trunk.config["cross_attention_dim"]
+        )
+        audio_free = audio_free or self.config["audio_free_encoder"]
         trained = torch.is_grad_enabled() and self.video_proj.weight.requires_grad
-        if deaf and trained:  # every weight needs its (zero) gradient
-            conditioning = replace(conditioning, audio_mask=z_BTCHW.new_zeros(len(z_BTCHW)))
-        features = self.trunk.encode(z_BTCHW, time_BT, conditioning, deaf=deaf and not trained)
+        if audio_free and trained:  # every weight needs its (zero) gradient
+            conditioning = conditioning.without_audio()
+        features = self.trunk.encode(z_BTCHW, time_BT, conditioning, audio_free=audio_free and not trained)
         return self.video_proj(pool_frames(features, self.config["spatial_encoding"]))
 
-    def hear(self, audio_BTWLD: Tensor) -> Tensor:
+    def encode_audio(self, audio_BTWLD: Tensor) -> Tensor:
         """One token a frame of the audio, (B, T, D), before its encodings."""
         return self.audio_proj(self.trunk.audio_tokens(audio_BTWLD).mean(dim=2))
-
-    def _conditioning(self, z_BTCHW: Tensor, audio_BTWLD: Tensor) -> Conditioning:
-        """The dropped-reference case of training: no slot, channels zero, image tokens null (design row 10).
-
-        One null token is as good as any number: all keys and values are zero.
-        """
-        B, _, C, H, W = z_BTCHW.shape
-        null = z_BTCHW.new_zeros(B, 1, self.trunk.config["cross_attention_dim"])
-        return Conditioning(None, z_BTCHW.new_zeros(B, C, H, W), null, audio_BTWLD)
 
 
 # Eq. 7

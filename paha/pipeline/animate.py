@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paha.media.audio_io import as_audio
 from paha.media.image_io import contact_sheet as contact_sheet_of
 from paha.media.image_io import read_image, save_png
 from paha.media.video_writer import VideoWriter
-from paha.pipeline.scene import as_audio
-from paha.pipeline.segment_store import SegmentStore, fingerprint, model_fingerprint
+from paha.pipeline.options import SampleOptions
+from paha.pipeline.reference import ReferenceOptions
+from paha.pipeline.segment_store import SegmentStore
+from paha.runtime.fingerprint import fingerprint, model_fingerprint
 from paha.types import FPS
 
 if TYPE_CHECKING:
-    from paha.pipeline.pipeline import GuidanceFactory, PahaPipeline, SegmentOutput
-    from paha.pipeline.scene import Scene
+    from paha.pipeline.inputs import EncodedInputs
+    from paha.pipeline.pipeline import PahaPipeline, SegmentOutput
 
 SHEET_FRAMES = 16
 SHEET_COLUMNS = 4
@@ -30,16 +33,10 @@ def animate(
     image: Path | str,
     audio: Path | str,
     out: Path | str,
+    options: SampleOptions = SampleOptions(),
+    reference: ReferenceOptions = ReferenceOptions(),
     *,
     num_frames: int | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    cfg_scale: float | None = None,
-    guidance: GuidanceFactory | None = None,
-    guidance_rate: float = 0.5,
-    guidance_settings: Mapping[str, object] | None = None,
     resume: bool = False,
     label: bool = False,
     save_frames: Path | str | None = None,
@@ -48,49 +45,35 @@ def animate(
 ) -> Path:
     """Write the video of `image` speaking `audio` to `out`; returns `out`.
 
-    Options of sampling as in `PahaPipeline.__call__`. Every finished segment is kept in OUT.partial until the video is
-    whole; `resume` goes on from there, to the same video to the bit, if nothing that it depends on has changed
-    (guidance_settings: plain values that stand for `guidance` in that comparison). label: draw "AI-generated" on the
-    picture. save_frames: a folder for all frames as PNG. contact_sheet: a PNG of 16 frames. progress: a bar on stderr.
+    num_frames: as long as the sound by default. Every finished segment is kept in OUT.partial until the
+    video is whole; `resume` goes on from there, to the same video to the bit, if nothing that it depends on has
+    changed. label: draw "AI-generated" on the picture. save_frames: a folder for all frames as PNG. contact_sheet: a
+    PNG of 16 frames. progress: a bar on stderr.
     Raises PahaError for bad inputs, an unwritable output, and settings that changed before a resume.
     """
     out = Path(out)
     picture, sound = read_image(image), as_audio(audio)
-    scene = pipeline.prepare(picture, sound, num_frames=num_frames, width=width, height=height)
-    steps = pipeline.preset.sample.steps if steps is None else steps
-    cfg_scale = pipeline.preset.sample.cfg_scale if cfg_scale is None else cfg_scale
+    inputs = pipeline.encode_inputs(picture, sound, reference, num_frames=num_frames)
+    options = options.of_preset(pipeline.preset.sample)
+    steps = options.steps or 0
     settings = {
         "image": fingerprint(picture),
         "audio": fingerprint(sound[0], str(sound[1])),
         "model": model_fingerprint(pipeline.univdm, pipeline.codec),
         "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
-        "frames": [scene.num_frames, scene.height, scene.width],
-        "steps": steps,
-        "seed": seed,
-        "cfg_scale": cfg_scale,
-        "guidance": dict(guidance_settings or {}),
-        "guidance_rate": guidance_rate,
-    }
+        "frames": [inputs.num_frames, inputs.height, inputs.width],
+    } | options.settings()
     if num_frames is not None:
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]
     with VideoWriter(
-        out, width=scene.width, height=scene.height, audio=sound, num_frames=scene.num_frames, label=label
+        out, width=inputs.width, height=inputs.height, audio=sound, num_frames=inputs.num_frames, label=label
     ) as writer:
         store = SegmentStore(out)
         finished = store.open(settings, resume=resume)
-        sinks = _Sinks(scene.num_frames, frames_dir=save_frames, sheet=contact_sheet)
-        with _progress_bar(steps * len(scene.segments), done=steps * finished, enabled=progress) as advance:
-            sampled = partial(
-                pipeline.generate,
-                scene,
-                num_inference_steps=steps,
-                seed=seed,
-                cfg_scale=cfg_scale,
-                guidance=guidance,
-                guidance_rate=guidance_rate,
-                callback_on_step_end=lambda *_: advance(),
-            )
-            for frames in _kept_then_new(pipeline, scene, store, finished, sampled):
+        sinks = _Sinks(inputs.num_frames, frames_dir=save_frames, sheet=contact_sheet)
+        with _progress_bar(steps * len(inputs.segments), done=steps * finished, enabled=progress) as advance:
+            sampled = partial(pipeline.generate, inputs, options, callback_on_step_end=lambda *_: advance())
+            for frames in _kept_then_new(pipeline, inputs, store, finished, sampled):
                 writer.write(frames)
                 sinks.write(frames)
         sinks.finish()
@@ -100,17 +83,17 @@ def animate(
 
 def _kept_then_new(
     pipeline: PahaPipeline,
-    scene: Scene,
+    inputs: EncodedInputs,
     store: SegmentStore,
     finished: int,
     generate: Callable[..., Iterator[SegmentOutput]],
 ) -> Iterator[np.ndarray]:
     """The frames of the kept segments, decoded again, then of the others, each kept before it is handed on."""
     last = None
-    for segment in scene.segments[:finished]:
+    for segment in inputs.segments[:finished]:
         latents = store.load(segment.index)
         last = latents[-1]
-        yield pipeline.decode(scene, segment, latents)
+        yield pipeline.decode(inputs, segment, latents)
     for output in generate(start_segment=finished, first_latent=last):
         store.save(output.segment.index, output.latents)
         yield output.frames

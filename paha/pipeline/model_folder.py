@@ -1,7 +1,7 @@
 """Model folders: paha.yaml and one subfolder of safetensors a part. Loading is strict; every complaint names the file.
 
 Parts: paha.yaml, model_index.json, univdm/, codec/ (or vae/), and where they are carried along audio_encoder/,
-image_encoder/, classifier_face/, classifier_non_face/ and pose_reader/.
+image_encoder/, classifier_face/ and classifier_non_face/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ UNIVDM_FOLDER = "univdm"
 CODEC_FOLDER = "codec"
 VAE_FOLDER = "vae"
 CLASSIFIER_FOLDERS: dict[str, str] = {"face": "classifier_face", "non_face": "classifier_non_face"}
-POSE_READER_FOLDER = "pose_reader"
 
 
 def find_model(name: str | Path) -> Path:
@@ -62,15 +61,18 @@ def load_univdm(folder: Path, config: PahaConfig) -> Any:
 
 
 def load_model_codec(folder: Path, config: PahaConfig) -> Any:
-    """The codec of a model folder: its own presenter codec, or SVD's VAE from folder/vae, else from the hub."""
+    """The codec of a model folder: its own, or SVD's VAE from folder/vae, else from the hub."""
     if config.codec.kind == "svd":
         from paha.extractors.codec import load_codec
 
         return load_codec(config.codec, folder if (folder / VAE_FOLDER).is_dir() else None)
-    from paha.motion.pixel_codec import PresenterCodec
-
-    codec = load_part(PresenterCodec, folder / CODEC_FOLDER)
-    if (codec.latent_channels, codec.downsample) != (config.codec.latent_channels, config.codec.downsample):
+    if config.codec.kind == "motion":
+        from paha.motion.motion_codec import MotionCodec as Codec
+    else:
+        from paha.motion.pixel_codec import PixelCodec as Codec
+    codec: Any = load_part(Codec, folder / CODEC_FOLDER)
+    found, wanted = (codec.latent_channels, codec.downsample), (config.codec.latent_channels, config.codec.downsample)
+    if found != wanted:
         part = folder / CODEC_FOLDER / "config.json"
         raise PahaError(f"{part} and {folder / CONFIG_FILE} tell of different codecs; {REMEDY}")
     return codec

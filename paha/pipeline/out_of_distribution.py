@@ -21,8 +21,8 @@ from torch import Tensor
 
 from paha.errors import PahaError
 from paha.extractors.pose import PresenterPose
+from paha.media.pixels import image_to_pixels
 from paha.motion.keypoint_estimator import INPUT_SIZE, PoseReader
-from paha.pipeline.scene import image_to_pixels
 
 FILE = "likeness.safetensors"
 SHRINK = 0.02

@@ -6,14 +6,11 @@ OUT.partial/segment_00000.safetensors ...        latents (T, C, h, w) float32, l
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from paha.errors import PahaError
@@ -78,30 +75,6 @@ class SegmentStore:
 
     def _path(self, index: int) -> Path:
         return self.folder / f"segment_{index:05d}.safetensors"
-
-
-def fingerprint(*values: np.ndarray | Tensor | str) -> str:
-    """16 hexadecimal digits of the contents of arrays, tensors and strings."""
-    digest = hashlib.sha256()
-    for value in values:
-        if isinstance(value, str):
-            digest.update(value.encode())
-            continue
-        if isinstance(value, Tensor):
-            value = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-        digest.update(f"{value.dtype}{value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).data)
-    return digest.hexdigest()[:16]
-
-
-def model_fingerprint(*models: torch.nn.Module) -> str:
-    """16 hexadecimal digits that another model will not share, from the ends of every weight: quick at any size."""
-    parts: list[Tensor | str] = []
-    for model in models:
-        for name, value in model.state_dict().items():
-            flat = value.detach().reshape(-1)
-            parts += [f"{name}{value.dtype}{tuple(value.shape)}", flat[:64], flat[-64:]]
-    return fingerprint(*parts)
 
 
 def _read_settings(path: Path) -> dict[str, object]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from paha.config import PahaConfig
 from paha.errors import PahaError
 from paha.planning.accounting import Cost, forward_cost, step_cost
-from paha.types import Conditioning
+from paha.univdm.conditioning import Conditioning
 from paha.univdm.svd_weights import new_keys
 from paha.univdm.univdm import UniVDM
 
@@ -181,7 +181,7 @@ def plan(
         num_frames=config.num_frames,
         steps=steps or config.train.steps,
         gpus=gpus,
-        batch_size=config.train.batch_size * config.train.gradient_accumulation,
+        batch_size=config.train.batch_size * config.train.num_micro_batches,
         clips_per_part=clips,
         turns=turns,
         precision=precision,
@@ -199,7 +199,7 @@ def plan(
 def share_batch(config: PahaConfig, *, gpus: int) -> tuple[int, int]:
     """(clips of one part, parts one after the other) of each GPU: as the training shares a step's parts, and for more
     GPUs than parts, which it refuses, with the parts cut up as it says."""
-    batch, parts = config.train.batch_size, config.train.gradient_accumulation
+    batch, parts = config.train.batch_size, config.train.num_micro_batches
     if gpus <= parts:
         return batch, math.ceil(parts / gpus)
     return math.ceil(batch * parts / gpus), 1
@@ -243,9 +243,9 @@ def meta_codec(config: PahaConfig, dtype: torch.dtype) -> tuple[nn.Module, Calla
 
 def _codec(config: PahaConfig, dtype: torch.dtype) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
     if config.codec.kind == "presenter":
-        from paha.motion.pixel_codec import PresenterCodec
+        from paha.motion.pixel_codec import PixelCodec
 
-        codec: Any = PresenterCodec.from_codec_config(config.codec)
+        codec: Any = PixelCodec.from_codec_config(config.codec)
         return codec.to(dtype), codec.decode
     from diffusers import AutoencoderKLTemporalDecoder
 

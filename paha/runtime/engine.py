@@ -9,11 +9,10 @@ from multiprocessing import get_context
 from typing import Any
 
 from paha.errors import PahaError
+from paha.runtime.tasks import Outcome, attempt
 from paha.runtime.workers import begin_worker
 
 ENGINES = ("local", "ray")
-Outcome = tuple[int, Any, str]
-"""(index of the task, its result or None, why it failed or an empty string)"""
 
 
 def run_tasks(
@@ -34,16 +33,6 @@ def run_tasks(
     if workers == 1 or len(tasks) == 1:
         return (_guarded(function, index, task) for index, task in enumerate(tasks))
     return _in_processes(function, tasks, workers)
-
-
-def attempt(function: Callable[..., Any], task: tuple) -> tuple[Any, str]:
-    """(result, "") or (None, why it failed)."""
-    try:
-        return function(*task), ""
-    except PahaError as error:
-        return None, str(error)
-    except Exception as error:  # one file out of many, whatever a decoder or the memory did with it
-        return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _guarded(function: Callable[..., Any], index: int, task: tuple) -> Outcome:

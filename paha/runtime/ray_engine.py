@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from paha.errors import PahaError
-from paha.runtime.engine import Outcome, attempt
+from paha.runtime.tasks import Outcome, attempt
 
 _RETRIES = 3
 

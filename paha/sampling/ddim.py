@@ -9,26 +9,26 @@ from paha.errors import PahaError
 from paha.sampling.schedule import Schedule, broadcast_like
 
 
-def ddim_timesteps(num_steps: int, num_train: int = 1000) -> list[int]:
+def ddim_timesteps(steps: int, num_train: int = 1000) -> list[int]:
     """The timesteps visited, falling, the last training timestep first ("trailing" of Lin et al., 2024, Table 2).
 
-    Raises PahaError where num_steps is not in 1 .. num_train.
+    Raises PahaError where steps is not in 1 .. num_train.
     """
-    if not 1 <= num_steps <= num_train:
-        raise PahaError(f"{num_steps} sampling steps do not work; give 1 to {num_train}")
-    return [int(t) - 1 for t in np.round(np.arange(num_train, 0, -num_train / num_steps))][:num_steps]
+    if not 1 <= steps <= num_train:
+        raise PahaError(f"{steps} sampling steps do not work; give 1 to {num_train}")
+    return [int(t) - 1 for t in np.round(np.arange(num_train, 0, -num_train / steps))][:steps]
 
 
-def ddim_pairs(num_steps: int, num_train: int = 1000) -> list[tuple[int, int]]:
+def ddim_pairs(steps: int, num_train: int = 1000) -> list[tuple[int, int]]:
     """(t, t_prev) of every solver step; the last t_prev is -1, the clean end.
 
-    diffusers' DDIMScheduler steps by the whole number num_train // num_steps, which falls short of the next t visited
-    unless num_steps divides num_train. Where it falls short by at most 1 % (30 steps of 1000) we do as it does, so that
+    diffusers' DDIMScheduler steps by the whole number num_train // steps, which falls short of the next t visited
+    unless steps divides num_train. Where it falls short by at most 1 % (30 steps of 1000) we do as it does, so that
     the samples are equal; elsewhere its error leaves visible noise in the sample, and t_prev is the next t visited.
     """
-    timesteps = ddim_timesteps(num_steps, num_train)
-    stride = num_train // num_steps
-    if stride * num_steps >= 0.99 * num_train:
+    timesteps = ddim_timesteps(steps, num_train)
+    stride = num_train // steps
+    if stride * steps >= 0.99 * num_train:
         return [(t, t - stride) for t in timesteps[:-1]] + [(timesteps[-1], -1)]
     return list(zip(timesteps, [*timesteps[1:], -1], strict=True))
 
@@ -48,3 +48,13 @@ def ddim_step(
     z_0, eps = schedule.to_z0_eps(z_t, prediction, t, prediction_type)
     # Eq. 12 of the DDIM paper, at its sigma = 0.
     return broadcast_like(schedule.alpha(t_prev), z_t) * z_0 + broadcast_like(schedule.sigma(t_prev), z_t) * eps
+
+
+def estimated_z_0(z_t: Tensor, z_prev: Tensor, t: Tensor, t_prev: Tensor, schedule: Schedule) -> Tensor:
+    """The clean latents that a DDIM step from z_t to z_prev (..., C, H, W) went by; costs no evaluation.
+
+    Both hold one z_0 and one noise, at two noise levels: two equations. t and t_prev as in `Schedule`, t > t_prev.
+    """
+    alpha, sigma = (broadcast_like(value(t), z_t) for value in (schedule.alpha, schedule.sigma))
+    alpha_prev, sigma_prev = (broadcast_like(value(t_prev), z_t) for value in (schedule.alpha, schedule.sigma))
+    return (sigma_prev * z_t - sigma * z_prev) / (sigma_prev * alpha - sigma * alpha_prev)

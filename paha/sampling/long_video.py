@@ -30,6 +30,11 @@ class Segment:
     emitted: slice
 
     @property
+    def frames(self) -> Tensor:
+        """(length,) int64: the video's frames that are sampled together; the last segment's may lie past its end."""
+        return torch.arange(self.start, self.start + self.length)
+
+    @property
     def num_emitted(self) -> int:
         """New frames of the video."""
         return self.emitted.stop - self.emitted.start
@@ -64,16 +69,6 @@ def segment_noise(shape: tuple[int, ...], *, seed: int, index: int) -> Tensor:
     """z_T of a segment, float32 on the CPU: the same on every device, resumed or not."""
     generator = torch.Generator().manual_seed(segment_seed(seed, index))
     return torch.randn(shape, generator=generator)
-
-
-def segment_audio(features: Tensor, segment: Segment, *, margin: int) -> Tensor:
-    """A(f) of the segment's frames: (length, 2 margin + 1, L, D) of the whole video's features (T, L, D).
-
-    Windows look beyond the segment's ends, not beyond the video's; frames past its end hear its last one.
-    """
-    last = len(features) - 1
-    frames = (segment.start + torch.arange(segment.length)).clamp(max=last)[:, None]
-    return features[(frames + torch.arange(-margin, margin + 1)).clamp(0, last)]
 
 
 def chain_segments(

@@ -70,7 +70,7 @@ def sample(
     predict: Predict,
     z_T: Tensor,
     *,
-    num_steps: int,
+    steps: int,
     schedule: Schedule,
     prediction_type: str = "v_prediction",
     first_frame: Tensor | None = None,
@@ -79,19 +79,19 @@ def sample(
     guidance_rate: float = 0.5,
     callback: StepCallback | None = None,
 ) -> Tensor:
-    """Denoise z_T (B, T, C, H, W), standard normal, to z_0 of the same shape in num_steps solver steps.
+    """Denoise z_T (B, T, C, H, W), standard normal, to z_0 of the same shape in steps solver steps.
 
     first_frame: (B, C, H, W) clean latent of frame 0, or None (noise mode). Its slot is never changed by the solver or
     the guidance, and comes back clean; z_T's slot, otherwise unused, is the fixed noise of first_frame_timestep > 0.
-    guidance: acts on the steps i < guidance_rate * num_steps (design row 13), rate in [0, 1]; the rest go unguided.
-    Raises PahaError where num_steps does not fit the schedule.
+    guidance: acts on the steps i < guidance_rate * steps (design row 13), rate in [0, 1]; the rest go unguided.
+    Raises PahaError where steps does not fit the schedule.
     """
     if not 0 <= guidance_rate <= 1:
         raise ValueError(f"guidance_rate is {guidance_rate}, not in [0, 1]")
     first = None if first_frame is None else FirstFrame(first_frame, z_T[:, 0], first_frame_timestep)
     hold = (lambda z: z) if first is None else (lambda z: first.hold(z, schedule))
     z = hold(z_T)
-    for step, (t, t_prev) in enumerate(ddim_pairs(num_steps, schedule.num_train_timesteps)):
+    for step, (t, t_prev) in enumerate(ddim_pairs(steps, schedule.num_train_timesteps)):
         t_BT = frame_timesteps(z, t, first)
 
         def solver_step(z_t: Tensor, t: int = t, t_prev: int = t_prev, t_BT: Tensor = t_BT, **share: Any) -> Tensor:
@@ -99,7 +99,7 @@ def sample(
             t_BT = t_BT if len(z_t) == len(t_BT) else t_BT.repeat(len(z_t) // len(t_BT), 1)
             return hold(ddim_step(z_t, predict(z_t, t_BT, **share), t, t_prev, schedule, prediction_type))
 
-        if guidance is not None and step < guidance_rate * num_steps:
+        if guidance is not None and step < guidance_rate * steps:
             z = hold(guidance(z, t_BT, solver_step))
         else:
             z = solver_step(z)

@@ -2,7 +2,7 @@
 
 Everything random is counter-based, a function of (seed, step, part of the step): a run that is killed at any moment
 and resumed ends in the same bits (same machine, build, thread and process count) as one that was not. A step's
-`gradient_accumulation` parts are shared out over the processes, so that one configuration trains the same, but for the
+`num_micro_batches` parts are shared out over the processes, so that one configuration trains the same, but for the
 order of sums, on any number of them, and a run goes on with another number after one was lost.
 
     OUT/stats.jsonl  OUT/tensorboard/  OUT/samples/000500.png  OUT/checkpoint/  OUT/model/ (EMA weights, by `Job.save`)
@@ -106,7 +106,7 @@ def fit(
     Resumes from OUT/checkpoint where there is one, else starts from `init` (a folder or file of earlier weights) or
     from the model as it is. stop_after_s: seconds after which a checkpoint is saved and the call returns. SIGTERM and
     SIGINT save a checkpoint, then end the process as usual. A step's batch is train.batch_size clips times
-    train.gradient_accumulation parts, however many processes share them.
+    train.num_micro_batches parts, however many processes share them.
 
     Raises PahaError for a loss or gradient that is not finite (before it reaches the weights), a checkpoint of
     another configuration, an unwritable folder, or when another process of the run is lost.
@@ -219,11 +219,11 @@ def _accelerator(config: TrainConfig) -> Accelerator:
         raise PahaError(f"train.mixed_precision={config.mixed_precision}: {error}") from error
     if config.mixed_precision == "fp16" and (accelerator.device.type == "cpu" or config.sharding == "full"):
         raise PahaError("train.mixed_precision=fp16 works on a GPU only, and unsharded; choose bf16 or no")
-    processes, parts = accelerator.num_processes, config.gradient_accumulation
+    processes, parts = accelerator.num_processes, config.num_micro_batches
     if processes > parts:
         raise PahaError(
             f"{processes} processes cannot share the {parts} part{'s' * (parts > 1)} of a step: set "
-            f"train.gradient_accumulation={processes} and train.batch_size to the clips of one part"
+            f"train.num_micro_batches={processes} and train.batch_size to the clips of one part"
         )
     return accelerator
 
@@ -283,7 +283,7 @@ def _accumulate(run: _Run) -> tuple[Tensor, dict[str, float]]:
     """Forward and backward of this process's parts of the step; its share of the mean loss (their mean over the
     processes is the loss), and the mean of every scalar over the parts that have it.
     """
-    parts, processes = run.config.gradient_accumulation, run.accelerator.num_processes
+    parts, processes = run.config.num_micro_batches, run.accelerator.num_processes
     turns = math.ceil(parts / processes)
     losses: list[Tensor] = []
     collected: dict[str, list[float]] = {}

@@ -21,7 +21,7 @@ MAX_HEADS = 65_535
 """Most heads that the fused kernels of a GPU are launched for."""
 
 
-class Kept:
+class ConditioningCache:
     """What evaluations of one network on one conditioning have in common, made once: keys, values, embeddings.
 
     Valid for one conditioning, batch size and clip length, without gradients, for as long as the weights stay.
@@ -37,9 +37,9 @@ class Kept:
         return self._values[key]  # type: ignore[return-value]
 
 
-def kept_or_new(kept: Kept | None, key: object, make: Callable[[], Value]) -> Value:
-    """`kept.get`, or made anew where nothing is kept."""
-    return make() if kept is None else kept.get(key, make)
+def cached_or_new(cache: ConditioningCache | None, key: object, make: Callable[[], Value]) -> Value:
+    """`cache.get`, or made anew without a cache."""
+    return make() if cache is None else cache.get(key, make)
 
 
 def by_products(k_NhKd: Tensor) -> bool:
@@ -78,16 +78,18 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(context_dim or dim, dim, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
 
-    def forward(self, x_BTPD: Tensor, context_BTSD: Tensor | None = None, kept: Kept | None = None) -> Tensor:
+    def forward(
+        self, x_BTPD: Tensor, context_BTSD: Tensor | None = None, cache: ConditioningCache | None = None
+    ) -> Tensor:
         """Attend to `context_BTSD` (B, T, S, D'), frame by frame, or to `x_BTPD` itself. Returns (B, T, P, D).
 
-        kept: where the context's keys and values are kept.
+        cache: where the context's keys and values are kept.
         """
         q = self._split_heads(self.to_q(x_BTPD))
         if context_BTSD is None:
             k, v = self._keys_values(x_BTPD)
         else:
-            k, v = kept_or_new(kept, self, lambda: self._keys_values(context_BTSD))
+            k, v = cached_or_new(cache, self, lambda: self._keys_values(context_BTSD))
         return self.to_out[0](self._merge_heads(scaled_dot_product(q, k, v), x_BTPD.shape))
 
     def _keys_values(self, source_BTSD: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,16 +114,16 @@ class CrossAttention(Attention):
     """Cross-attention of all frames to one context of the clip: (B, S, D'), the reference (image) attention of SVD."""
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, x_BTPD: Tensor, context_BSD: Tensor, kept: Kept | None = None
+        self, x_BTPD: Tensor, context_BSD: Tensor, cache: ConditioningCache | None = None
     ) -> Tensor:
         """Attend to `context_BSD` (B, S, D'). Returns (B, T, P, D)."""
         if context_BSD.shape[1] == 1 and not (torch.is_grad_enabled() and self.to_q.weight.requires_grad):
             # The softmax over one key is 1. In training the queries still run: their parameters need (zero) gradients.
-            out_BSD = kept_or_new(kept, self, lambda: self.to_out[0](self.to_v(context_BSD)))
+            out_BSD = cached_or_new(cache, self, lambda: self.to_out[0](self.to_v(context_BSD)))
             return out_BSD[:, None].expand(x_BTPD.shape)
         # Keys and values once a clip instead of once a frame: the frames become more positions.
         x_B1QD = x_BTPD.flatten(1, 2)[:, None]
-        return super().forward(x_B1QD, context_BSD[:, None], kept).view(x_BTPD.shape)
+        return super().forward(x_B1QD, context_BSD[:, None], cache).view(x_BTPD.shape)
 
 
 class GEGLU(nn.Module):

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from paha.univdm.attention import Attention, CrossAttention, FeedForward, Kept, kept_or_new
+from paha.univdm.attention import Attention, ConditioningCache, CrossAttention, FeedForward, cached_or_new
 from paha.univdm.embeddings import TimestepEmbedding, sinusoids
 
 
@@ -25,14 +25,14 @@ class Context:
 
     time: (B, T, D), SiLU of the time embedding of each frame. image: (B, S, D), tokens of the clip.
     audio: (B, T, A, D), tokens of each frame; None stands for tokens of zero. positions: (T,), 0 .. T-1 in time, and -1
-    for the reference slot. kept: what was made of image, audio and positions before, None to make it anew.
+    for the reference slot. cache: what was made of image, audio and positions before, None to make it anew.
     """
 
     time: Tensor
     image: Tensor
     audio: Tensor | None
     positions: Tensor
-    kept: Kept | None = None
+    cache: ConditioningCache | None = None
 
     def first(self, clips: int) -> Context:
         """That of the first clips."""
@@ -160,15 +160,17 @@ class SpatialBlock(nn.Module):
         for parameter in self.audio_attn.to_out.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, audio_BTAD: Tensor | None, kept: Kept | None = None) -> Tensor:
+    def forward(
+        self, x_BTPD: Tensor, image_BSD: Tensor, audio_BTAD: Tensor | None, cache: ConditioningCache | None = None
+    ) -> Tensor:
         """(B, T, P, D) to the same."""
         x = x_BTPD + self.attn1(self.norm1(x_BTPD))
-        x = x + self.attn2(self.norm2(x), image_BSD, kept)
+        x = x + self.attn2(self.norm2(x), image_BSD, cache)
         if audio_BTAD is None:  # values of zero, which only the bias is added to
             x = x + self.audio_attn.to_out[0].bias
         else:
             # Section 4.1.1: z_t = CrossAttention(z_t, A(f))
-            x = x + self.audio_attn(self.audio_norm(x), audio_BTAD, kept)
+            x = x + self.audio_attn(self.audio_norm(x), audio_BTAD, cache)
         return x + self.ff(self.norm3(x))
 
 
@@ -186,11 +188,11 @@ class TemporalBlock(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
         self.ff = FeedForward(dim)
 
-    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, kept: Kept | None = None) -> Tensor:
+    def forward(self, x_BTPD: Tensor, image_BSD: Tensor, cache: ConditioningCache | None = None) -> Tensor:
         """(B, T, P, D) to the same."""
         x = x_BTPD + self.ff_in(self.norm_in(x_BTPD))
         x = x + self.attn1(self.norm1(x))
-        x = x + self.attn2(self.norm2(x), image_BSD, kept)
+        x = x + self.attn2(self.norm2(x), image_BSD, cache)
         return x + self.ff(self.norm3(x))
 
 
@@ -213,9 +215,11 @@ class SpatioTemporalTransformer(Checkpointed):
     def forward(self, x_BTHWC: Tensor, context: Context) -> Tensor:
         """(B, T, H, W, C) to the same."""
         x = self.proj_in(per_frame(self.norm, x_BTHWC).flatten(2, 3))  # B T P D
-        kept = context.kept
-        spatial = self.run(self.transformer_blocks[0], x, context.image, context.audio, kept)
-        position_TD = kept_or_new(kept, self, lambda: self.time_pos_embed(sinusoids(context.positions, self.channels)))
-        temporal = self.run(self.temporal_transformer_blocks[0], spatial + position_TD[:, None], context.image, kept)
+        cache = context.cache
+        spatial = self.run(self.transformer_blocks[0], x, context.image, context.audio, cache)
+        position_TD = cached_or_new(
+            cache, self, lambda: self.time_pos_embed(sinusoids(context.positions, self.channels))
+        )
+        temporal = self.run(self.temporal_transformer_blocks[0], spatial + position_TD[:, None], context.image, cache)
         x = self.time_mixer(spatial, temporal)
         return x_BTHWC + self.proj_out(x).view(x_BTHWC.shape)

@@ -1,42 +1,109 @@
-"""What UniVDM is told about a batch, and how it is asked."""
+"""What UniVDM is conditioned on, built in one place, and how the network is called with it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from paha.config import PahaConfig
 from paha.sampling.schedule import Schedule
-from paha.types import ClipBatch, Conditioning
+from paha.types import ClipBatch
 
 
-def conditioning_of(
-    batch: ClipBatch,
-    *,
-    config: PahaConfig,
-    channel_scale: float,
-    keep_reference: Tensor | None = None,
-    keep_audio: Tensor | None = None,
-    audio: Tensor | None = None,
-) -> Conditioning:
-    """What the model is told about a batch.
+@dataclass(frozen=True)
+class Conditioning:
+    """What UniVDM is conditioned on, beside the noisy latents and their timesteps.
 
-    channel_scale: the channel half holds the *unscaled* latent (`paha.dataset.features.channel_scale`). keep_reference
-    (B,): 0 zeroes the reference slot, the channel half and the image tokens together (design row 6). keep_audio (B,):
-    0 zeroes the audio tokens. audio: another audio than the batch's own.
+    ref_latent: (B, C, H, W), frame 0 of the merged sequence (design row 1), or None for no reference slot.
+    ref_channels: (B, C, H, W) or (B, T, C, H, W), the channel half of every frame's input; zeros where dropped.
+    image_tokens: (B, S, D). audio: (B, T, 2m+1, L, D), the window A(f) of raw audio features of each frame.
+    audio_mask: (B,) 1 keeps the audio, 0 drops it (its tokens become zero).
     """
-    keep = torch.ones(len(batch.latents)) if keep_reference is None else keep_reference
-    keep = keep.to(batch.ref_latent)
-    ref_latent = batch.ref_latent * keep[:, None, None, None]
-    time_ids = torch.tensor(config.model.time_ids, device=keep.device).expand(len(keep), -1)
-    return Conditioning(
-        ref_latent=ref_latent,
-        ref_channels=ref_latent * channel_scale,
-        image_tokens=batch.image_tokens * keep[:, None, None],
-        audio=batch.audio if audio is None else audio,
-        audio_mask=None if keep_audio is None else keep_audio.to(keep),
-        time_ids=time_ids if config.model.num_time_ids else None,
-    )
+
+    ref_latent: Tensor | None
+    ref_channels: Tensor
+    image_tokens: Tensor
+    audio: Tensor
+    audio_mask: Tensor | None = None
+
+    @classmethod
+    def build(
+        cls,
+        ref_latent: Tensor,
+        image_tokens: Tensor,
+        audio: Tensor,
+        *,
+        channel_scale: float = 1.0,
+        ref_channels: Tensor | None = None,
+        keep_reference: Tensor | None = None,
+        keep_audio: Tensor | None = None,
+    ) -> Self:
+        """The conditioning on a reference latent (B, C, H, W), its image tokens and the audio windows A(f).
+
+        The channel half holds the *unscaled* latent (design row 1): ref_channels where it is known, else ref_latent *
+        channel_scale (`paha.dataset.features.channel_scale`). keep_reference (B,): 0 zeroes the reference slot, the
+        channel half and the image tokens together (design row 6). keep_audio (B,): 0 zeroes the audio tokens.
+        """
+        channels = ref_latent * channel_scale if ref_channels is None else ref_channels
+        audio_mask = None if keep_audio is None else keep_audio.to(ref_latent)
+        if keep_reference is not None:
+            keep = keep_reference.to(ref_latent)
+            ref_latent, channels = (x * keep[:, None, None, None] for x in (ref_latent, channels))
+            image_tokens = image_tokens * keep[:, None, None]
+        return cls(ref_latent, channels, image_tokens, audio.to(ref_latent.device), audio_mask)
+
+    @classmethod
+    def of_batch(
+        cls,
+        batch: ClipBatch,
+        *,
+        channel_scale: float,
+        keep_reference: Tensor | None = None,
+        keep_audio: Tensor | None = None,
+        audio: Tensor | None = None,
+    ) -> Self:
+        """That of a training batch; audio: another audio than its own. Others as in `build`."""
+        return cls.build(
+            batch.ref_latent,
+            batch.image_tokens,
+            batch.audio if audio is None else audio,
+            channel_scale=channel_scale,
+            ref_channels=batch.ref_channels,
+            keep_reference=keep_reference,
+            keep_audio=keep_audio,
+        )
+
+    @classmethod
+    def without_reference(cls, z: Tensor, audio: Tensor, *, token_dim: int) -> Self:
+        """That of noisy latents z (B, T, C, H, W) whose reference is dropped as in training: no slot, channels zero,
+        image tokens null (design row 10).
+
+        One null token is as good as any number: all keys and values are zero.
+        """
+        B, _, C, H, W = z.shape
+        return cls(None, z.new_zeros(B, C, H, W), z.new_zeros(B, 1, token_dim), audio)
+
+    @classmethod
+    def cat(cls, several: Sequence[Self]) -> Self:
+        """One batch of several conditionings that hold the same parts."""
+        values = {f.name: [getattr(each, f.name) for each in several] for f in fields(cls)}
+        return cls(**{name: None if v[0] is None else torch.cat(v) for name, v in values.items()})
+
+    def without_audio(self) -> Self:
+        """The same with every clip's audio dropped."""
+        return replace(self, audio_mask=torch.zeros(len(self.audio), device=self.audio.device))
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
+        """The same conditioning on another device or in another floating-point type."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.to(device=device, dtype=dtype) for k, v in values.items() if v is not None})
+
+    def repeat(self, copies: int) -> Self:
+        """The conditioning of `copies` copies of the batch, one after the other."""
+        return self if copies == 1 else self.cat([self] * copies)
 
 
 def predict(model: nn.Module, z_t: Tensor, t_BT: Tensor, *, conditioning: Conditioning, schedule: Schedule) -> Tensor:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from paha.config import ModelConfig
 from paha.errors import PahaError
-from paha.types import Conditioning
-from paha.univdm.attention import Kept, kept_or_new
+from paha.univdm.attention import ConditioningCache, cached_or_new
 from paha.univdm.blocks import Context, per_frame
+from paha.univdm.conditioning import Conditioning
 from paha.univdm.embeddings import SMALLEST_TIME, TIME_ID_DIM, AudioProjection, TimestepEmbedding, sinusoids
 from paha.univdm.levels import DownLevel, MiddleLevel, UpLevel
 
@@ -120,19 +120,19 @@ class UniVDM(ModelMixin, ConfigMixin):
         conditioning: Conditioning,
         *,
         ref_time: float = SMALLEST_TIME,
-        kept: Kept | None = None,
+        cache: ConditioningCache | None = None,
         deep_clips: int | None = None,
     ) -> Tensor:
         """The prediction (v or eps) of each frame: (B, T, C, H, W).
 
         z_BTCHW: noisy latents, any T, H and W divisible by 2^(levels - 1). time_BT: ln(sigma/alpha)/4 of each frame.
-        ref_time: the same quantity of the reference slot (the smallest timestep's). kept: in sampling, one object for
+        ref_time: the same quantity of the reference slot (the smallest timestep's). cache: in sampling, one object for
         all steps with this very conditioning and deep_clips, so that what depends on it alone is computed once.
         deep_clips: where the batch is that many clips and nearly equal copies of them, whatever lies below the highest
         resolution is computed for the first ones alone and taken for their copies too (approximate; None for exact).
         Raises PahaError on sizes that do not fit.
         """
-        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, kept)
+        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, cache)
         x = self._deep(x, skips, context, deep_clips)
         x = self.up_blocks[-1](x, skips, context)
         x = F.silu(per_frame(self.conv_norm_out, x[:, -z_BTCHW.shape[1] :]))
@@ -169,13 +169,13 @@ class UniVDM(ModelMixin, ConfigMixin):
         conditioning: Conditioning,
         *,
         ref_time: float = SMALLEST_TIME,
-        deaf: bool = False,
+        audio_free: bool = False,
     ) -> Tensor:
         """The way down and the middle: features (B, T, C', H', W') of the video frames. Arguments as in `forward`.
 
-        deaf: as with an audio mask of zeros, without computing the audio's attention (its weights get no gradients).
+        audio_free: as with an audio mask of zeros, without computing the audio's attention (its weights get no gradients).
         """
-        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, deaf=deaf)
+        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, audio_free=audio_free)
         x = self._bottom(x, skips, context)
         return x[:, -z_BTCHW.shape[1] :].permute(0, 1, 4, 2, 3).contiguous()
 
@@ -189,13 +189,13 @@ class UniVDM(ModelMixin, ConfigMixin):
         time_BT: Tensor,
         conditioning: Conditioning,
         ref_time: float,
-        kept: Kept | None = None,
+        cache: ConditioningCache | None = None,
         *,
-        deaf: bool = False,
+        audio_free: bool = False,
     ) -> tuple[Tensor, list[Tensor], Context]:
         """The way down at the highest resolution: features, what the way up is given of them, and the context."""
         self._check_sizes(z_BTCHW, time_BT, conditioning)
-        context = self._context(time_BT, conditioning, ref_time, kept, deaf=deaf)
+        context = self._context(time_BT, conditioning, ref_time, cache, audio_free=audio_free)
         x_in = per_frame(self.conv_in, _merge(z_BTCHW, conditioning))
         x, features = self.down_blocks[0](x_in, context)
         return x, [x_in, *features], context
@@ -224,19 +224,25 @@ class UniVDM(ModelMixin, ConfigMixin):
         return x_BTHWC
 
     def _context(
-        self, time_BT: Tensor, conditioning: Conditioning, ref_time: float, kept: Kept | None, *, deaf: bool = False
+        self,
+        time_BT: Tensor,
+        conditioning: Conditioning,
+        ref_time: float,
+        cache: ConditioningCache | None,
+        *,
+        audio_free: bool = False,
     ) -> Context:
         audio = audio_time_BTD = None
-        if not deaf:
-            audio, audio_time_BTD = kept_or_new(kept, "audio", lambda: self._audio(conditioning))
+        if not audio_free:
+            audio, audio_time_BTD = cached_or_new(cache, "audio", lambda: self._audio(conditioning))
         positions_T = torch.arange(time_BT.shape[1], device=time_BT.device)
         if conditioning.ref_latent is not None:
             time_BT = F.pad(time_BT, (1, 0), value=ref_time)
             positions_T = F.pad(positions_T, (1, 0), value=-1)
-        time_BTD = self._embed_time(time_BT, conditioning.time_ids)
+        time_BTD = self._embed_time(time_BT)
         if audio_time_BTD is not None:
             time_BTD = time_BTD + audio_time_BTD
-        return Context(F.silu(time_BTD), conditioning.image_tokens, audio, positions_T, kept)
+        return Context(F.silu(time_BTD), conditioning.image_tokens, audio, positions_T, cache)
 
     def _audio(self, conditioning: Conditioning) -> tuple[Tensor, Tensor | None]:
         """Audio tokens (B, T or T+1, A, D), and what they add to the time embedding."""
@@ -247,17 +253,15 @@ class UniVDM(ModelMixin, ConfigMixin):
             audio = F.pad(audio, (0, 0, 0, 0, 1, 0))  # the slot's tokens are zero
         return audio, None if self.audio_time_proj is None else self.audio_time_proj(audio.flatten(2))
 
-    def _embed_time(self, time_BT: Tensor, time_ids_BN: Tensor | None) -> Tensor:
+    def _embed_time(self, time_BT: Tensor) -> Tensor:
         embedded = self.time_embedding(sinusoids(time_BT.flatten(), self.config["block_out_channels"][0]))
         time_BTD = embedded.unflatten(0, time_BT.shape)
         if self.add_embedding is None:
             return time_BTD
-        if time_ids_BN is None:
-            # Filled in on the device: a tensor made of a list would make the host wait for it.
-            fill = {"dtype": torch.float32, "device": time_BT.device}
-            time_ids_BN = torch.stack([torch.full((1,), value, **fill) for value in self.config["time_ids"]], dim=1)
-        ids = sinusoids(time_ids_BN.flatten(), TIME_ID_DIM).unflatten(0, time_ids_BN.shape).flatten(1)
-        return time_BTD + self.add_embedding(ids)[:, None]
+        # Filled in on the device: a tensor made of a list would make the host wait for it.
+        fill = {"dtype": torch.float32, "device": time_BT.device}
+        time_ids_N = torch.cat([torch.full((1,), value, **fill) for value in self.config["time_ids"]])
+        return time_BTD + self.add_embedding(sinusoids(time_ids_N, TIME_ID_DIM).flatten()[None])[:, None]
 
     def _check_sizes(self, z_BTCHW: Tensor, time_BT: Tensor, conditioning: Conditioning) -> None:
         factor = 2 ** (len(self.down_blocks) - 1)

@@ -11,25 +11,20 @@ from toy import toy_codec
 from paha import config as configuration
 from paha.cli import classifiers as verbs_pce
 from paha.cli import univdm as verbs
-from paha.cli.classifiers import (
-    ClassifierOptions,
-    GuidanceChoice,
-    build_guidance,
-    guidance_arguments,
-    negatives_options,
-    parse_guidance,
-)
+from paha.cli.classifiers import ClassifierOptions, negatives_options
 from paha.dataset.manifest import read_manifest
 from paha.dataset.synth.corpus import make_corpus
 from paha.errors import PahaError
 from paha.evaluation.metrics.instruments import load_instruments
 from paha.evaluation.tables.ablations import AblationRun, pick_records, run_ablation
+from paha.guidance.choice import GuidanceChoice, build_guidance, guide, parse_guidance
 from paha.guidance.classifier_gradient import GuidanceOptions
 from paha.guidance.equations import DIFF_FORMS
 from paha.media.image_io import save_png
 from paha.media.video_io import read_video
 from paha.pce.regions import face_mask, grow_box
 from paha.pipeline.animate import animate
+from paha.pipeline.options import SampleOptions
 from paha.pipeline.pipeline import PahaPipeline
 from paha.presets import preset
 
@@ -49,7 +44,7 @@ def root(tmp_path_factory):
     )
     shutil.copytree(root / "univdm/model", root / "model")
     options = negatives_options(
-        count=4, lengths="4,7", part="0/1", num_steps=2, seed=0, random_audio=False, augment=True, batch_size=4
+        count=4, lengths="4,7", part="0/1", steps=2, seed=0, random_audio=False, augment=True, batch_size=4
     )
     verbs_pce.make_negatives(root / "corpus", root / "model", root / "negatives", options)
     for region in ("face", "non_face"):
@@ -96,15 +91,14 @@ def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipelin
     by_hand = parse_guidance("dg", **SPEED | {"face_box": "8,4,22,18", "share_deep": True, "redetect": 1})
     assert by_hand.options.share_deep
     said = []
-    arguments = guidance_arguments(pipeline, image, by_hand, say=said.append)
+    guided = guide(SampleOptions(steps=2), pipeline, image, by_hand, say=said.append)
     assert "found by hand" in said[0]
-    out = animate(
-        pipeline, tmp_path / "a.png", sound, tmp_path / "a.mp4", num_frames=7, steps=2, progress=False, **arguments
-    )
+    out = animate(pipeline, tmp_path / "a.png", sound, tmp_path / "a.mp4", guided, num_frames=7, progress=False)
     assert len(read_video(out)) == 7
-    other = guidance_arguments(pipeline, image, parse_guidance("sg", **SPEED | {"face_box": "8,4,22,18"}))
-    assert other["guidance_settings"] != arguments["guidance_settings"]
-    assert guidance_arguments(pipeline, image, None) == {}
+    plain = SampleOptions()
+    other = guide(plain, pipeline, image, parse_guidance("sg", **SPEED | {"face_box": "8,4,22,18"}))
+    assert other.guidance_settings != guided.guidance_settings
+    assert guide(plain, pipeline, image, None) == plain
     assert parse_guidance("none", **SPEED) is None
     assert parse_guidance("sg", **SPEED | {"scales": "0,0"}) is None
 
@@ -117,11 +111,11 @@ def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_pat
     configuration.dump(config, tmp_path / "m/paha.yaml")
     other = PahaPipeline.from_pretrained(tmp_path / "m")
     at = SPEED | {"face_box": "8,4,22,18"}
-    found = guidance_arguments(other, image, parse_guidance("sg", **at))["guidance_settings"]
+    found = guide(SampleOptions(), other, image, parse_guidance("sg", **at)).guidance_settings
     names = ("non_face_scale", "face_scale", "diff_scale", "skip_first", "smoothing")
     assert [found[name] for name in names] == [20, 0, 0.5, True, 1.5]
     by_hand = at | {"scales": "2,3", "smoothing": 0.0}
-    given = guidance_arguments(other, image, parse_guidance("sg", **by_hand))["guidance_settings"]
+    given = guide(SampleOptions(), other, image, parse_guidance("sg", **by_hand)).guidance_settings
     assert [given[name] for name in names] == [2, 3, 0.25, True, 0]
 
 
@@ -129,7 +123,7 @@ def test_a_model_without_classifiers_says_so(root, tmp_path):
     bare = PahaPipeline.from_pretrained(root / "univdm/model")
     image, _ = first_clip(root)
     with pytest.raises(PahaError, match=r"no classifier_non_face/.*paha train classifier --region non_face"):
-        guidance_arguments(bare, image, GuidanceChoice(GuidanceOptions(kind="sg")))
+        guide(SampleOptions(), bare, image, GuidanceChoice(GuidanceOptions(kind="sg")))
     shutil.copytree(root / "univdm/model", tmp_path / "m")
     shutil.copytree(root / "face/model", tmp_path / "m/classifier_non_face")
     with pytest.raises(PahaError, match="holds the face classifier"):
@@ -140,7 +134,7 @@ def test_growth_and_leak_of_the_four_forms_on_trained_networks(root, pipeline):
     """Deviation of the latents after the guided steps against unguided, and how far the face classifier alone moves
     the rest of the frame over the face: only `compensate` neither grows nor mixes a region with the unguided one."""
     image, sound = first_clip(root)
-    scene = pipeline.prepare(image, sound, num_frames=4)
+    scene = pipeline.encode_inputs(image, sound, num_frames=4)
     mask = face_mask(grow_box(torch.tensor([[0.36, 0.19, 0.64, 0.44]])), height=4, width=4)
 
     def after_guided_steps(options):
@@ -152,8 +146,7 @@ def test_growth_and_leak_of_the_four_forms_on_trained_networks(root, pipeline):
         guidance = None
         if options is not None:
             guidance, _ = build_guidance(pipeline, image, options)
-        arguments = {"guidance": guidance, "guidance_rate": 0.5, "callback_on_step_end": keep}
-        list(pipeline.generate(scene, num_inference_steps=8, seed=0, **arguments))
+        list(pipeline.generate(scene, SampleOptions(steps=8, guidance=guidance), callback_on_step_end=keep))
         return seen[3]
 
     plain = after_guided_steps(None)

@@ -15,7 +15,7 @@ from toy_corpus import make_toy_corpus
 from paha.cli.features import make_features
 from paha.errors import PahaError
 from paha.media.audio_io import write_wav
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 from paha.presets import preset
 
 CONFIG = preset("debug")
@@ -33,7 +33,7 @@ def corpus(tmp_path) -> Path:
 @pytest.fixture
 def codec(tmp_path) -> Path:
     torch.manual_seed(0)
-    PresenterCodec.from_codec_config(CONFIG.codec).save_pretrained(tmp_path / "codec")
+    PixelCodec.from_codec_config(CONFIG.codec).save_pretrained(tmp_path / "codec")
     return tmp_path / "codec"
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from toy import toy_audio, toy_image, toy_pipeline
 
-from paha.cli.main import main as cli
+from paha.cli import main as cli
 from paha.media.audio_io import read_audio, write_wav
 from paha.media.image_io import read_image, save_png
 from paha.media.video_io import read_video

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from paha.cli.univdm import configuration, parse_settings, parse_size, pick_device
+from paha.cli.univdm import configuration, parse_settings, parse_size
 from paha.errors import PahaError
+from paha.runtime.device import pick_device
 
 
 def test_sizes():

@@ -9,13 +9,14 @@ from torch import nn
 
 from paha import presets
 from paha.dataset.dataset import FeatureDataset
-from paha.dataset.features import channel_scale, features_key, fit_points, frames_to_pixels, make_features
+from paha.dataset.features import channel_scale, features_key, make_features
 from paha.dataset.manifest import ClipAnnotations, save_annotations, write_manifest
 from paha.errors import PahaError
 from paha.extractors.audio import load_audio_encoder
 from paha.media.audio_io import write_wav
+from paha.media.pixels import fit_points, frames_to_pixels
 from paha.media.video_io import fit_image, read_video, write_video
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 from paha.types import ClipRecord, Keypoints
 
 CONFIG = presets.preset("debug")
@@ -25,7 +26,7 @@ FRAMES = (8, 6)
 @pytest.fixture(scope="module")
 def extractors():
     torch.manual_seed(0)
-    codec = PresenterCodec.from_codec_config(CONFIG.codec).eval().requires_grad_(False)
+    codec = PixelCodec.from_codec_config(CONFIG.codec).eval().requires_grad_(False)
     return {"codec": codec, "audio_encoder": load_audio_encoder(CONFIG.audio)}
 
 
@@ -115,7 +116,7 @@ def test_the_key_follows_weights_and_settings(extractors):
     assert key == features_key(CONFIG, both)
     assert key != features_key(CONFIG.model_copy(update={"width": 64}), both)
     torch.manual_seed(1)
-    assert key != features_key(CONFIG, [PresenterCodec.from_codec_config(CONFIG.codec), both[1]])
+    assert key != features_key(CONFIG, [PixelCodec.from_codec_config(CONFIG.codec), both[1]])
     # The image encoder works on latents here, so it is no part of what is stored.
     assert key == features_key(CONFIG.model_copy(update={"image": CONFIG.image.model_copy(update={"pool": 1})}), both)
 

@@ -15,6 +15,7 @@ from experiments.guidance.guidance_scores import Scores, markdown
 from paha.errors import PahaError
 from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
 from paha.guidance.equations import GuidanceStats
+from paha.pipeline.options import SampleOptions
 from paha.types import Keypoints
 
 BOXES = torch.tensor([[0.25, 0.0, 0.75, 0.5], [0.5, 0.5, 1.0, 1.0]])
@@ -32,7 +33,7 @@ def pipeline():
 def test_a_batch_of_clips_is_each_clips_own_video(pipeline, kind):
     """Clips of two and one segments with other faces: the longer one goes on alone, and boxes stay with their clips."""
     options = GuidanceOptions(kind=kind, non_face_scale=30.0, face_scale=50.0, rate=1.0)
-    scenes = [pipeline.prepare(toy_image(i), toy_audio(1.0, i), num_frames=n) for i, n in enumerate((6, 4))]
+    scenes = [pipeline.encode_inputs(toy_image(i), toy_audio(1.0, i), num_frames=n) for i, n in enumerate((6, 4))]
     held = guidance_sweep.HeldOut([], scenes, BOXES, [7, 8])
     together, firsts = guidance_sweep.generate(pipeline, held, options, steps=3)
     assert [len(z) for z in together] == [6, 4]
@@ -42,7 +43,7 @@ def test_a_batch_of_clips_is_each_clips_own_video(pipeline, kind):
         if options.active:
             classifiers = {region: pipeline.classifier(region) for region in options.regions}
             guidance = make_guidance(options, classifiers, box=box, schedule=pipeline.schedule, latent_size=(4, 4))
-        made = pipeline.generate(scene, num_inference_steps=3, seed=seed, guidance=guidance, guidance_rate=1.0)
+        made = pipeline.generate(scene, SampleOptions(steps=3, seed=seed, guidance=guidance, guidance_rate=1.0))
         alone = torch.cat([output.latents[output.segment.emitted] for output in made])
         torch.testing.assert_close(latents, alone, atol=1e-4, rtol=1e-4)
 
@@ -56,7 +57,7 @@ def test_the_faces_of_a_batch_are_found_again(pipeline, monkeypatch):
         return lambda frames: seen.append(len(frames)) or np.repeat(BOXES.numpy(), len(frames) // 2, axis=0)
 
     monkeypatch.setattr(guidance_sweep, "find_faces_like", find)
-    scenes = [pipeline.prepare(toy_image(i), toy_audio(1.0, i), num_frames=4) for i in range(2)]
+    scenes = [pipeline.encode_inputs(toy_image(i), toy_audio(1.0, i), num_frames=4) for i in range(2)]
     held = guidance_sweep.HeldOut([], scenes, BOXES, [7, 8])
     options = GuidanceOptions(kind="sg", non_face_scale=30.0, face_scale=50.0, rate=1.0)
     still, found = (guidance_sweep.generate(pipeline, held, replace(options, redetect=n), steps=3)[1] for n in (0, 1))

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from experiments.par import par_experiment, par_measures, par_pair, par_report
-from paha.cli.univdm import SHIPPED_MODEL
 from paha.errors import PahaError
+from paha.pipeline.loading import SHIPPED_MODEL
 from paha.types import LEFT_HAND
 
 

@@ -6,14 +6,9 @@ from transformers.audio_utils import mel_filter_bank
 
 from paha.config import AudioConfig
 from paha.errors import PahaError
-from paha.extractors.audio import (
-    AUDIO_ENCODER_FOLDER,
-    LogMelEncoder,
-    Wav2Vec2Encoder,
-    audio_windows,
-    load_audio_encoder,
-)
+from paha.extractors.audio import AUDIO_ENCODER_FOLDER, LogMelEncoder, Wav2Vec2Encoder, load_audio_encoder
 from paha.extractors.mel import SPEECH_RMS, mel_filters, normalise_level, speech_rms
+from paha.univdm.audio_window import audio_windows
 
 RATE = 16_000
 

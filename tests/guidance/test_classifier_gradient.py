@@ -7,6 +7,7 @@ from toy import toy_audio, toy_image, toy_pipeline
 from paha.errors import PahaError
 from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceOptions, make_guidance
 from paha.pce.regions import face_mask, grow_box
+from paha.pipeline.options import SampleOptions
 from paha.presets import preset
 from paha.sampling.schedule import Schedule
 
@@ -82,8 +83,8 @@ def test_small_steps_along_it_raise_the_score_and_weights_get_no_gradients():
 
 def latents(pipeline, guidance=None, *, num_frames=7, **options):
     """Of two segments."""
-    options["num_frames"] = num_frames
-    return torch.stack([o.latents for o in pipeline.stream(IMAGE, AUDIO, seed=0, guidance=guidance, **options)])
+    options = SampleOptions(guidance=guidance, **options)
+    return torch.stack([o.latents for o in pipeline.stream(IMAGE, AUDIO, options, num_frames=num_frames)])
 
 
 def factory(kind="sg", observe=None, **changes):

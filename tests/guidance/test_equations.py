@@ -46,7 +46,7 @@ def regions(non_face_scale=0.8, face_scale=0.5):
 
 
 def run(guidance=None, *, rate=0.5, steps=6, **options):
-    arguments = {"num_steps": steps, "schedule": SCHEDULE, "guidance_rate": rate}
+    arguments = {"steps": steps, "schedule": SCHEDULE, "guidance_rate": rate}
     return sample(predict, noise(0), guidance=guidance, **arguments, **options)
 
 
@@ -156,7 +156,7 @@ def test_solver_steps_are_one_for_sg_and_three_for_dg():
     }.items():
         calls = []
         counted = lambda z, t, calls=calls: calls.append(len(z)) or predict(z, t)  # noqa: E731
-        sample(counted, noise(0), num_steps=4, schedule=SCHEDULE, guidance=guidance, guidance_rate=0.5)
+        sample(counted, noise(0), steps=4, schedule=SCHEDULE, guidance=guidance, guidance_rate=0.5)
         counts[name] = calls
     assert counts["sg"] == [2] * 4
     assert counts["dg"] == [2] * 3 + [2] * 3 + [2] * 2
@@ -256,7 +256,7 @@ def test_reuse_computes_gradients_and_differences_every_so_many_steps():
     sizes = []
     spied = lambda z, t: sizes.append(len(z)) or predict(z, t)  # noqa: E731
     guidance = differential_guidance(**own, schedule=SCHEDULE, reuse=3)
-    sample(spied, noise(0), num_steps=6, schedule=SCHEDULE, guidance=guidance, guidance_rate=1.0)
+    sample(spied, noise(0), steps=6, schedule=SCHEDULE, guidance=guidance, guidance_rate=1.0)
     assert calls == [999, 499]
     assert sizes == [6, 2, 2, 6, 2, 2]
     assert reused_gradient(counted, 1) is counted

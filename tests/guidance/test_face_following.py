@@ -8,19 +8,22 @@ import torch
 from classifier_toys import toy_classifier
 from toy import toy_audio, toy_image, toy_pipeline
 
-from paha.cli.univdm import SHIPPED_MODEL
 from paha.config import DiffusionConfig
 from paha.errors import PahaError
 from paha.extractors.pose import PoseTrack, PresenterPose
 from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
 from paha.guidance.face_box import FaceBox, find_face_box
-from paha.guidance.face_following import estimated_z_0, face_detector, find_faces_like, following
+from paha.guidance.face_following import face_detector, find_faces_like, following
 from paha.media.image_io import fit_image, read_image
-from paha.pipeline.scene import image_to_pixels
+from paha.media.pixels import image_to_pixels
+from paha.pipeline.loading import SHIPPED_MODEL
+from paha.pipeline.options import SampleOptions
+from paha.sampling.ddim import estimated_z_0
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import to_target
-from paha.types import Conditioning, Keypoints
+from paha.types import Keypoints
+from paha.univdm.conditioning import Conditioning
 
 SCHEDULE = Schedule(DiffusionConfig())
 SHAPE = (2, 6, 3, 4, 4)
@@ -42,7 +45,7 @@ def run(make, detect, *, every=1, steps=5, first=None):
         return (z - alpha * z_0) / sigma.clamp_min(1e-6)
 
     guidance = following(make, BOX, detect, schedule=SCHEDULE, every=every)
-    options = {"num_steps": steps, "schedule": SCHEDULE, "prediction_type": "epsilon", "first_frame": first}
+    options = {"steps": steps, "schedule": SCHEDULE, "prediction_type": "epsilon", "first_frame": first}
     sample(predict, noise(0), guidance=guidance, guidance_rate=1.0, **options)
     return believed
 
@@ -101,8 +104,9 @@ def test_the_masks_follow_in_the_pipeline():
         common = {"box": box, "schedule": pipeline.schedule, "latent_size": (4, 4)}
         detect = None if found is None else lambda conditioning, z_0: found[None]
         guidance = make_guidance(options, {"face": classifier}, detect=detect, **common)
-        inputs = {"num_frames": 7, "seed": 0, "guidance": guidance, "guidance_rate": 1.0}
-        return torch.stack([o.latents for o in pipeline.stream(toy_image(), toy_audio(0.4), **inputs)])
+        sampling = SampleOptions(guidance=guidance, guidance_rate=1.0)
+        outputs = pipeline.stream(toy_image(), toy_audio(0.4), sampling, num_frames=7)
+        return torch.stack([output.latents for output in outputs])
 
     assert torch.equal(latents(box), latents())
     assert not torch.equal(latents(torch.tensor([0.6, 0.6, 1.0, 1.0])), latents())

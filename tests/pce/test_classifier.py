@@ -7,7 +7,7 @@ from paha.errors import PahaError
 from paha.pce.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bce_loss, pool_frames, rotary_angles
 from paha.pipeline.model_folder import load_part
 from paha.presets import preset
-from paha.types import Conditioning
+from paha.univdm.conditioning import Conditioning
 from paha.univdm.univdm import UniVDM
 
 DEBUG = preset("debug")
@@ -30,7 +30,7 @@ def test_the_encoder_is_univdms_own():
 @pytest.mark.parametrize("deaf", [False, True])
 def test_what_is_left_out_of_a_frozen_encoder_changes_nothing(deaf):
     """Attention to one null token, and to no audio, are constants: neither the score nor its gradient sees them."""
-    classifier = toy_classifier(deaf_encoder=deaf)
+    classifier = toy_classifier(audio_free_encoder=deaf)
     for parameter in classifier.parameters():  # no bias and no audio attention may be zero by its initialisation
         parameter.data += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
     z, time, audio = inputs()

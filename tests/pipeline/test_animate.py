@@ -8,6 +8,7 @@ from paha.media.audio_io import read_audio, write_wav
 from paha.media.image_io import read_image, save_png
 from paha.media.video_io import read_video
 from paha.pipeline.animate import animate
+from paha.pipeline.options import SampleOptions
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_files_in_video_out(pipeline, inputs, tmp_path):
         pipeline,
         *inputs,
         tmp_path / "new" / "out.mp4",
-        seed=1,
+        SampleOptions(seed=1),
         save_frames=tmp_path / "frames",
         contact_sheet=tmp_path / "sheet.png",
         progress=False,
@@ -68,14 +69,16 @@ def test_a_finished_segment_survives_a_crash(pipeline, inputs, tmp_path, crash_a
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     animate(pipeline, *inputs, whole, save_frames=tmp_path / "a", progress=False)
     with pytest.raises(RuntimeError, match="power cut"):
-        animate(pipeline, *inputs, out, guidance=crash_in_segment(crash_at), progress=False)
+        animate(pipeline, *inputs, out, SampleOptions(guidance=crash_in_segment(crash_at)), progress=False)
     assert not out.exists()
     kept = sorted(path.name for path in (tmp_path / "out.mp4.partial").glob("segment*"))
     assert kept == [f"segment_{i:05d}.safetensors" for i in range(crash_at)]
 
     sampled = []
     count = lambda conditioning: sampled.append(1) or (lambda z, t, solver_step: solver_step(z))  # noqa: E731
-    animate(pipeline, *inputs, out, guidance=count, resume=True, save_frames=tmp_path / "b", progress=False)
+    animate(
+        pipeline, *inputs, out, SampleOptions(guidance=count), resume=True, save_frames=tmp_path / "b", progress=False
+    )
     assert len(sampled) == 3 - crash_at
     assert pngs(tmp_path / "a") == pngs(tmp_path / "b")
     assert np.array_equal(read_video(whole), read_video(out))
@@ -85,9 +88,9 @@ def test_a_finished_segment_survives_a_crash(pipeline, inputs, tmp_path, crash_a
 def test_resume_refuses_other_settings_and_names_them(pipeline, inputs, tmp_path):
     out = tmp_path / "out.mp4"
     with pytest.raises(RuntimeError):
-        animate(pipeline, *inputs, out, guidance=crash_in_segment(1), progress=False)
+        animate(pipeline, *inputs, out, SampleOptions(guidance=crash_in_segment(1)), progress=False)
     with pytest.raises(PahaError, match="seed, steps changed"):
-        animate(pipeline, *inputs, out, seed=2, steps=4, resume=True, progress=False)
+        animate(pipeline, *inputs, out, SampleOptions(seed=2, steps=4), resume=True, progress=False)
     save_png(inputs[0], toy_image(5))
     with pytest.raises(PahaError, match="image changed"):
         animate(pipeline, *inputs, out, resume=True, progress=False)
@@ -99,7 +102,7 @@ def test_resume_refuses_other_settings_and_names_them(pipeline, inputs, tmp_path
 def test_a_damaged_segment_is_named(pipeline, inputs, tmp_path):
     out = tmp_path / "out.mp4"
     with pytest.raises(RuntimeError):
-        animate(pipeline, *inputs, out, guidance=crash_in_segment(1), progress=False)
+        animate(pipeline, *inputs, out, SampleOptions(guidance=crash_in_segment(1)), progress=False)
     (tmp_path / "out.mp4.partial" / "segment_00000.safetensors").write_bytes(b"half")
     with pytest.raises(PahaError, match=r"segment_00000\.safetensors is damaged"):
         animate(pipeline, *inputs, out, resume=True, progress=False)
@@ -120,7 +123,7 @@ def test_fewer_frames_cut_the_sound(pipeline, inputs, tmp_path):
 def test_an_output_that_cannot_be_written_is_named_before_sampling(pipeline, inputs, tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(PahaError, match="taken"):
-        animate(pipeline, *inputs, tmp_path / "taken", guidance=crash_in_segment(0), progress=False)
+        animate(pipeline, *inputs, tmp_path / "taken", SampleOptions(guidance=crash_in_segment(0)), progress=False)
 
 
 def test_the_progress_bar_counts_all_steps(pipeline, inputs, tmp_path, capsys):
@@ -134,7 +137,9 @@ def test_jobs_make_videos_and_list_failures(pipeline, inputs, tmp_path):
     )
     results = run_jobs(
         tmp_path / "jobs.csv",
-        lambda job: animate(pipeline, job.image, job.audio, job.output, seed=job.seed or 0, progress=False),
+        lambda job: animate(
+            pipeline, job.image, job.audio, job.output, SampleOptions(seed=job.seed or 0), progress=False
+        ),
     )
     assert (tmp_path / "1.mp4").exists()
     assert (tmp_path / "3.mp4").exists()

@@ -5,14 +5,14 @@ import torch
 from toy import toy_audio, toy_image, toy_pipeline
 
 from paha.config import override
+from paha.pipeline.options import SampleOptions
 from paha.presets import preset
 
 IMAGE, AUDIO = toy_image(), toy_audio(0.4)
 
 
-def latents(pipeline, scale: float, **options) -> torch.Tensor:
-    options = {"num_frames": 4, "seed": 0, "num_inference_steps": 1} | options
-    (output,) = pipeline.stream(IMAGE, AUDIO, cfg_scale=scale, **options)
+def latents(pipeline, scale: float, *, steps: int = 1) -> torch.Tensor:
+    (output,) = pipeline.stream(IMAGE, AUDIO, SampleOptions(steps=steps, cfg_scale=scale), num_frames=4)
     return output.latents
 
 
@@ -30,8 +30,8 @@ def test_one_step_moves_along_what_the_audio_adds(prediction_type):
 def test_scale_one_is_the_plain_prediction_and_nearby_scales_are_near_it():
     """The formula is passed by at scale 1: it must lead there from both sides."""
     pipeline = toy_pipeline()
-    plain = latents(pipeline, 1.0, num_inference_steps=3)
-    below, above = (latents(pipeline, scale, num_inference_steps=3) for scale in (1 - 1e-3, 1 + 1e-3))
-    far = (latents(pipeline, 0.0, num_inference_steps=3) - plain).norm()
+    plain = latents(pipeline, 1.0, steps=3)
+    below, above = (latents(pipeline, scale, steps=3) for scale in (1 - 1e-3, 1 + 1e-3))
+    far = (latents(pipeline, 0.0, steps=3) - plain).norm()
     assert (below - plain).norm() < 0.01 * far
     assert (above - plain).norm() < 0.01 * far

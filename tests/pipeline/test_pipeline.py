@@ -11,15 +11,17 @@ from toy import toy_audio, toy_image, toy_pipeline
 
 from paha.config import override
 from paha.errors import PahaError
-from paha.extractors.audio import LogMelEncoder, audio_windows
+from paha.extractors.audio import LogMelEncoder
 from paha.extractors.image import PooledLatentEncoder
 from paha.media.image_io import fit_image
+from paha.pipeline.inputs import PahaWarning
+from paha.pipeline.options import SampleOptions
 from paha.pipeline.pipeline import PahaPipeline
-from paha.pipeline.scene import PahaWarning
 from paha.presets import preset
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
-from paha.types import Conditioning
+from paha.univdm.audio_window import audio_windows
+from paha.univdm.conditioning import Conditioning
 
 IMAGE, AUDIO = toy_image(), toy_audio(0.4)
 
@@ -30,7 +32,7 @@ def pipeline():
 
 
 def latents_of(pipeline, **options):
-    return [output.latents for output in pipeline.stream(IMAGE, AUDIO, **options)]
+    return [output.latents for output in pipeline.stream(IMAGE, AUDIO, SampleOptions(**options))]
 
 
 def test_the_video_is_as_long_as_the_sound(pipeline):
@@ -55,7 +57,7 @@ def test_output_types_say_the_same(pipeline):
 def test_one_segment_equals_the_plain_sampler_bit_for_bit(changes):
     config = override(preset("debug"), changes)
     pipeline = toy_pipeline(config)
-    (output,) = pipeline.stream(IMAGE, AUDIO, num_frames=4, seed=5)
+    (output,) = pipeline.stream(IMAGE, AUDIO, SampleOptions(seed=5), num_frames=4)
 
     # By hand, out of the parts.
     pixels = torch.from_numpy(fit_image(IMAGE, width=32, height=32).copy()).permute(2, 0, 1)[None] / 127.5 - 1
@@ -71,7 +73,7 @@ def test_one_segment_equals_the_plain_sampler_bit_for_bit(changes):
     z_0 = sample(
         lambda z, t: pipeline.univdm(z, schedule.time_input(t), conditioning, ref_time=ref_time),
         torch.randn(1, 4, 4, 4, 4, generator=torch.Generator().manual_seed(5)),
-        num_steps=3,
+        steps=3,
         schedule=schedule,
         prediction_type=config.diffusion.prediction_type,
     )
@@ -86,12 +88,13 @@ def test_one_segment_equals_the_plain_sampler_bit_for_bit(changes):
 def test_segments_share_one_latent_and_resume_to_the_bit(first_frame_timestep):
     config = override(preset("debug"), {"diffusion.first_frame_timestep": first_frame_timestep})
     pipeline = toy_pipeline(config)
-    whole = list(pipeline.stream(IMAGE, AUDIO, seed=3))
+    whole = list(pipeline.stream(IMAGE, AUDIO, SampleOptions(seed=3)))
     assert [output.segment.index for output in whole] == [0, 1, 2]
     assert [len(output.frames) for output in whole] == [4, 3, 3]
     for before, after in itertools.pairwise(whole):
         assert torch.equal(after.latents[0], before.last_latent)
-    rest = list(pipeline.stream(IMAGE, AUDIO, seed=3, start_segment=2, first_latent=whole[1].last_latent))
+    later = {"start_segment": 2, "first_latent": whole[1].last_latent}
+    rest = list(pipeline.generate(pipeline.encode_inputs(IMAGE, AUDIO), SampleOptions(seed=3), **later))
     assert len(rest) == 1
     assert torch.equal(rest[0].latents, whole[2].latents)
     assert np.array_equal(rest[0].frames, whole[2].frames)
@@ -163,7 +166,7 @@ def test_guidance_is_made_for_each_segment(pipeline):
 
 
 def test_no_motion_is_the_reference_image(pipeline):
-    scene = pipeline.prepare(IMAGE, AUDIO)
+    scene = pipeline.encode_inputs(IMAGE, AUDIO)
     frames = pipeline.decode(scene, scene.segments[0], torch.zeros(4, 4, 4, 4))
     still = ((pipeline.codec.decode(scene.ref_latent) + 1) * 127.5).round().to(torch.uint8)[0].permute(1, 2, 0)
     assert all(np.array_equal(frame, still) for frame in frames)
@@ -189,10 +192,10 @@ def test_silence_is_exact_and_warned_of(pipeline):
 
 def test_an_image_that_the_codec_cannot_reproduce_is_warned_of():
     with pytest.warns(PahaWarning, match=r"trained on.*paha synth"):
-        toy_pipeline(reference_psnr_db=60.0).prepare(IMAGE, AUDIO)
+        toy_pipeline(reference_psnr_db=60.0).encode_inputs(IMAGE, AUDIO)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        toy_pipeline(reference_psnr_db=0.0).prepare(IMAGE, AUDIO)
+        toy_pipeline(reference_psnr_db=0.0).encode_inputs(IMAGE, AUDIO)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +329,7 @@ def test_parts_of_different_models_are_noticed(folder):
 
 def test_a_swapped_part_is_named(folder):
     (folder / "univdm" / "config.json").write_bytes((folder / "codec" / "config.json").read_bytes())
-    with pytest.raises(PahaError, match=r"PresenterCodec, not a UniVDM"):
+    with pytest.raises(PahaError, match=r"PixelCodec, not a UniVDM"):
         PahaPipeline.from_pretrained(folder)
 
 

@@ -64,7 +64,7 @@ def test_image_and_speech_to_video(pipeline):
 
 def test_the_channel_half_is_unscaled(pipeline):
     # Design row 1: the slot holds the latent times the scaling factor, the channel half the posterior's mode.
-    scene = pipeline.prepare(toy_image(), toy_audio(0.4))
+    scene = pipeline.encode_inputs(toy_image(), toy_audio(0.4))
     torch.testing.assert_close(scene.ref_latent, scene.ref_channels * 0.18215)
     assert scene.image_tokens.shape == (1, 1, 24)
     assert scene.audio_features.shape == (10, 3, 16)

@@ -141,7 +141,7 @@ def test_more_clips_cost_more():
 
 
 def test_a_step_is_shared_as_the_training_shares_it():
-    config = configuration("debug", ["train.batch_size=1", "train.gradient_accumulation=8"])
+    config = configuration("debug", ["train.batch_size=1", "train.num_micro_batches=8"])
     shares = {gpus: share_batch(config, gpus=gpus) for gpus in (1, 3, 8)}
     assert shares == {1: (1, 8), 3: (1, 3), 8: (1, 1)}
     assert share_batch(configuration("debug", ["train.batch_size=4"]), gpus=2) == (2, 1)

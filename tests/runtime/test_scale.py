@@ -13,7 +13,7 @@ from toy import toy_audio, toy_image
 from toy_corpus import make_toy_corpus
 from toy_svd import SETTINGS, write_svd
 
-from paha.cli.main import main as cli
+from paha.cli import main as cli
 from paha.config import load
 from paha.media.audio_io import write_wav
 from paha.media.image_io import save_png

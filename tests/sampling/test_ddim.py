@@ -13,7 +13,7 @@ from paha.sampling.schedule import Schedule
 SHAPE = (2, 3, 4, 5, 6)
 
 
-def reference(prediction_type: str, num_steps: int) -> DDIMScheduler:
+def reference(prediction_type: str, steps: int) -> DDIMScheduler:
     scheduler = DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -22,21 +22,21 @@ def reference(prediction_type: str, num_steps: int) -> DDIMScheduler:
         timestep_spacing="trailing",
         prediction_type=prediction_type,
     )
-    scheduler.set_timesteps(num_steps)
+    scheduler.set_timesteps(steps)
     return scheduler
 
 
-@pytest.mark.parametrize("num_steps", [1, 4, 30, 50, 1000])
-def test_timesteps_equal_diffusers(num_steps):
-    assert ddim_timesteps(num_steps, 1000) == reference("epsilon", num_steps).timesteps.tolist()
+@pytest.mark.parametrize("steps", [1, 4, 30, 50, 1000])
+def test_timesteps_equal_diffusers(steps):
+    assert ddim_timesteps(steps, 1000) == reference("epsilon", steps).timesteps.tolist()
 
 
 @pytest.mark.parametrize("prediction_type", ["v_prediction", "epsilon"])
-@pytest.mark.parametrize("num_steps", [1, 4, 30, 50])
-def test_every_step_equals_diffusers(prediction_type, num_steps):
-    schedule, theirs = Schedule(DiffusionConfig()), reference(prediction_type, num_steps)
-    generator = torch.Generator().manual_seed(num_steps)
-    for t, t_prev in ddim_pairs(num_steps):
+@pytest.mark.parametrize("steps", [1, 4, 30, 50])
+def test_every_step_equals_diffusers(prediction_type, steps):
+    schedule, theirs = Schedule(DiffusionConfig()), reference(prediction_type, steps)
+    generator = torch.Generator().manual_seed(steps)
+    for t, t_prev in ddim_pairs(steps):
         z, output = torch.randn(SHAPE, generator=generator), torch.randn(SHAPE, generator=generator)
         expected = theirs.step(output, t, z, eta=0.0).prev_sample
         torch.testing.assert_close(
@@ -56,17 +56,17 @@ def test_the_whole_loop_of_30_steps_equals_diffusers(prediction_type):
     found = sample(
         lambda z, t: outputs[int(t[0, 0])] + 0.3 * z,
         z_T,
-        num_steps=30,
+        steps=30,
         schedule=Schedule(DiffusionConfig()),
         prediction_type=prediction_type,
     )
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("num_steps", [*range(1, 70), 150, 501, 700, 999, 1000])
-def test_steps_fall_and_end_clean(num_steps):
-    pairs = ddim_pairs(num_steps)
-    assert len(pairs) == num_steps
+@pytest.mark.parametrize("steps", [*range(1, 70), 150, 501, 700, 999, 1000])
+def test_steps_fall_and_end_clean(steps):
+    pairs = ddim_pairs(steps)
+    assert len(pairs) == steps
     assert pairs[0][0] == 999
     assert pairs[-1][1] == -1
     assert all(t > t_prev for t, t_prev in pairs)
@@ -74,10 +74,10 @@ def test_steps_fall_and_end_clean(num_steps):
     assert all(0 <= landed - t <= 1 for (_, landed), (t, _) in itertools.pairwise(pairs))
 
 
-@pytest.mark.parametrize("num_steps", [0, -1, 1001])
-def test_step_counts_that_do_not_fit_are_refused(num_steps):
-    with pytest.raises(PahaError, match=str(num_steps)):
-        ddim_timesteps(num_steps, 1000)
+@pytest.mark.parametrize("steps", [0, -1, 1001])
+def test_step_counts_that_do_not_fit_are_refused(steps):
+    with pytest.raises(PahaError, match=str(steps)):
+        ddim_timesteps(steps, 1000)
 
 
 def test_a_perfect_prediction_is_exact_at_any_step():

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from paha.errors import PahaError
-from paha.extractors.audio import audio_windows
-from paha.sampling.long_video import chain_segments, plan_segments, segment_audio, segment_noise, segment_seed
+from paha.sampling.long_video import chain_segments, plan_segments, segment_noise, segment_seed
+from paha.univdm.audio_window import audio_windows
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 4, 5, 7, 8, 100])
@@ -44,7 +44,7 @@ def test_audio_windows_of_segments_are_those_of_the_whole_video():
     features = torch.randn(11, 2, 3)
     whole = audio_windows(features, 2)
     for segment in plan_segments(11, 4):
-        windows = segment_audio(features, segment, margin=2)
+        windows = audio_windows(features, 2, segment.frames)
         assert windows.shape == (4, 5, 2, 3)
         inside = min(4, 11 - segment.start)
         assert torch.equal(windows[:inside], whole[segment.start : segment.start + inside])

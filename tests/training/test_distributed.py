@@ -174,12 +174,12 @@ def workers(process: subprocess.Popen) -> list[int]:
 
 
 def too_few_parts(folder: Path) -> None:
-    run_one(folder / "run", 4, gradient_accumulation=1)
+    run_one(folder / "run", 4, num_micro_batches=1)
 
 
 def test_more_processes_than_parts_is_refused(tmp_path):
     for answer in in_two(too_few_parts, tmp_path):
-        assert "2 processes cannot share the 1 part of a step: set train.gradient_accumulation=2" in answer
+        assert "2 processes cannot share the 1 part of a step: set train.num_micro_batches=2" in answer
 
 
 def talk(folder: Path) -> str:
@@ -209,5 +209,5 @@ def test_the_main_process_works_for_all_and_one_speaks_for_all(tmp_path):
 
 def test_parts_of_a_step_stay_what_they_were(tmp_path):
     run_one(tmp_path, 4)
-    with pytest.raises(PahaError, match=r"'train\.gradient_accumulation' was 2 and is now 4"):
-        run_one(tmp_path, 8, gradient_accumulation=4)
+    with pytest.raises(PahaError, match=r"'train\.num_micro_batches' was 2 and is now 4"):
+        run_one(tmp_path, 8, num_micro_batches=4)

@@ -210,7 +210,7 @@ def test_ema_is_the_recursion_in_fp32():
     torch.testing.assert_close(ema.model.layers[0].weight.double(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_gradient_accumulation_equals_the_larger_batch(tmp_path):
+def test_num_micro_batches_equals_the_larger_batch(tmp_path):
     x = torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
 
     def weights(out: Path, parts: int) -> dict:
@@ -221,7 +221,7 @@ def test_gradient_accumulation_equals_the_larger_batch(tmp_path):
             part = x.chunk(parts)[context.micro]
             return model(part).square().mean(), {}
 
-        fit(replace(job, loss=loss), toy_config(steps=5, gradient_accumulation=parts), out, progress=False)
+        fit(replace(job, loss=loss), toy_config(steps=5, num_micro_batches=parts), out, progress=False)
         return load_file(out / "checkpoint/weights.safetensors")
 
     one, four = weights(tmp_path / "1", 1), weights(tmp_path / "4", 4)

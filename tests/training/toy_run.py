@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from paha.cli.main import main as cli
+from paha.cli import main as cli
 from paha.config import TrainConfig
 from paha.errors import PahaError
 from paha.training.loop import Job, StepContext, fit
@@ -43,7 +43,7 @@ def toy_job(*, pause_s: float = 0.0) -> Job:
 
 def toy_config(**changes) -> TrainConfig:
     values = {"steps": 30, "learning_rate": 1e-2, "warmup_steps": 5, "cosine_decay": True, "checkpoint_every": 4}
-    return TrainConfig(**{**values, "gradient_accumulation": 2, "sample_every": 0, "ema_decay": 0.9, **changes})
+    return TrainConfig(**{**values, "num_micro_batches": 2, "sample_every": 0, "ema_decay": 0.9, **changes})
 
 
 def main(out: str, steps: str, *settings: str) -> None:

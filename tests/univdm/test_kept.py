@@ -11,7 +11,7 @@ from paha.cli.univdm import configuration
 from paha.config import PahaConfig
 from paha.planning.plan import example_inputs
 from paha.presets import preset
-from paha.univdm.attention import Kept
+from paha.univdm.attention import ConditioningCache
 from tests.toy import toy_pipeline, toy_univdm
 from tests.toy_svd import SETTINGS
 
@@ -21,14 +21,14 @@ CONFIGS = {"debug": preset("debug"), "paper": configuration("paper", list(SETTIN
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 @torch.no_grad()
 def test_every_step_is_the_same_to_the_bit(config: PahaConfig):
-    model, kept, calls = toy_univdm(config), Kept(), Counter()
+    model, cache, calls = toy_univdm(config), ConditioningCache(), Counter()
     z, times, conditioning = example_inputs(config, batch_size=1)
     wanted = [model(z + step, times - step, conditioning) for step in range(3)]
     once = ("audio_projection", "audio_time_proj", "audio_attn.to_k", "audio_attn.to_v", "attn2.to_k", "attn2.to_v")
     for name, module in model.named_modules():
         if name.endswith((*once, "time_pos_embed")):
             module.register_forward_hook(lambda *_, name=name: calls.update([name]))
-    found = [model(z + step, times - step, conditioning, kept=kept) for step in range(3)]
+    found = [model(z + step, times - step, conditioning, cache=cache) for step in range(3)]
     assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
     assert len(calls) > 10
     assert set(calls.values()) == {1}

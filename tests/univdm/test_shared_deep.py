@@ -10,7 +10,7 @@ from paha.errors import PahaError
 from paha.planning.accounting import Meter
 from paha.planning.plan import example_inputs
 from paha.presets import preset
-from paha.univdm.attention import Kept
+from paha.univdm.attention import ConditioningCache
 from paha.univdm.univdm import UniVDM
 
 DEBUG = preset("debug")
@@ -33,9 +33,9 @@ def test_equal_copies_get_the_full_evaluation():
     assert torch.equal(model(z, times, conditioning, deep_clips=6), full)
     once = model(z, times, conditioning, deep_clips=2)
     torch.testing.assert_close(once, full, atol=1e-6, rtol=1e-6)
-    kept = Kept()
+    cache = ConditioningCache()
     for _ in range(2):
-        assert torch.equal(model(z, times, conditioning, deep_clips=2, kept=kept), once)
+        assert torch.equal(model(z, times, conditioning, deep_clips=2, cache=cache), once)
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import torch
 from diffusers import UNetSpatioTemporalConditionModel
 
 from paha.config import ModelConfig
-from paha.types import Conditioning
+from paha.univdm.conditioning import Conditioning
 from paha.univdm.univdm import UniVDM
 
 TOY = ModelConfig(

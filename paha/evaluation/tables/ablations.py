@@ -18,6 +18,7 @@ from paha.evaluation.tables.paper import Setting, Variant, ablation
 from paha.evaluation.tables.render import Column, Row, Table, Value, write_table
 from paha.evaluation.tables.videos import make_videos
 from paha.guidance.classifier_gradient import GuidanceOptions
+from paha.pipeline.options import SampleOptions
 from paha.types import ClipRecord
 
 if TYPE_CHECKING:
@@ -41,15 +42,15 @@ COLUMNS = (
 @dataclass(frozen=True)
 class AblationRun:
     """What a table is measured on. pipelines: by variant; a row whose variant is not there is absent, with the reason
-    in `absent`. records: the clips. steps: of the solver, None for the model's."""
+    in `absent`. records: the clips. sample: how every row is sampled,
+    its guidance apart."""
 
     data: Path
     records: Sequence[ClipRecord]
     pipelines: dict[Variant, PahaPipeline]
     absent: dict[Variant, str]
     base: GuidanceOptions
-    steps: int | None = None
-    seed: int = 0
+    sample: SampleOptions = SampleOptions()
     workers: int | None = None
 
 
@@ -74,9 +75,9 @@ def run_ablation(
     wanted = {record.clip_id for record in run.records}
     reals = [clip for clip in find_clips(run.data) if clip.clip_id in wanted]
     real, _ = measure_set(reals, instruments, out / "measured" / "real", workers=run.workers, say=say)
-    whole, (floor, *_) = score_real(real, instruments, seed=run.seed, ceilings=False)
+    whole, (floor, *_) = score_real(real, instruments, seed=run.sample.seed, ceilings=False)
     scored = _Scored(reals, real, whole)
-    rows, notes = [], [f"{len(reals)} clips; {machine()}; seed {run.seed}, the same noise in every row"]
+    rows, notes = [], [f"{len(reals)} clips; {machine()}; seed {run.sample.seed}, the same noise in every row"]
     cache: dict[str, tuple[dict[str, Value], dict[str, str]]] = {}
     for setting in plan.settings:
         if reason := _absent(setting, run):
@@ -93,8 +94,8 @@ def run_ablation(
     provenance = {
         "data": str(run.data),
         "clips": [record.clip_id for record in run.records],
-        "steps": run.steps,
-        "seed": run.seed,
+        "steps": run.sample.steps,
+        "seed": run.sample.seed,
         "base": run.base.settings(),
         "floor": {key: str(value) for key, value in floor.values.items()},
         "instruments": instruments.provenance(),
@@ -135,16 +136,17 @@ def _measure(
 ) -> tuple[dict[str, Value], dict[str, str]]:
     folder = out / "videos" / name
     pipeline = run.pipelines[setting.variant]
-    options = {"steps": run.steps, "seed": run.seed, "say": say}
-    failed = make_videos(pipeline, run.data, run.records, folder, setting.guidance, **options)
+    failed = make_videos(pipeline, run.data, run.records, folder, setting.guidance, run.sample, say=say)
     if len(failed) == len(run.records):
         raise PahaError(f"no video of '{setting.name}' could be made: {next(iter(failed.values()))}")
-    fakes = find_clips(folder)
+    # The folder keeps what longer runs have made.
+    wanted = {record.clip_id for record in run.records}
+    fakes = [clip for clip in find_clips(folder) if clip.clip_id in wanted]
     truths = pair_clips(scored.clips, fakes)
     kwargs: dict[str, Any] = {"workers": run.workers, "truths": truths, "against": scored.real, "say": say}
     fake, unread = measure_set(fakes, instruments, out / "measured" / name, **kwargs)
-    row = score_generated(setting.name, scored.real, scored.whole, fake, instruments, seed=run.seed)
-    values: dict[str, Value] = {**row.values, "tc": time_cost(folder)}
+    row = score_generated(setting.name, scored.real, scored.whole, fake, instruments, seed=run.sample.seed)
+    values: dict[str, Value] = {**row.values, "tc": time_cost(folder, {clip.clip_id for clip in fake.clips})}
     return values, failed | unread
 
 

@@ -18,6 +18,7 @@ from paha.evaluation.tables.adapters import KINDS, find_method_clips, pair_metho
 from paha.evaluation.tables.baselines import other_clip, retrieval, still_image
 from paha.evaluation.tables.render import Column, Row, Table, Value, write_table
 from paha.guidance.classifier_gradient import GuidanceOptions
+from paha.pipeline.options import SampleOptions
 from paha.types import ClipRecord
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ class Table1Run:
     records: Sequence[ClipRecord]
     library: Path | None = None
     limit: int | None = None
-    steps: int | None = None
-    seed: int = 0
+    sample: SampleOptions = SampleOptions()
     workers: int | None = None
 
 
@@ -105,12 +105,14 @@ def run_table_1(run: Table1Run, instruments: Instruments, out: Path, *, say: Say
             absent[model.name] = model.absent
         else:
             _model(sets[0], model, run, instruments, out, notes, say)
-    notes.insert(0, f"{', '.join(f'{d.name}: {len(d.real.clips)} clips' for d in sets)}; {machine()}; seed {run.seed}")
+    notes.insert(
+        0, f"{', '.join(f'{d.name}: {len(d.real.clips)} clips' for d in sets)}; {machine()}; seed {run.sample.seed}"
+    )
     provenance = {
         "datasets": {name: str(folder) for name, folder in run.datasets.items()},
         "clips": {data.name: [clip.clip_id for clip in data.real.clips] for data in sets},
-        "steps": run.steps,
-        "seed": run.seed,
+        "steps": run.sample.steps,
+        "seed": run.sample.seed,
         "library": str(run.library) if run.library else "the other clips",
         "instruments": instruments.provenance(),
     }
@@ -147,7 +149,7 @@ def _open(name: str, folder: Path, run: Table1Run, instruments: Instruments, out
     )
     if not real.clips:
         raise PahaError(f"no video of {folder} can be read: {next(iter(failed.values()))}")
-    whole, rows = score_real(real, instruments, seed=run.seed, ceilings=False)
+    whole, rows = score_real(real, instruments, seed=run.sample.seed, ceilings=False)
     return _Dataset(name, folder, real.clips, real, whole, {FLOOR: dict(rows[0].values)})
 
 
@@ -163,18 +165,29 @@ def _baselines(data: _Dataset, run: Table1Run, instruments: Instruments, out: Pa
         folder = out / "videos" / data.name / name.replace(" ", "-")
         failed = make(folder)
         notes += [f"{name}: without {clip}, {why}" for clip, why in failed.items()]
-        _method(data, Method(name, {data.name: folder}), run, instruments, out, notes, say)
+        own = {clip.clip_id for clip in data.clips}
+        _method(data, Method(name, {data.name: folder}), run, instruments, out, notes, say, only=own)
 
 
 def _method(
-    data: _Dataset, method: Method, run: Table1Run, instruments: Instruments, out: Path, notes: list[str], say: Say
+    data: _Dataset,
+    method: Method,
+    run: Table1Run,
+    instruments: Instruments,
+    out: Path,
+    notes: list[str],
+    say: Say,
+    *,
+    only: set[str] | None = None,
 ) -> None:
+    """only: the clips that count, where the folder is ours and may hold those of longer runs."""
     folder, measured = method.folders[data.name], out / "measured" / data.name / method.name.replace(" ", "-")
     failed: dict[str, str] = {}
     if method.kind == "sdt":
         fake = sdt_set(folder, data.clips, measured)
     else:
         clips = find_method_clips(folder, method.kind)
+        clips = [clip for clip in clips if only is None or clip.clip_id in only]
         truths = pair_method(data.clips, clips, folder)
         if run.limit is not None:
             clips = [clip for clip in clips if clip.clip_id in truths] or clips[: run.limit]
@@ -184,8 +197,8 @@ def _method(
     if not fake.clips:
         data.rows[method.name] = dict.fromkeys(_METRICS, "none of its videos can be read")
         return
-    row = score_generated(method.name, data.real, data.whole, fake, instruments, seed=run.seed)
-    data.rows[method.name] = {**row.values, "tc": time_cost(folder)}
+    row = score_generated(method.name, data.real, data.whole, fake, instruments, seed=run.sample.seed)
+    data.rows[method.name] = {**row.values, "tc": time_cost(folder, {clip.clip_id for clip in fake.clips})}
 
 
 def _model(
@@ -195,10 +208,10 @@ def _model(
 
     assert model.pipeline is not None
     folder = out / "videos" / data.name / model.name.replace(" ", "-").replace("/", "")
-    options: dict[str, Any] = {"steps": run.steps, "seed": run.seed, "say": say}
-    failed = make_videos(model.pipeline, data.folder, run.records, folder, model.guidance, **options)
+    failed = make_videos(model.pipeline, data.folder, run.records, folder, model.guidance, run.sample, say=say)
     notes += [f"{model.name}: without {clip}, {why}" for clip, why in failed.items()]
-    _method(data, Method(model.name, {data.name: folder}), run, instruments, out, notes, say)
+    own = {record.clip_id for record in run.records}
+    _method(data, Method(model.name, {data.name: folder}), run, instruments, out, notes, say, only=own)
 
 
 def _columns(names: Sequence[str]) -> list[Column]:

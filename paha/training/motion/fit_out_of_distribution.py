@@ -13,7 +13,7 @@ from paha.dataset.manifest import read_manifest
 from paha.media.video_io import iter_video
 from paha.motion.keypoint_estimator import INPUT_SIZE, PoseReader
 from paha.pipeline.out_of_distribution import Likeness, describe
-from paha.pipeline.scene import image_to_pixels
+from paha.media.pixels import image_to_pixels
 
 COPIES = 2
 """Changed copies of each clip's first frame, beside the frame itself."""

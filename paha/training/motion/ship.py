@@ -16,14 +16,14 @@ import numpy as np
 import torch
 import typer
 
-from paha.cli.univdm import SHIPPED_MODEL
+from paha.pipeline.loading import SHIPPED_MODEL
 from paha.dataset.manifest import read_manifest
 from paha.extractors.pose import PresenterPose
 from paha.media.video_io import read_video
 from paha.pce.classifier import PCEClassifier
 from paha.pipeline.model_folder import CLASSIFIER_FOLDERS, load_part
 from paha.pipeline.pipeline import PahaPipeline
-from paha.pipeline.scene import image_to_pixels, psnr_db
+from paha.media.pixels import image_to_pixels, psnr_db
 from paha.training.checkpoint import atomic_folder
 from paha.training.motion.fit_out_of_distribution import fit_likeness
 

@@ -1,4 +1,4 @@
-"""One classifier's training from its head start to its last step, under one clock and one answer to a signal."""
+"""One classifier's training from its pretraining to its last step, under one clock and one answer to a signal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from paha.config import TrainConfig
 from paha.training.loop import Job, deferred_signals, end_by, fit
 
-WARMUP_SHARE = 0.5
-"""Most of the time given that the head start may take."""
+PRETRAINING_SHARE = 0.5
+"""Most of the time given that the pretraining may take."""
 
 
-def fit_after_warmup(
+def fit_after_pretraining(
     make_job: Callable[[Callable[[], bool]], Job],
     config: TrainConfig,
     out: Path,
@@ -22,24 +22,24 @@ def fit_after_warmup(
     init: Path | None = None,
     stop_after_s: float | None = None,
 ) -> int:
-    """`fit` of the job that make_job gives, whose head start obeys stop_after_s and signals too; the completed steps.
+    """`fit` of the job that make_job gives, whose pretraining obeys stop_after_s and signals too; the completed steps.
 
-    make_job: is given what its head start has to ask before each of its steps, and stops when it is true. The clock
-    starts here; the head start gets WARMUP_SHARE of the time. SIGTERM and SIGINT during it save its weights as a
+    make_job: is given what its pretraining has to ask before each of its steps, and stops when it is true. The clock
+    starts here; the pretraining gets PRETRAINING_SHARE of the time. SIGTERM and SIGINT during it save its weights as a
     training of one step would (OUT/checkpoint and OUT/model), then end the process: the same command goes on with the
-    training, without the rest of the head start.
+    training, without the rest of the pretraining.
     """
     begin = time.monotonic()
     limit = math.inf if stop_after_s is None else stop_after_s
     with deferred_signals() as signals:
-        job = make_job(lambda: bool(signals) or time.monotonic() - begin > WARMUP_SHARE * limit)
+        job = make_job(lambda: bool(signals) or time.monotonic() - begin > PRETRAINING_SHARE * limit)
         if signals:
             done = fit(job, config, out, init=init, stop_after_s=0, progress=False)
     if signals:
         end_by(
             signals[0],
-            f"before the training: the head start's weights are saved as step {done}; the same command goes on from "  # pyright: ignore[reportPossiblyUnboundVariable]
-            "there, without the rest of the head start",
+            f"before the training: the pretraining's weights are saved as step {done}; the same command goes on from "  # pyright: ignore[reportPossiblyUnboundVariable]
+            "there, without the rest of the pretraining",
         )
     left = None if stop_after_s is None else max(0.0, stop_after_s - (time.monotonic() - begin))
     return fit(job, config, out, init=init, stop_after_s=left)

@@ -24,7 +24,7 @@ from paha.training.pce.negatives import pair_lengths
 from paha.training.pce.pair_store import Kind, PairBatch
 from paha.training.pce.pairs import KINDS, PairConfig, PairDataset
 from paha.training.pce.report import auc_by_bucket
-from paha.training.pce.sync_pretraining import WarmupBatch, warm_up_sync
+from paha.training.pce.sync_pretraining import PretrainingBatch, pretrain_sync
 from paha.training.report import say
 from paha.training.univdm.job import draw_noise
 
@@ -34,8 +34,8 @@ PROBE_SEED = 2
 class ClassifierRun(Section):
     """Everything that defines the training of one classifier. mask_prob: of masking the other region in a clip.
 
-    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none. warmup_sync_steps: of
-    the head start (`paha.training.pce.sync_pretraining`), 0 for none; with as many windows a step as the training has pairs.
+    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none. sync_pretraining_steps: of
+    the pretraining (`paha.training.pce.sync_pretraining`), 0 for none; with as many windows a step as the training has pairs.
     """
 
     network: ClassifierConfig
@@ -43,7 +43,7 @@ class ClassifierRun(Section):
     train: TrainConfig
     mask_prob: float = 0.8
     probe_pairs: int = 64
-    warmup_sync_steps: int = 0
+    sync_pretraining_steps: int = 0
 
 
 PAPER_TRAIN = TrainConfig(batch_size=16, steps=100_000, learning_rate=1e-4, warmup_steps=5000)
@@ -138,11 +138,11 @@ def classifier_job(
     *,
     region: Region,
     run: ClassifierRun,
-    warm_up: torch.device | None = None,
+    pretrain: torch.device | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Job:
-    """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from. warm_up: where
-    to run the head start that the run asks for; None for not at all, where a training goes on. stopped: asked before
+    """The job that `paha train classifier` fits. univdm: the pretrained G whose encoder it starts from. pretrain: where
+    to run the pretraining that the run asks for; None for not at all, where a training goes on. stopped: asked before
     each of its steps whether to leave it at that.
 
     Raises PahaError where data, negatives and model do not fit together.
@@ -158,9 +158,9 @@ def classifier_job(
         torch.manual_seed(run.train.seed)
         model = PCEClassifier.from_univdm(univdm, run.network, region=region).requires_grad_(True).train()
 
-    if warm_up is not None and run.warmup_sync_steps:
+    if pretrain is not None and run.sync_pretraining_steps:
         own: dict[str, Any] = {"region": region, "run": run, "config": config, "schedule": schedule}
-        _warm_up(model, train, **own, device=warm_up, stopped=stopped)
+        _pretrain(model, train, **own, device=pretrain, stopped=stopped)
 
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         num_pairs = max(1, run.train.batch_size // 2)
@@ -191,7 +191,7 @@ def classifier_job(
     )
 
 
-def _warm_up(
+def _pretrain(
     model: PCEClassifier,
     train: PairDataset,
     *,
@@ -202,23 +202,29 @@ def _warm_up(
     device: torch.device,
     stopped: Callable[[], bool],
 ) -> None:
-    def draw(step: int) -> WarmupBatch:
+    def draw(step: int) -> PretrainingBatch:
         context = StepContext(step, 0, run.train.seed, 0, 1, device)
         count = max(2, run.train.batch_size // 2)
         batch = train.batch(context.generator("warm-up batch"), count, kind="shifted", device=device)
         noise = draw_noise(batch.real.shape, config=config, generator=context.generator("warm-up noise"), device=device)
         # Clear pictures first, all noise levels in the end.
-        t = (noise.timesteps * min(1.0, 0.2 + step / run.warmup_sync_steps)).long()
+        t = (noise.timesteps * min(1.0, 0.2 + step / run.sync_pretraining_steps)).long()
         shown = _noised(batch, t, noise.eps, torch.ones(count), region=region, run=run, schedule=schedule)[:count]
-        return WarmupBatch(shown, schedule.time_input(t.to(device)), batch.audio, batch.fake_audio)
+        return PretrainingBatch(shown, schedule.time_input(t.to(device)), batch.audio, batch.fake_audio)
 
     bf16 = run.train.mixed_precision == "bf16"
-    rate = {"steps": run.warmup_sync_steps, "learning_rate": run.train.learning_rate}
+    rate = {"steps": run.sync_pretraining_steps, "learning_rate": run.train.learning_rate}
     nn.Module.to(model, device)
-    end = warm_up_sync(model, draw, **rate, bf16=bf16, stopped=stopped)
+    end = pretrain_sync(model, draw, **rate, bf16=bf16, stopped=stopped)
     nn.Module.to(model, "cpu")
-    short = "" if end.steps == run.warmup_sync_steps else f" (stopped at step {end.steps} of {run.warmup_sync_steps})"
-    say(f"sync warm-up{short}: loss of frames {end.frame_loss:.2f}, of clips {end.clip_loss:.3f} (0.693 hears nothing)")
+    short = (
+        ""
+        if end.steps == run.sync_pretraining_steps
+        else f" (stopped at step {end.steps} of {run.sync_pretraining_steps})"
+    )
+    say(
+        f"sync pretraining{short}: loss of frames {end.frame_loss:.2f}, of clips {end.clip_loss:.3f} (0.693 hears nothing)"
+    )
 
 
 def _save(model: Any, folder: Path) -> None:

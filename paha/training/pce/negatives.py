@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ from paha.config import PahaConfig
 from paha.dataset.dataset import Clip, FeatureDataset
 from paha.errors import PahaError
 from paha.runtime.atomic import atomic_path, write_bytes
-from paha.sampling.long_video import chain_segments, plan_segments, segment_audio, segment_noise
+from paha.sampling.long_video import chain_segments, plan_segments, segment_noise
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target, to_target
-from paha.types import Conditioning
-from paha.univdm.conditioning import predict
+from paha.univdm.audio_window import audio_windows
+from paha.univdm.conditioning import Conditioning, predict
 
 SETTINGS, PAIRS, SHARDS = "negatives.json", "pairs.jsonl", "shards"
 PAPER_LENGTHS = (30, 60, 90, 120)
@@ -118,7 +118,7 @@ def generate_pairs(
     config: PahaConfig,
     channel_scale: float = 1.0,
     image_encoder: Any = None,
-    num_steps: int = 30,
+    steps: int = 30,
     device: torch.device | str = "cpu",
 ) -> list[Tensor]:
     """The negatives of pairs of one length: codec latents (T, C, h, w) float32 on the CPU.
@@ -134,21 +134,16 @@ def generate_pairs(
     tokens = _image_tokens(real, pairs, refs, image_encoder)
 
     def sample_segment(segment: Any, first: Tensor | None) -> Tensor:
-        audio = [
-            segment_audio(
-                clips[pair.audio_clip_id].tensors["audio"].float(),
-                replace(segment, start=segment.start + pair.audio_start),
-                margin=config.model.audio_margin,
-            )
-            for pair in pairs
-        ]
-        conditioning = Conditioning(refs, refs * channel_scale, tokens, torch.stack(audio).to(device))
+        sounds = [clips[pair.audio_clip_id].tensors["audio"].float() for pair in pairs]
+        frames = [segment.frames + pair.audio_start for pair in pairs]
+        audio = [audio_windows(f, config.model.audio_margin, at) for f, at in zip(sounds, frames, strict=True)]
+        conditioning = Conditioning.build(refs, tokens, torch.stack(audio), channel_scale=channel_scale)
         shape = (1, segment.length, *refs.shape[1:])
         noise = torch.cat([segment_noise(shape, seed=pair.noise_seed, index=segment.index) for pair in pairs])
         z_0 = sample(
             lambda z, t: predict(univdm, z, t, conditioning=conditioning, schedule=schedule),
             noise.to(device),
-            num_steps=num_steps,
+            steps=steps,
             schedule=schedule,
             prediction_type=kind,
             first_frame=first,

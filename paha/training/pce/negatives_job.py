@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from paha.cli.univdm import pick_device
 from paha.dataset.dataset import FeatureDataset
 from paha.dataset.features import find_features
 from paha.errors import PahaError
 from paha.pipeline.model_folder import load_univdm, read_config
-from paha.pipeline.segment_store import model_fingerprint
+from paha.runtime.device import pick_device
 from paha.runtime.engine import run_tasks
+from paha.runtime.fingerprint import model_fingerprint
 from paha.sampling.long_video import plan_segments
 from paha.training.pce.negatives import (
     Pair,
@@ -46,7 +46,7 @@ class NegativesOptions:
     count: int
     seed: int = 0
     lengths: tuple[int, ...] | None = None
-    num_steps: int = 30
+    steps: int = 30
     random_audio: bool = False
     augment: bool = True
     shard_size: int = 32
@@ -97,7 +97,7 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
         "count": options.count,
         "seed": options.seed,
         "lengths": list(lengths),
-        "steps": options.num_steps,
+        "steps": options.steps,
         "random_audio": options.random_audio,
         "augment": options.augment,
         "shard_size": options.shard_size,
@@ -116,7 +116,7 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
 
 
 def plan_negatives(
-    config: Any, count: int, *, lengths: Sequence[int] | None = None, num_steps: int = 30, seconds: float | None = None
+    config: Any, count: int, *, lengths: Sequence[int] | None = None, steps: int = 30, seconds: float | None = None
 ) -> NegativesPlan:
     """Expected cost of `count` pairs with lengths drawn uniformly. seconds: of one evaluation on one segment."""
     lengths = lengths or pair_lengths(config.num_frames)
@@ -124,7 +124,7 @@ def plan_negatives(
     frames = count * sum(lengths) / len(lengths)
     down = config.codec.downsample
     values = config.model.latent_channels * (config.height // down) * (config.width // down)
-    evaluations = round(segments * num_steps)
+    evaluations = round(segments * steps)
     return NegativesPlan(count, round(frames), round(segments), evaluations, round(frames * values * 2), seconds)
 
 
@@ -176,7 +176,7 @@ def _make(model: Path, features: Path, out: Path, index: int, shard: list[Pair],
     torch.set_num_threads(threads if _is_here(options) else 1)
     try:
         parts = _load(model, features, options.device)
-        make_shard(out, index, shard, batch_size=options.batch_size, num_steps=options.num_steps, **parts)
+        make_shard(out, index, shard, batch_size=options.batch_size, steps=options.steps, **parts)
     finally:
         torch.set_num_threads(threads)
 
@@ -207,6 +207,6 @@ def measure_evaluation(model: Path, features: Path, *, repeats: int = 3, device:
     for _ in range(repeats):
         begin = time.perf_counter()
         make = dict(parts)
-        generate_pairs(make.pop("univdm"), pairs, make.pop("clips"), num_steps=2, **make)
+        generate_pairs(make.pop("univdm"), pairs, make.pop("clips"), steps=2, **make)
         times.append((time.perf_counter() - begin) / 2)
     return min(times)

@@ -16,6 +16,7 @@ from paha.config import PahaConfig
 from paha.dataset.dataset import Clip
 from paha.pce.regions import grow_box
 from paha.sampling.target import to_target
+from paha.univdm.audio_window import window_frames
 
 Kind: TypeAlias = Literal["generated", "shifted", "swapped"]
 ON_DEVICE_LIMIT_BYTES = 8 * 2**30
@@ -90,9 +91,10 @@ class ClipStore:
 
     def audio(self, places: Sequence[tuple[Clip, int]], length: int, margin: int) -> Tensor:
         """As `FrameStore`."""
-        around = torch.arange(length)[:, None] + torch.arange(-margin, margin + 1)
-        features = [clip.tensors["audio"] for clip, _ in places]
-        windows = [f[(start + around).clamp(0, len(f) - 1)] for f, (_, start) in zip(features, places, strict=True)]
+        windows = []
+        for features, start in ((clip.tensors["audio"], start) for clip, start in places):
+            frames = start + torch.arange(length)
+            windows.append(features[window_frames(frames, margin, last=len(features) - 1)])
         return torch.stack(windows).float()
 
 
@@ -114,9 +116,8 @@ class DeviceStore:
 
     def audio(self, places: Sequence[tuple[Clip, int]], length: int, margin: int) -> Tensor:
         """As `FrameStore`."""
-        around = torch.arange(length)[:, None] + torch.arange(-margin, margin + 1)
         starts, lasts = torch.tensor([(start, len(c.tensors["audio"]) - 1) for c, start in places]).unbind(1)
-        inside = torch.minimum((starts[:, None, None] + around).clamp(min=0), lasts[:, None, None])
+        inside = window_frames(starts[:, None] + torch.arange(length), margin, last=lasts[:, None, None])
         frames = torch.tensor([self._audio_at[c.clip_id] for c, _ in places])[:, None, None] + inside
         return self._audio[frames.to(self.device)].float()
 

@@ -1,4 +1,4 @@
-"""A head start for a PCE classifier: which sound belongs to which picture, from many sounds a picture.
+"""Pretraining of a PCE classifier: which sound belongs to which picture, from many sounds a picture.
 
 Eq. 7 gives one bit a clip, and a classifier that starts from nothing stays at log 2 for long before it hears at all
 (docs/log.md). Here the encoder sees each video once, without its audio, and the light transformer judges it with a
@@ -55,12 +55,12 @@ def clip_loss(
     P = len(video)
     following = [audio.roll(-k, dims=0) for k in range(1, min(others, P))]
     sounds = torch.cat([audio, other, *following])
-    logits = model.judge(video.repeat(len(sounds) // P, 1, 1), sounds).float()
+    logits = model.logits(video.repeat(len(sounds) // P, 1, 1), sounds).float()
     return (F.softplus(-logits[:P]).mean() + F.softplus(logits[P:]).mean()) / 2
 
 
 @dataclass(frozen=True)
-class WarmupBatch:
+class PretrainingBatch:
     """Of P real windows: shown (P, T, C, H, W), noised, masked and cropped as in training; time (P, T); audio and
     other (P, T, 2m+1, L, D), each clip's own sound and one that does not fit."""
 
@@ -71,7 +71,7 @@ class WarmupBatch:
 
 
 @dataclass(frozen=True)
-class WarmupEnd:
+class PretrainingResult:
     """steps: taken. frame_loss, clip_loss: means over the last tenth of them; a deaf classifier has log 2 of the
     latter; both NaN where no step was taken."""
 
@@ -80,15 +80,15 @@ class WarmupEnd:
     clip_loss: float
 
 
-def warm_up_sync(
+def pretrain_sync(
     model: PCEClassifier,
-    draw: Callable[[int], WarmupBatch],
+    draw: Callable[[int], PretrainingBatch],
     *,
     steps: int,
     learning_rate: float,
     bf16: bool = False,
     stopped: Callable[[], bool] = lambda: False,
-) -> WarmupEnd:
+) -> PretrainingResult:
     """Train the model in place for `steps` steps on the batches draw(0), draw(1) ..., or until `stopped` says so.
 
     Raises PahaError where a loss is not finite.
@@ -103,8 +103,8 @@ def warm_up_sync(
             break
         batch = draw(step)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            video = model.see(batch.shown, batch.time, batch.audio, deaf=True)
-            audio, other = model.hear(torch.cat([batch.audio, batch.other])).chunk(2)
+            video = model.encode_video(batch.shown, batch.time, batch.audio, audio_free=True)
+            audio, other = model.encode_audio(torch.cat([batch.audio, batch.other])).chunk(2)
             parts = torch.stack([frame_loss(video, audio), clip_loss(model, video, audio, other)])
         optimizer.zero_grad()
         parts.sum().backward()
@@ -115,7 +115,7 @@ def warm_up_sync(
     frame, clip = _recent(losses)
     if losses and not math.isfinite(frame + clip):
         raise PahaError("the classifier's warm-up is not finite; lower train.learning_rate")
-    return WarmupEnd(len(losses), frame, clip)
+    return PretrainingResult(len(losses), frame, clip)
 
 
 def _recent(losses: list[Tensor]) -> tuple[float, float]:
@@ -131,12 +131,12 @@ def _told_steps(steps: int, losses: list[Tensor]) -> Iterator[int]:
     from rich.progress import track
 
     if CONSOLE.is_terminal and not CONSOLE.is_dumb_terminal:
-        yield from track(range(steps), description="sync warm-up", console=CONSOLE)
+        yield from track(range(steps), description="sync pretraining", console=CONSOLE)
         return
     begin = told = time.monotonic()
     for step in range(steps):
         if step and time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
             frame, clip = _recent(losses)
-            say(f"sync warm-up: step {step} of {steps}, frames {frame:.2f}, clips {clip:.3f}, {told - begin:.0f} s")
+            say(f"sync pretraining: step {step} of {steps}, frames {frame:.2f}, clips {clip:.3f}, {told - begin:.0f} s")
         yield step

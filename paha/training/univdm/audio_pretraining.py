@@ -1,4 +1,4 @@
-"""A head start for a small model's audio: its projection learns to read lips and loudness off speech before UniVDM.
+"""Pretraining of a small model's audio: its projection learns to read lips and loudness off speech before UniVDM.
 
 A large model gets its speech features ready made (wav2vec 2.0, section 4.1.1). The presenter's log-mel projection
 starts from nothing, and diffusion alone teaches it slowly: the lips are 1 % of a noisy picture (docs/log.md). Here it
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from paha.dataset.dataset import FeatureDataset
 from paha.errors import PahaError
 from paha.types import FACE
+from paha.univdm.audio_window import window_frames
 from paha.univdm.univdm import UniVDM
 
 LIPS = slice(FACE.start + 48, FACE.start + 68)
@@ -40,7 +41,7 @@ def coarse_spectrum(windows: Tensor) -> Tensor:
     return F.adaptive_avg_pool1d(windows.mean(2), COARSE_BANDS).flatten(1)
 
 
-def warm_up_audio(
+def pretrain_audio(
     model: UniVDM, dataset: FeatureDataset, *, steps: int, seed: int, device: torch.device | str = "cpu"
 ) -> float:
     """Train the model's audio projection, and its audio's way into the time embedding, until a linear layer reads lips
@@ -62,12 +63,12 @@ def warm_up_audio(
         optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         explained = []
-        for _ in track(range(steps), description="audio warm-up"):
+        for _ in track(range(steps), description="audio pretraining"):
             windows, target = frames.draw(generator)
             read = head(heard(F.dropout(windows, DROPOUT)[:, None])[:, 0])
             loss = (read - target).square().mean()
             if not loss.isfinite():
-                raise PahaError("the audio warm-up's loss is not finite; are the audio features whole?")
+                raise PahaError("the audio pretraining's loss is not finite; are the audio features whole?")
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -85,7 +86,7 @@ class _Frames:
         ends = lengths.cumsum(0)
         self.first = (ends - lengths).repeat_interleave(lengths).to(device)
         self.last = (ends - 1).repeat_interleave(lengths).to(device)
-        self.around = torch.arange(-dataset.audio_margin, dataset.audio_margin + 1, device=device)
+        self.margin = dataset.audio_margin
         self.audio = torch.cat([clip.tensors["audio"][: clip.num_frames] for clip in dataset.clips]).to(device)
         shapes = torch.cat([lip_shapes(clip.tensors["points"].float()) for clip in dataset.clips]).to(device)
         self.shapes = shapes / _scale(shapes)
@@ -96,8 +97,8 @@ class _Frames:
 
     def windows(self, chosen: Tensor) -> Tensor:
         """A(f) of frames (N,), clamped at their clips' ends: (N, W, L, D) float32."""
-        low, high = self.first[chosen, None], self.last[chosen, None]
-        return self.audio[(chosen[:, None] + self.around).clamp(low, high)].float()
+        ends = {"first": self.first[chosen, None], "last": self.last[chosen, None]}
+        return self.audio[window_frames(chosen, self.margin, **ends)].float()
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Windows (BATCH_SIZE, W, L, D) and targets (BATCH_SIZE, num_targets) of random frames."""

@@ -24,7 +24,7 @@ from paha.training.loop import Job, StepContext
 from paha.training.univdm.crops import crop_batch, crop_config
 from paha.training.univdm.probe import GRID_STEPS, PROBE_SEED, audio_probe, generate, save_grid
 from paha.types import ClipBatch
-from paha.univdm.conditioning import conditioning_of, predict
+from paha.univdm.conditioning import Conditioning, predict
 
 PROBE_CLIPS = 8
 """Clips of a probe's batch: with fewer the gap between right and wrong audio is noise."""
@@ -103,7 +103,7 @@ def univdm_loss(
     # Eq. 1
     z_t = schedule.add_noise(z_0, eps, t_BT)
     kept = {"keep_reference": draw.keep_reference, "keep_audio": draw.keep_audio}
-    conditioning = conditioning_of(batch, config=config, channel_scale=channel_scale, **kept)
+    conditioning = Conditioning.of_batch(batch, channel_scale=channel_scale, **kept)
     prediction = predict(model, z_t, t_BT, conditioning=conditioning, schedule=schedule).float()
     target = schedule.target(z_0, eps, t_BT, config.diffusion.prediction_type)
     frame_mask = draw.frame_mask.to(z_0)
@@ -182,13 +182,13 @@ def univdm_job(
     *,
     codec: Any = None,
     model: nn.Module | None = None,
-    warm_up: bool = False,
+    pretrain: bool = False,
     probe_batches: int = 2,
     grid_clips: int = 2,
 ) -> Job:
     """The job that `paha train univdm` fits on the features in `features_dir`.
 
-    model: a fresh one by default. warm_up: run the audio warm-up that the configuration asks for (not when resuming or
+    model: a fresh one by default. pretrain: run the audio pretraining that the configuration asks for (not when resuming or
     starting from earlier weights, whose projection has had it). codec: decodes the sample grids and completes the model
     folder; neither without it.
     Raises PahaError where features and configuration do not fit.
@@ -196,8 +196,8 @@ def univdm_job(
     dataset = FeatureDataset(features_dir, config=config, device=PartialState().device or "cpu")
     config = resolve(config, dataset)
     model = model or build_univdm(config)
-    if config.train.audio_warmup_steps:
-        _prepare_audio(model, dataset, config, warm_up=warm_up)
+    if config.train.audio_pretraining_steps:
+        _prepare_audio(model, dataset, config, pretrain=pretrain)
     common = {"config": config, "schedule": Schedule(config.diffusion), "channel_scale": dataset.channel_scale}
     cropped = crop_config(config) if config.train.crop_cells else config
     crops = config.train.batch_size * (config.height * config.width // (cropped.height * cropped.width))
@@ -223,7 +223,7 @@ def univdm_job(
     def sample(model: nn.Module, step: int, path: Path) -> None:
         device = next(model.parameters()).device
         batch = to_device(grid_batch, device)
-        generated = generate(model, batch, num_steps=min(GRID_STEPS, config.sample.steps), **common)
+        generated = generate(model, batch, steps=min(GRID_STEPS, config.sample.steps), **common)
         save_grid(path, codec=codec.to(device), batch=batch, generated=generated)
 
     def probe(model: nn.Module, step: int) -> dict[str, float]:
@@ -241,13 +241,13 @@ def univdm_job(
     )
 
 
-def _prepare_audio(model: Any, dataset: FeatureDataset, config: PahaConfig, *, warm_up: bool) -> None:
-    from paha.training.univdm.audio_pretraining import warm_up_audio
+def _prepare_audio(model: Any, dataset: FeatureDataset, config: PahaConfig, *, pretrain: bool) -> None:
+    from paha.training.univdm.audio_pretraining import pretrain_audio
 
-    if warm_up:
-        steps, seed = config.train.audio_warmup_steps, config.train.seed
-        explained = warm_up_audio(model, dataset, steps=steps, seed=seed, device=dataset.device)
-        print(f"audio warm-up: {explained:.0%} of the variance of lips and spectrum explained")
+    if pretrain:
+        steps, seed = config.train.audio_pretraining_steps, config.train.seed
+        explained = pretrain_audio(model, dataset, steps=steps, seed=seed, device=dataset.device)
+        print(f"audio pretraining: {explained:.0%} of the variance of lips and spectrum explained")
     model.audio_projection.requires_grad_(False)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from paha.config import DiffusionConfig, PahaConfig
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target, to_target
-from paha.types import FACE, ClipBatch, Conditioning
-from paha.univdm.conditioning import conditioning_of, predict
+from paha.types import FACE, ClipBatch
+from paha.univdm.conditioning import Conditioning, predict
 
 MOUTH = slice(FACE.start + 48, FACE.start + 68)
 """Lips among the 68 face points."""
@@ -65,7 +65,7 @@ def audio_probe(
         eps = torch.randn(batch.latents.shape, generator=generator).to(batch.latents)
         for kind, t in sums:
             audio = batch.audio if kind == "right" else batch.audio.roll(1, dims=0)
-            conditioning = conditioning_of(batch, config=config, channel_scale=channel_scale, audio=audio)
+            conditioning = Conditioning.of_batch(batch, channel_scale=channel_scale, audio=audio)
             sums[kind, t] += _mouth_error(model, batch, eps, t, conditioning, config.diffusion, schedule).cpu()
     scalars = {f"probe/{kind}_{t}": float(total) / len(batches) for (kind, t), total in sums.items()}
     gaps = {f"probe/gap_{t}": scalars[f"probe/wrong_{t}"] / scalars[f"probe/right_{t}"] - 1 for t in PROBE_TIMESTEPS}
@@ -92,17 +92,17 @@ def _mouth_error(
 
 @torch.no_grad()
 def generate(
-    model: nn.Module, batch: ClipBatch, *, config: PahaConfig, schedule: Schedule, channel_scale: float, num_steps: int
+    model: nn.Module, batch: ClipBatch, *, config: PahaConfig, schedule: Schedule, channel_scale: float, steps: int
 ) -> Tensor:
     """Scaled codec latents (B, T, C, H, W) sampled for a batch's reference and audio by DDIM, from fixed noise."""
     from paha.sampling.sampler import sample
 
     generator = torch.Generator().manual_seed(PROBE_SEED)
     z_T = torch.randn(batch.latents.shape, generator=generator).to(batch.latents)
-    conditioning = conditioning_of(batch, config=config, channel_scale=channel_scale)
+    conditioning = Conditioning.of_batch(batch, channel_scale=channel_scale)
     step = partial(predict, model, conditioning=conditioning, schedule=schedule)
     kind = config.diffusion.prediction_type
-    z_0 = sample(step, z_T, num_steps=num_steps, schedule=schedule, prediction_type=kind)
+    z_0 = sample(step, z_T, steps=steps, schedule=schedule, prediction_type=kind)
     return from_target(z_0, batch.ref_latent, config.diffusion)
 
 

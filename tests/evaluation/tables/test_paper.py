@@ -1,8 +1,8 @@
 import pytest
 
-from paha.cli.classifiers import parse_scales
 from paha.errors import PahaError
 from paha.evaluation.tables.paper import ABLATIONS, ablation
+from paha.guidance.choice import parse_scales
 from paha.guidance.classifier_gradient import GuidanceOptions
 
 BASE = GuidanceOptions(kind="dg")

@@ -19,6 +19,7 @@ from paha.extractors.pose import PoseTrack
 from paha.guidance.classifier_gradient import GuidanceOptions
 from paha.media.audio_io import read_audio
 from paha.media.video_io import read_video, write_video
+from paha.pipeline.options import SampleOptions
 from paha.types import LEFT_HAND
 
 
@@ -167,7 +168,7 @@ def test_models_make_their_own_rows(data, instruments, tmp_path):
         Model("PAHA without classifiers", toy_pipeline(), GuidanceOptions()),
         Model("PAHA-SG", None, GuidanceOptions(kind="sg"), "no face classifier"),
     ]
-    run = Table1Run({"toy": data}, [], models, records, limit=2, steps=2, workers=2)
+    run = Table1Run({"toy": data}, [], models, records, limit=2, sample=SampleOptions(steps=2), workers=2)
     table = run_table_1(run, instruments, tmp_path, say=lambda _: None)
     rows = {row.name: row for row in table.rows}
     made = rows["PAHA without classifiers"].measured

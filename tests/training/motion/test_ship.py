@@ -7,8 +7,8 @@ import torch
 from toy import toy_pipeline
 from toy_corpus import make_toy_corpus
 
-from paha.cli.univdm import SHIPPED_MODEL
 from paha.errors import PahaError
+from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.pipeline import PahaPipeline
 from paha.training.motion.ship import joined_stats, ship
 

@@ -18,7 +18,7 @@ from paha.pipeline.model_folder import load_part
 from paha.presets import preset
 from paha.sampling.schedule import Schedule
 from paha.training.loop import fit
-from paha.training.pce.classifier_fit import fit_after_warmup
+from paha.training.pce.classifier_fit import fit_after_pretraining
 from paha.training.pce.job import classifier_job, classifier_loss, classifier_run
 from paha.training.pce.pairs import PairDataset
 from paha.training.pce.report import ShiftCurve, auc, auc_by_bucket, shift_curve, write_report
@@ -133,11 +133,11 @@ def test_a_head_start_tells_sounds_apart(tmp_path, capsys):
         "train.batch_size": 32,
         "train.learning_rate": 2e-3,
         "pairs.lengths": [8],
-        "warmup_sync_steps": 40,
+        "sync_pretraining_steps": 40,
         "network.frame_similarity": True,
     }
     run = classifier_run(DEBUG, HARD | changes)
-    made = classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run, warm_up=torch.device("cpu"))
+    made = classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run, pretrain=torch.device("cpu"))
     frames, clips = re.search(r"frames ([\d.]+), of clips ([\d.]+)", capsys.readouterr().err).groups()
     assert float(clips) < 0.6
     assert float(frames) < np.log(16 * 8) - 0.5
@@ -146,12 +146,12 @@ def test_a_head_start_tells_sounds_apart(tmp_path, capsys):
 
 
 def hearing(features, **changes):
-    """A short training with a head start of many steps: what its `fit_after_warmup` needs."""
-    own = {"warmup_sync_steps": 1000, "train.steps": 3, "train.checkpoint_every": 100, "probe_pairs": 0}
+    """A short training with a pretraining of many steps: what its `fit_after_pretraining` needs."""
+    own = {"sync_pretraining_steps": 1000, "train.steps": 3, "train.checkpoint_every": 100, "probe_pairs": 0}
     run = classifier_run(DEBUG, HARD | own | changes)
 
     def make_job(stopped):
-        options = {"region": "face", "run": run, "warm_up": torch.device("cpu"), "stopped": stopped}
+        options = {"region": "face", "run": run, "pretrain": torch.device("cpu"), "stopped": stopped}
         return classifier_job(DEBUG, toy_univdm(DEBUG), features, None, **options)
 
     return make_job, run.train
@@ -165,7 +165,7 @@ def test_a_head_start_leaves_half_the_time_for_the_training(features, tmp_path, 
     spy = lambda *args, **options: given.append(options["stop_after_s"]) or fit(*args, **options)  # noqa: E731
     monkeypatch.setattr("paha.training.pce.classifier_fit.fit", spy)
     make_job, train = hearing(features)
-    assert fit_after_warmup(make_job, train, tmp_path, stop_after_s=20) == 3
+    assert fit_after_pretraining(make_job, train, tmp_path, stop_after_s=20) == 3
     assert given == [20 - 12]
     told = capsys.readouterr().err
     assert "stopped at step 10 of 1000" in told
@@ -181,7 +181,7 @@ def test_a_signal_in_the_head_start_saves_its_weights(features, tmp_path, capsys
         return make_job(lambda: (next(calls) == 4 and signal.raise_signal(signal.SIGTERM)) or stopped())
 
     with pytest.raises(SystemExit) as ended:
-        fit_after_warmup(killed, train, tmp_path)
+        fit_after_pretraining(killed, train, tmp_path)
     assert ended.value.code == 128 + signal.SIGTERM
     told = capsys.readouterr().err
     assert "stopped by SIGTERM before the training" in told

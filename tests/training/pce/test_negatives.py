@@ -45,7 +45,7 @@ def model(tmp_path_factory):
 
 
 def generate(dataset, pairs, **changes):
-    options = {"config": DEBUG, "image_encoder": dataset.image_encoder, "num_steps": 2} | changes
+    options = {"config": DEBUG, "image_encoder": dataset.image_encoder, "steps": 2} | changes
     return generate_pairs(toy_univdm(DEBUG), pairs, clips_by_id(dataset), **options)
 
 
@@ -103,7 +103,7 @@ def test_reference_and_audio_reach_the_negative(dataset):
 
 
 def options(**changes):
-    values = {"count": 7, "lengths": LENGTHS, "num_steps": 2, "shard_size": 3, "batch_size": 2}
+    values = {"count": 7, "lengths": LENGTHS, "steps": 2, "shard_size": 3, "batch_size": 2}
     return NegativesOptions(**(values | changes))
 
 
@@ -125,7 +125,7 @@ def test_shards_are_resumed_extended_and_the_same_in_parts(features, model, tmp_
     assert make_negatives(model, features, out, options(count=9)) == 1  # the last shard had room
     assert len(load_negatives(out)[0]) == 9
     with pytest.raises(PahaError, match="'steps' was 2 and is now 3"):
-        make_negatives(model, features, out, options(num_steps=3))
+        make_negatives(model, features, out, options(steps=3))
 
 
 @pytest.mark.slow

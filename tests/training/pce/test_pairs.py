@@ -22,7 +22,7 @@ def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     features = write_features(root / "key", DEBUG, lengths=(12, 30, 20))
     toy_pipeline(DEBUG).save_pretrained(root / "model")
-    options = NegativesOptions(count=6, lengths=(3, 7), num_steps=2)
+    options = NegativesOptions(count=6, lengths=(3, 7), steps=2)
     make_negatives(root / "model", features, root / "negatives", options)
     return FeatureDataset(features, config=DEBUG), root / "negatives"
 

@@ -1,4 +1,4 @@
-"""The audio warm-up learns what speech tells, is the same every time, and leaves a frozen projection."""
+"""The audio pretraining learns what speech tells, is the same every time, and leaves a frozen projection."""
 
 import pytest
 import torch
@@ -6,11 +6,11 @@ from tiny_features import write_features
 
 from paha import presets
 from paha.dataset.dataset import FeatureDataset
-from paha.training.univdm.audio_pretraining import LIPS, coarse_spectrum, lip_shapes, warm_up_audio
+from paha.training.univdm.audio_pretraining import LIPS, coarse_spectrum, lip_shapes, pretrain_audio
 from paha.training.univdm.job import build_univdm, univdm_job
 
 DEBUG = presets.preset("debug")
-WARM = DEBUG.model_copy(update={"train": DEBUG.train.model_copy(update={"audio_warmup_steps": 30})})
+WARM = DEBUG.model_copy(update={"train": DEBUG.train.model_copy(update={"audio_pretraining_steps": 30})})
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def speaking(tmp_path):
 
 def warmed(dataset, *, steps=150, seed=0):
     model = build_univdm(DEBUG)
-    explained = warm_up_audio(model, dataset, steps=steps, seed=seed)
+    explained = pretrain_audio(model, dataset, steps=steps, seed=seed)
     return model.audio_projection, explained
 
 
@@ -67,7 +67,7 @@ def test_the_job_warms_up_when_asked_and_freezes_the_projection(tmp_path):
     folder = write_features(tmp_path / "features", DEBUG)
     fresh = build_univdm(WARM).audio_projection
     cold = univdm_job(WARM, folder, probe_batches=1).model
-    warm = univdm_job(WARM, folder, probe_batches=1, warm_up=True).model
+    warm = univdm_job(WARM, folder, probe_batches=1, pretrain=True).model
     assert torch.equal(cold.audio_projection.linear_1.weight, fresh.linear_1.weight)
     assert not torch.equal(warm.audio_projection.linear_1.weight, fresh.linear_1.weight)
     for model in (cold, warm):

@@ -11,13 +11,13 @@ from paha import config as configuration
 from paha import presets
 from paha.dataset.dataset import FeatureDataset, measure_residual_std
 from paha.errors import PahaError
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target, to_target
 from paha.training.loop import fit
 from paha.training.univdm.job import build_univdm, draw_noise, resolve, univdm_job, univdm_loss
 from paha.training.univdm.probe import audio_probe, mouth_mask
-from paha.univdm.conditioning import conditioning_of
+from paha.univdm.conditioning import Conditioning
 
 DEBUG = presets.preset("debug")
 GOLDEN = Path(__file__).parents[2] / "golden" / "univdm_debug_curve.json"
@@ -96,19 +96,12 @@ def test_probabilities_do_not_move_the_other_random_numbers():
 def test_dropping_the_reference_zeroes_slot_channels_and_tokens_together(features):
     batch = batch_of(features, size=4)
     keep = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    c = conditioning_of(batch, config=DEBUG, channel_scale=5.0, keep_reference=keep, keep_audio=1 - keep)
+    c = Conditioning.of_batch(batch, channel_scale=5.0, keep_reference=keep, keep_audio=1 - keep)
     for value in (c.ref_latent, c.ref_channels, c.image_tokens):
         assert (value[1] == 0).all()
         assert (value[0] != 0).any()
     torch.testing.assert_close(c.ref_channels, 5.0 * c.ref_latent)
     assert c.audio_mask.tolist() == [0.0, 1.0, 0.0, 1.0]
-    assert c.time_ids is None
-
-
-def test_time_ids_follow_the_configuration(features):
-    config = with_options(model__num_time_ids=3, model__time_ids=(24.0, 127.0, 0.0))
-    c = conditioning_of(batch_of(features, size=2), config=config, channel_scale=1.0)
-    assert c.time_ids.tolist() == [[24.0, 127.0, 0.0]] * 2
 
 
 @pytest.mark.parametrize("target", ["absolute", "residual"])
@@ -255,7 +248,7 @@ def test_golden_curve(tmp_path):
 
 def test_job_trains_resumes_probes_and_saves(features, tmp_path):
     config = with_options(train__sample_every=3, train__checkpoint_every=2, train__steps=6, sample__steps=2)
-    codec = PresenterCodec.from_codec_config(config.codec)
+    codec = PixelCodec.from_codec_config(config.codec)
     out = tmp_path / "run"
 
     def run(config):

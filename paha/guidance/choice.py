@@ -1,0 +1,175 @@
+"""Which guidance a video gets: the options of a person and of a preset, met with a pipeline and a reference image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from paha.config import SampleConfig
+from paha.errors import PahaError
+from paha.extractors.choose import PRESENTER_READER
+from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
+from paha.guidance.equations import Observe
+from paha.guidance.face_box import FaceBox, find_face_box, parse_face_box
+from paha.guidance.face_following import face_detector, find_faces_like
+from paha.media.image_io import ImageInput, as_image
+from paha.pce.regions import Region
+from paha.pipeline.inputs import frame_size
+from paha.pipeline.options import GuidanceFactory, SampleOptions
+from paha.pipeline.reference import ReferenceOptions, make_reference
+from paha.runtime.fingerprint import model_fingerprint
+
+if TYPE_CHECKING:
+    from paha.pipeline.pipeline import PahaPipeline
+
+
+SCALES = ("non_face_scale", "face_scale", "diff_scale")
+"""The scales of `GuidanceOptions`, in the order of the command line and of a preset."""
+
+
+@dataclass(frozen=True)
+class GuidanceChoice:
+    """Guidance of `paha animate`. face_box: by hand, in pixels of the reference image; None finds it. by_preset: what
+    of the options is to be the model's preset's instead."""
+
+    options: GuidanceOptions
+    face_box: tuple[float, float, float, float] | None = None
+    by_preset: tuple[str, ...] = ()
+
+
+def parse_guidance(
+    kind: str,
+    *,
+    rate: float,
+    scales: str | None,
+    dg_form: str,
+    reuse: int,
+    share_deep: bool = False,
+    redetect: int = 0,
+    skip_first: bool,
+    smoothing: float | None = None,
+    face_box: str | None,
+) -> GuidanceChoice | None:
+    """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]"; they and the smoothing are
+    the preset's by default.
+
+    Raises PahaError for anything that cannot be meant.
+    """
+    box = None if face_box is None else parse_face_box(face_box)
+    options = GuidanceOptions(
+        kind=kind,  # type: ignore[arg-type]  # checked by the class
+        rate=rate,
+        dg_form=dg_form,  # type: ignore[arg-type]
+        reuse=reuse,
+        share_deep=share_deep,
+        redetect=redetect,
+        skip_first=skip_first,
+        smoothing=smoothing or 0.0,
+    )
+    if scales is not None:
+        options = replace(options, **parse_scales(scales))
+    left = (*(SCALES if scales is None else ()), *(("smoothing",) if smoothing is None else ()))
+    return GuidanceChoice(options, box, by_preset=left) if options.active else None
+
+
+def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str, Any]:
+    """The options of `GuidanceOptions` that a preset has its own values for; scales: those given by hand instead."""
+    own: dict[str, Any] = dict(zip(SCALES, sample.guidance_scales, strict=True))
+    own |= {"skip_first": sample.guidance_skip_first, "smoothing": sample.guidance_smoothing}
+    return own if scales is None else own | parse_scales(scales)
+
+
+def parse_scales(text: str) -> dict[str, float]:
+    """'1,0.1,0.25' to the three scales; the third may be left out. Raises PahaError for anything else."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise PahaError(f"--guidance-scales {text}: give NON_FACE,FACE[,DIFF], e.g. 1,0.1,0.25") from error
+    if len(values) not in (2, 3):
+        raise PahaError(f"--guidance-scales {text}: give two or three numbers, NON_FACE,FACE[,DIFF]")
+    return dict(zip(SCALES, values, strict=False))
+
+
+def guide(
+    sample: SampleOptions,
+    pipeline: PahaPipeline,
+    image: ImageInput,
+    choice: GuidanceChoice | None,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    observe: Observe | None = None,
+    say: Callable[[str], None] | None = None,
+) -> SampleOptions:
+    """The options with the chosen guidance for one reference image; as they are where none was chosen.
+
+    say: is told in a line where the face is and who found it. Raises PahaError where a classifier is not in the model
+    folder or no face is found.
+    """
+    if choice is None:
+        return sample
+    preset = preset_guidance(pipeline.preset.sample)
+    own = {name: preset[name] for name in choice.by_preset}
+    options = replace(choice.options, skip_first=choice.options.skip_first or preset["skip_first"], **own)
+    classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
+    guidance, box = build_guidance(
+        pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe
+    )
+    if say is not None:
+        corners = ", ".join(f"{value:.2f}" for value in box.box)
+        say(f"guidance {options.kind}: face at {corners} of the frame, found by {box.source}")
+    settings = options.settings() | {
+        "face_box": [round(float(value), 6) for value in box.box],
+        "classifiers": model_fingerprint(*classifiers.values()),
+    }
+    return replace(sample, guidance=guidance, guidance_rate=options.rate, guidance_settings=settings)
+
+
+def build_guidance(
+    pipeline: PahaPipeline,
+    image: ImageInput,
+    options: GuidanceOptions,
+    *,
+    by_hand: tuple[float, float, float, float] | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    observe: Observe | None = None,
+) -> tuple[GuidanceFactory, FaceBox]:
+    """(what `SampleOptions.guidance` takes, the face box that its masks are drawn from)."""
+    box = _face_box(pipeline, as_image(image), by_hand=by_hand, width=width, height=height)
+    width, height = frame_size(pipeline.preset, width, height)
+    reader = PRESENTER_READER
+    down = pipeline.preset.codec.downsample
+    classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
+    detect = face_detector(pipeline, find_faces_like(box, reader)) if options.redetect else None
+    guidance = make_guidance(
+        options,
+        classifiers,
+        box=torch.from_numpy(box.box),
+        schedule=pipeline.schedule,
+        latent_size=(height // down, width // down),
+        observe=observe,
+        detect=detect,
+    )
+    return guidance, box
+
+
+def _face_box(
+    pipeline: PahaPipeline,
+    image: np.ndarray,
+    *,
+    by_hand: tuple[float, float, float, float] | None,
+    width: int | None,
+    height: int | None,
+) -> FaceBox:
+    """The face in [0, 1] of what the latents cover: the grid about the person, or the frame."""
+    if pipeline.preset.codec.kind == "motion":
+        options = ReferenceOptions(width, height, by_hand)
+        reference: Any = make_reference(pipeline.codec, image, pipeline.preset, options)
+        return FaceBox(reference.face_box, f"landmarks ({reference.landmarks.source})")
+    width, height = frame_size(pipeline.preset, width, height)
+    return find_face_box(image, width=width, height=height, pose_reader=PRESENTER_READER, by_hand=by_hand)

@@ -1,0 +1,48 @@
+"""How a video is sampled: one object from the command line down to the sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self, TypeAlias
+
+from paha.config import SampleConfig
+from paha.sampling.sampler import Guidance
+from paha.univdm.conditioning import Conditioning
+
+GuidanceFactory: TypeAlias = Callable[[Conditioning], Guidance]
+"""A segment's conditioning -> the guidance that the sampler calls in that segment."""
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """How a video is sampled.
+
+    steps: solver steps of a segment; None for the preset's. seed: of the noise. cfg_scale: classifier-free guidance on
+    the audio, prediction without it + scale * (with - without); 1 is off and costs nothing, else every step costs two
+    evaluations; None for the preset's. guidance: makes the classifier guidance of a segment, which acts on the first
+    guidance_rate of the steps (`paha.guidance.choice.guide`). guidance_settings: plain values that stand for it where a
+    resumed run compares settings.
+    """
+
+    steps: int | None = None
+    seed: int = 0
+    cfg_scale: float | None = None
+    guidance: GuidanceFactory | None = None
+    guidance_rate: float = 0.5
+    guidance_settings: Mapping[str, object] = field(default_factory=dict)
+
+    def of_preset(self, preset: SampleConfig) -> Self:
+        """The same with the preset's values where none were given."""
+        steps = preset.steps if self.steps is None else self.steps
+        return replace(self, steps=steps, cfg_scale=preset.cfg_scale if self.cfg_scale is None else self.cfg_scale)
+
+    def settings(self) -> dict[str, object]:
+        """Plain values of everything that the video depends on."""
+        return {
+            "steps": self.steps,
+            "seed": self.seed,
+            "cfg_scale": self.cfg_scale,
+            "guidance": dict(self.guidance_settings),
+            "guidance_rate": self.guidance_rate,
+        }

@@ -1,0 +1,79 @@
+"""The reference image as a codec takes it: one interface for motion latents and for latents of pixels."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from paha.config import PahaConfig
+from paha.media.pixels import image_to_pixels
+from paha.pipeline.inputs import PahaWarning, frame_size
+
+
+class Reference(Protocol):
+    """What UniVDM is told of a reference image, and its latents back to frames.
+
+    width, height: of the video, pixels. latent: (1, C, h, w), frame 0 of the merged sequence. channels: (1, C, h, w),
+    the channel half. pooled: (1, C, h, w), what image tokens are pooled from.
+    """
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def latent(self) -> Tensor: ...
+    @property
+    def channels(self) -> Tensor: ...
+    @property
+    def pooled(self) -> Tensor: ...
+
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """Frames (T, height, width, 3) uint8 of scaled latents (T, C, h, w)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReferenceOptions:
+    """How a reference image is read.
+
+    width, height: of the video; the preset's by default. With motion latents the larger one is what the picture's
+    longer side is shrunk to (1280 by default), and the picture keeps its shape. face_box: x0 y0 x1 y1 in pixels of the
+    image, which of several people. landmarks: who reads the photograph, "mediapipe", "own" or "auto".
+    """
+
+    width: int | None = None
+    height: int | None = None
+    face_box: tuple[float, float, float, float] | None = None
+    landmarks: Any = "auto"
+
+
+def make_reference(codec: Any, image: np.ndarray, preset: PahaConfig, options: ReferenceOptions) -> Reference:
+    """The reference of an image (H, W, 3) uint8. Warns (PahaWarning) of what the video will suffer from; raises
+    PahaError where the image or the options cannot be used."""
+    if preset.codec.kind == "motion":
+        return _motion_reference(codec, image, options)
+    from paha.extractors.codec import PixelReference
+
+    width, height = frame_size(preset, options.width, options.height)
+    return PixelReference(codec, image_to_pixels(image, width=width, height=height))
+
+
+def _motion_reference(codec: Any, image: np.ndarray, options: ReferenceOptions) -> Reference:
+    from paha.motion.landmarks import find_landmarks
+    from paha.motion.motion_reference import DEFAULT_SIZE, MotionReference, fit_size
+
+    longest = max(options.width or 0, options.height or 0) or DEFAULT_SIZE
+    fitted = fit_size(image, longest)
+    box = options.face_box
+    if box is not None:
+        scale = fitted.shape[1] / image.shape[1]
+        box = (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
+    landmarks = find_landmarks(fitted, detector=options.landmarks, face_box=box)
+    for line in landmarks.warnings:
+        warnings.warn(line, PahaWarning, stacklevel=4)
+    return MotionReference(codec, fitted, landmarks)
