@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def negatives_options(*, lengths: str | None, part: str, **options: Any) -> NegativesOptions:
-    """Options of the command line. lengths: "15,30". part: "K/N". Raises PahaError for what cannot be meant."""
+    """Options of the command line. lengths: "15,30". part: "K/N". Raises PahaError for options that make no sense."""
     from paha.training.pce.negatives_job import NegativesOptions
 
     try:

@@ -1,1 +1,1 @@
-"""What videos are worth: metrics, the paper's tables, the user study."""
+"""Evaluation of videos: metrics, the paper's tables, the user study."""

@@ -91,7 +91,7 @@ class DWPosePeople:
 
 
 class PresenterPeople:
-    """Drawn presenters. The reader always answers with a person, so that its answer is put to the test first.
+    """Drawn presenters. The reader always answers with a person, so its answer is checked first.
 
     Wide frames are read in three squares: left, middle, right. A square is read twice, the picture shifted by a little;
     where a presenter is, the face moves by as much, to a pixel, and where none is, anywhere. Scores of a square that

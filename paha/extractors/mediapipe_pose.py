@@ -10,9 +10,9 @@ What the scores are, since MediaPipe's confidences are of different kinds:
 - hands: nothing about a point either. All 21 points of a hand get its only number, how sure the network is which hand
   it is (0.5 to 1); a hand is reported at all where its presence is above 0.5.
 
-No score knows of motion blur. A point outside the picture has score 0, a point that was not found score 0 and position
-(0, 0). So a threshold on hands or face (tau of Eq. 2) selects whole hands and faces, never single points; with DWPose
-it selects points.
+No score falls with motion blur. A point outside the picture has score 0, a point that was not found score 0 and
+position (0, 0). So a threshold on hands or face (tau of Eq. 2) selects whole hands and faces, never single points; with
+DWPose it selects points.
 
 Every frame is read by itself (MediaPipe's image mode): the same frame gives the same result wherever a clip is cut.
 """

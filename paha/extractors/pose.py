@@ -25,7 +25,7 @@ class PoseTrack:
 
 
 class PresenterPose:
-    """Reads presenter frames (illustrated ones: it knows no photographs)."""
+    """Reads presenter frames (illustrated ones; it was not trained on photographs)."""
 
     def __init__(self, reader: PoseReader) -> None:
         self.reader = reader.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Which guidance a video gets: the options of a person and of a preset, met with a pipeline and a reference image."""
+"""The guidance of a video: the user's options and the preset's, for one pipeline and reference image."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def parse_guidance(
     """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]"; they and the smoothing are
     the preset's by default.
 
-    Raises PahaError for anything that cannot be meant.
+    Raises PahaError for options that make no sense.
     """
     box = None if face_box is None else parse_face_box(face_box)
     options = GuidanceOptions(
@@ -107,8 +107,8 @@ def guide(
 ) -> SampleOptions:
     """The options with the chosen guidance for one reference image; as they are where none was chosen.
 
-    say: is told in a line where the face is and who found it. Raises PahaError where a classifier is not in the model
-    folder or no face is found.
+    say: called with a line on where the face is and what found it. Raises PahaError where a classifier is not in the
+    model folder or no face is found.
     """
     if choice is None:
         return sample

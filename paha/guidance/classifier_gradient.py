@@ -1,6 +1,6 @@
 """From trained classifiers to a guidance for the pipeline: gradients, masks, options (section 4.2; design rows 12-16).
 
-`paha.guidance.equations` holds the equations and knows no networks; here they meet `PCEClassifier` and a segment's conditioning.
+`paha.guidance.equations` has the equations, without networks; here `PCEClassifier`s on a segment give the gradients.
 """
 
 from __future__ import annotations
@@ -145,10 +145,9 @@ def make_guidance(
     """What `PahaPipeline` takes as `guidance`: a segment's conditioning to a guidance of its own.
 
     classifiers: those of `options.regions`. box: (4,), the reference image's face box in [0, 1], not grown yet; (B, 4)
-    where every clip of a batch has its own.
-    latent_size: height and width. observe: is told the updates' sizes. detect: finds the faces again where the options
-    ask for it. gradient_class: another way to the gradient, for benchmarks. Raises PahaError where a classifier or the
-    detector is missing.
+    where every clip of a batch has its own. latent_size: height and width. observe: called with the sizes of the
+    updates. detect: finds the faces again where the options ask for it. gradient_class: another way to the gradient,
+    for benchmarks. Raises PahaError where a classifier or the detector is missing.
     """
     missing = [region for region in options.regions if region not in classifiers]
     if missing:

@@ -1,4 +1,4 @@
-"""Classifier guidance (section 4.2, Algorithm 1): Sequential and Differential Guidance for `paha.sampling.sampler.sample`.
+"""Classifier guidance (section 4.2, Algorithm 1): Sequential and Differential Guidance, for `sampler.sample`.
 
 Notation: z_t latents (B, T, C, H, W), t (B, T) timesteps, sigma_t the noise level of each frame, f the solver step.
 The gradient of D is that of the loss -log s with respect to z_t, summed over the batch (design row 12): minus it raises
@@ -86,7 +86,7 @@ def sequential_guidance(
 ) -> Guidance:
     """Sequential Guidance (SG, Eq. 8-11) for the sampler.
 
-    skip_first: leave the step from pure noise alone (line 3 of Algorithm 1). observe: is told of every guided step.
+    skip_first: leave the step from pure noise alone (line 3 of Algorithm 1). observe: called at every guided step.
     """
 
     def guidance(z_t: Tensor, t: Tensor, solver_step: SolverStep) -> Tensor:
@@ -118,7 +118,7 @@ def differential_guidance(
     diff_scale: lambda_diff; 0 is Sequential Guidance. form: see `differential_step`. batched: the three solver steps in
     one call. share_deep: in one call too, and what lies below the network's highest resolution is computed for f(z*)
     alone and taken for the other two (approximate). reuse: compute the two extra solver steps only every so many guided
-    steps and add the last difference in between (approximate). Make a new one for every segment: `reuse` remembers.
+    steps and add the last difference in between (approximate). Make a new one for every segment: `reuse` keeps a state.
     """
     if form not in DIFF_FORMS:
         raise ValueError(f"unknown form '{form}' of differential guidance; known: {', '.join(DIFF_FORMS)}")
@@ -200,8 +200,8 @@ def reused_gradient(gradient: Gradient, every: int) -> Gradient:
 def smoothed_gradient(gradient: Gradient, frames: float) -> Gradient:
     """The gradient blurred over time by a Gaussian of sigma `frames` (0: as it is); not in the paper.
 
-    The blur is a symmetric matrix without negative eigenvalues, so minus the result still raises the score. What it
-    takes out is the tremble that a classifier's gradient adds from frame to frame.
+    The blur is a symmetric matrix without negative eigenvalues, so minus the result still raises the score. It
+    removes the jitter of a classifier's gradient from frame to frame.
     """
     if frames <= 0:
         return gradient

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from paha.extractors.pose import PresenterPose
 
 READER_MIN_SCORE = 0.5
-"""Mean confidence of the face's points below which the pose reader is not believed: then it is no presenter."""
+"""Mean confidence of the face's points below which the pose reader's answer is not used: it is no presenter."""
 BY_HAND = "give it by hand: --face-box X0,Y0,X1,Y1 in pixels of the image"
 
 
 @dataclass(frozen=True)
 class FaceBox:
-    """box: (4,) float32, x0 y0 x1 y1 in [0, 1] of the frame that the model sees, not grown. source: who says so."""
+    """box: (4,) float32, x0 y0 x1 y1 in [0, 1] of the frame that the model sees, not grown. source: which detector
+    found it."""
 
     box: np.ndarray
     source: str
@@ -51,7 +52,7 @@ def find_face_box(
     """The face of a reference image (H, W, 3) uint8 of any size, in the width x height crop that the model sees.
 
     by_hand: pixels of `image`; comes first. pose_reader: the folder of a reader of presenters, tried next; MediaPipe
-    where it finds no presenter or is not there. Raises PahaError, with the remedy, where nobody finds a face.
+    where it finds no presenter or is not there. Raises PahaError, with the remedy, where no detector finds a face.
     """
     if by_hand is not None:
         return FaceBox(_checked(_from_image(np.array(by_hand, np.float32), image, width, height)), "hand")

@@ -1,4 +1,4 @@
-"""Region masks that follow the face: its box found again on what the sampler takes the clip to be (design row 15).
+"""Region masks that follow the face: its box detected again on the sampler's estimate of z_0 (design row 15).
 
 Letters: B clips, T frames, N of them that are looked at, C channels, H W latent size.
 """
@@ -44,9 +44,9 @@ def following(
 ) -> Guidance:
     """The guidance that `make` gives for a face box (B, 4), made anew for the box found every so many guided steps.
 
-    The first step has `box`; the others are looked at as the step before took them to be clean, in FRAMES_SEEN frames
-    (not in a given first one). A clip whose face is not seen, or less than half or more than twice as large as in the
-    reference image, keeps the box that it had: a detector says something of grey clouds, too.
+    The first step has `box`; for the others the face is detected on the previous step's estimate of z_0, in FRAMES_SEEN
+    frames (not in a given first one). A clip in which no face is detected, or one of less than half or more than twice
+    the reference's area, keeps its box: on a blurred estimate a detector may return anything.
     """
     current, calls, reference = make(box), 0, box
     last: tuple[Tensor, Tensor] | None = None
@@ -94,7 +94,7 @@ def face_detector(pipeline: PahaPipeline, find: FindFaces) -> Detect:
 
 
 def find_faces_like(box: FaceBox, pose_reader: Path | None) -> FindFaces:
-    """Whoever found that box; where it was given by hand the pose reader, or MediaPipe where there is none.
+    """The detector that found that box; where it was given by hand the pose reader, or MediaPipe where there is none.
 
     Raises PahaError where MediaPipe is needed and not there.
     """

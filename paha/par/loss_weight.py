@@ -129,7 +129,7 @@ def _radius(config: ParConfig, height: int, width: int) -> float:
 def _frames(points: Tensor, scores: Tensor, *, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Points (N, 133, 2) in pixels and scores (N, 133) in [0, 1] of all B T frames.
 
-    Points that nobody relies on may be NaN and are moved far outside.
+    Points with score 0 may be NaN; they are moved far outside the frame.
     """
     if points.shape != (*scores.shape, 2):
         raise ValueError(f"points {tuple(points.shape)} and scores {tuple(scores.shape)} do not fit together")

@@ -32,9 +32,9 @@ class ClassifierConfig(Section):
     after so many levels (cheaper, approximate); 0 keeps the whole way down and the middle. spatial_encoding: how E_s
     enters, as a table that is added (Eq. 4) or as a rotation of channel pairs. For small models, which learn to compare
     slowly (docs/log.md): frame_similarity adds to the logit, scaled, the mean cosine of each frame's video and audio
-    token; audio_free_encoder keeps the audio from the encoder, so that only the transformer and that cosine have it. widen:
-    the face's box is taken so much larger; above 1 it hides jaw, neck and hair, which tell of the lips, from a non-face
-    classifier.
+    token; audio_free_encoder keeps the audio from the encoder, so that only the transformer and that cosine have it.
+    widen: factor on the sides of the face's box; above 1 a non-face classifier is not shown jaw, neck and hair, from
+    which lips can be guessed.
     """
 
     width: int = 512
@@ -57,7 +57,8 @@ CLASSIFIERS = {
 
 
 class SyncHead(nn.Module):
-    """From tokens of video and audio to the logit of their being in sync; also where the video's come from elsewhere."""
+    """From tokens of video and audio to the logit of their being in sync; also where the video's come from
+    elsewhere."""
 
     def build_head(self, width: int, *, num_layers: int, num_heads: int, frame_similarity: bool) -> None:
         """Make the parts, with the names that they have in a classifier's files. Options: see `ClassifierConfig`."""
@@ -91,8 +92,8 @@ class PCEClassifier(SyncHead, ModelMixin, ConfigMixin):
     """Tells real from generated, in sync from not, in one region of noisy latents: D_face or D_non_face.
 
     univdm: the options of the UniVDM whose encoder it starts from (`ModelConfig`). region: what it is shown of the
-    latents (`paha.pce.regions.select_region`, with `crop` and `widen`); the model itself takes what it is given. Others: see
-    `ClassifierConfig`. Build it with `from_univdm`.
+    latents (`paha.pce.regions.select_region`, with `crop` and `widen`); the model itself takes what it is given.
+    Others: see `ClassifierConfig`. Build it with `from_univdm`.
     """
 
     @register_to_config
@@ -144,7 +145,7 @@ class PCEClassifier(SyncHead, ModelMixin, ConfigMixin):
 
     @property
     def widen(self) -> float:
-        """What the sides of the face's box were taken times when it was trained."""
+        """Factor on the sides of the face's box in its training."""
         return self.config["widen"]
 
     @property
@@ -189,7 +190,7 @@ def bce_loss(logits: Tensor, target: Tensor) -> Tensor:
 def pool_frames(features_BTCHW: Tensor, encoding: str = "table") -> Tensor:
     """GMP of each frame's features with their positions E_s in time, height and width: (B, T, C).
 
-    The encoding comes before the pooling, which removes space: added after it, it could not tell where (design row 9).
+    The encoding comes before the pooling, which removes space: added after it, it would say nothing (design row 9).
     """
     dtype = torch.promote_types(features_BTCHW.dtype, torch.float32)
     table = _position_table(tuple(features_BTCHW.shape[1:]), encoding, features_BTCHW.device, dtype)
@@ -205,8 +206,8 @@ def pool_frames(features_BTCHW: Tensor, encoding: str = "table") -> Tensor:
 def _position_table(shape: tuple[int, ...], encoding: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     """E_s of features (T, C, H, W): waves of that shape, or for rotary the cosine and sine of each channel pair.
 
-    Kept where it is used (drawn anew on the CPU at every step it would hold up a GPU), in float32 or better: angles of
-    half precision are no angles.
+    Kept where it is used (drawn anew on the CPU at every step it would hold up a GPU), in float32 or better: half
+    precision is too coarse for angles.
     """
     angles = rotary_angles(shape).to(device, dtype)
     if encoding == "rotary":

@@ -1,8 +1,8 @@
 """Whether a picture is like those that a presenter model was trained on: drawn presenters, no photographs.
 
-The pose reader has seen nothing but presenters. What its trunk makes of one, averaged over the picture, lies in a cloud
-that is fitted to the corpus; a photograph, even one of a presenter's pose, lies outside. No photograph is needed to fit
-it.
+The pose reader was trained on presenters alone. Its features, averaged over a picture, follow a Gaussian that is fitted
+to the corpus; a picture whose Mahalanobis distance exceeds that of held-out presenters is out of distribution.
+Photographs are not needed for the fit.
 Legend: N pictures, D numbers that describe one.
 """
 
@@ -26,10 +26,10 @@ from paha.motion.keypoint_estimator import INPUT_SIZE, PoseReader
 
 FILE = "likeness.safetensors"
 SHRINK = 0.02
-"""How far the correlations of a description are drawn to none."""
+"""Shrinkage of the correlations towards none."""
 FOLDS = 4
 QUANTILE = 0.985
-"""Of the presenters' distances, each seen from a cloud without it: the limit. A few unusual ones are warned about."""
+"""Of the presenters' distances, each from a Gaussian fitted without it: the limit. So 1.5 % of them get a warning."""
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def describe(reader: PoseReader, pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Likeness:
-    """The cloud. mean: (D,). whitening: (D, D), which turns a deviation into D numbers of unit variance."""
+    """The fitted Gaussian. mean: (D,). whitening: (D, D), which turns a deviation into D numbers of unit variance."""
 
     mean: Tensor
     whitening: Tensor
@@ -57,7 +57,7 @@ class Likeness:
         return cls(*_cloud(descriptions, limit=float(distances.quantile(QUANTILE))))
 
     def distance(self, descriptions: Tensor) -> Tensor:
-        """(N,): squared distance from the cloud's middle; above 1 a picture is unlike the presenters."""
+        """(N,): squared Mahalanobis distance over the limit's; above 1 a picture is unlike the presenters."""
         return ((descriptions - self.mean) @ self.whitening.float()).square().mean(1)
 
     def save(self, folder: Path) -> None:
@@ -76,7 +76,8 @@ class Likeness:
 
 
 def image_distance(image: np.ndarray, folder: Path | None) -> float | None:
-    """Distance of a picture (H, W, 3) uint8, by the pose reader in a folder; None where it comes without a cloud."""
+    """Distance of a picture (H, W, 3) uint8, by the pose reader in a folder; None where no Gaussian was fitted for
+    it."""
     if folder is None or not (folder / FILE).is_file():
         return None
     pixels = image_to_pixels(image, width=INPUT_SIZE, height=INPUT_SIZE)

@@ -26,7 +26,7 @@ _HIGHER = {F.group_norm, F.layer_norm}
 class Cost:
     """Of one computation. peak_bytes: the most that all tensors made in it take at one time, those that were there
     before (weights) left out. flops: 2 a multiply-add. operations: those that make a tensor, each at least one kernel
-    that a GPU must be told of.
+    launch on a GPU.
     """
 
     peak_bytes: int

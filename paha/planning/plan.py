@@ -34,7 +34,7 @@ _GB = 1e9
 
 @dataclass(frozen=True)
 class Savings:
-    """What a training does against its memory; see `TrainConfig`."""
+    """Options that save memory in training; see `TrainConfig`."""
 
     checkpointing: bool = False
     ema_on_cpu: bool = False
@@ -110,7 +110,7 @@ class Plan:
 
 
 def gpu_seconds(cost: Cost, *, tflops: float, utilisation: float) -> float:
-    """The flops at the GPU's speed and the utilisation, or telling it of all operations, whichever takes longer."""
+    """The flops at the GPU's speed and the utilisation, or the launches of all operations, whichever takes longer."""
     return max(cost.flops / (tflops * 1e12 * utilisation), cost.operations * OPERATION_SECONDS)
 
 

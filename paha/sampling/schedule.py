@@ -45,7 +45,7 @@ class Schedule:
         return self._entry(self._sigmas, t)
 
     def time_input(self, t: int | Tensor) -> Tensor:
-        """What UniVDM is told of t >= 0: ln(sigma_t / alpha_t) / 4, the c_noise of EDM and of SVD (row 5)."""
+        """UniVDM's time input for t >= 0: ln(sigma_t / alpha_t) / 4, the c_noise of EDM and of SVD (design row 5)."""
         return (self.sigma(t) / self.alpha(t)).log() / 4
 
     def add_noise(self, z_0: Tensor, eps: Tensor, t: int | Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Schedule:
     def to_z0_eps(
         self, z_t: Tensor, prediction: Tensor, t: int | Tensor, prediction_type: str
     ) -> tuple[Tensor, Tensor]:
-        """(z_0, eps) that a network's output says."""
+        """(z_0, eps) by a network's output."""
         if _is_epsilon(prediction_type):
             return self.eps_to_z0(z_t, prediction, t), prediction
         return self.v_to_z0(z_t, prediction, t), self.v_to_eps(z_t, prediction, t)

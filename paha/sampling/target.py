@@ -11,7 +11,7 @@ def to_target(latents: Tensor, ref_latent: Tensor, config: DiffusionConfig) -> T
     """z_0 (B, T, C, H, W) of scaled codec latents: themselves, or (latents - reference) / residual_std.
 
     ref_latent (B, C, H, W) is the clip's own reference also where its conditioning is dropped: with and without it the
-    network speaks of the same z_0.
+    network predicts the same z_0.
     """
     if config.target == "absolute":
         return latents

@@ -78,9 +78,9 @@ def load_checkpoint(
 ) -> Checkpoint | None:
     """The newest readable checkpoint at `folder`, or None where there is none.
 
-    A damaged one is moved to FOLDER.corrupt and the previous one is read, which `say` is told in one line. Raises
-    PahaError when nothing is readable, or when the checkpoint was made with another configuration (the differing key
-    is named).
+    A damaged one is moved to FOLDER.corrupt and the previous one is read, which `say` is called with in one line.
+    Raises PahaError when nothing is readable, or when the checkpoint was made with another configuration (the differing
+    key is named).
     """
     previous = folder.with_name(folder.name + ".previous")
     damage = ""

@@ -1,7 +1,7 @@
-"""Many processes of one run (torchrun, or any launcher that sets RANK and WORLD_SIZE): who speaks, who writes.
+"""Many processes of one run (torchrun, or any launcher that sets RANK and WORLD_SIZE): which one prints and writes.
 
-Everything of a run that is written is written by the main process. What must be said is said once: processes that fail
-together agree through the launcher's key-value store on the one that tells.
+The main process writes all files of a run. Messages are printed once: processes that fail together agree through the
+launcher's key-value store on the one that prints.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def world_size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this is the process that writes and speaks."""
+    """Whether this is the process that writes and prints."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -70,7 +70,7 @@ def first_to_say(message: str) -> bool:
 
 
 def is_lost_process(error: BaseException) -> bool:
-    """Whether an exception tells that another process of the run is gone (and not that this one did something
+    """Whether an exception means that another process of the run is gone (and not that this one did something
     wrong)."""
     return world_size() > 1 and isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
 

@@ -352,7 +352,7 @@ def learning_rate_at(step: int, config: TrainConfig) -> float:
 
 @contextmanager
 def _lost_processes(job: Job, out: Path) -> Iterator[None]:
-    """One line where another process of the run is gone: the survivors cannot go on, and only one of them says so."""
+    """One line where another process of the run is gone: the others cannot go on, and one of them reports it."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What a run tells: one status line (rich), one machine-readable stream (stats.jsonl), TensorBoard where it is
+"""What a run reports: one status line (rich), one machine-readable stream (stats.jsonl), TensorBoard where it is
 installed."""
 
 from __future__ import annotations

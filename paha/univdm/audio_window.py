@@ -1,4 +1,4 @@
-"""A(f), the audio that UniVDM is told of frame f: the features of frames f - m .. f + m (section 4.1.1)."""
+"""A(f), the audio that UniVDM is given for frame f: the features of frames f - m .. f + m (section 4.1.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies beside a Stable Video Diffusion U-Net that UniVDM starts from: the frozen encoders and the VAE."""
+"""The frozen encoders and the VAE that come with a Stable Video Diffusion U-Net from which UniVDM starts."""
 
 from __future__ import annotations
 

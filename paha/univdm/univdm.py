@@ -1,8 +1,9 @@
 """UniVDM (section 4.1.1): Stable Video Diffusion's U-Net with audio attention, a reference slot and a time per frame.
 
 Parameter names equal SVD's; the new ones are `audio_projection.*` and, in each spatial transformer block,
-`audio_norm.*` and `audio_attn.*` (`paha.univdm.svd_weights.new_keys`). Letters: B batch, T frames, C channels, H W latent
-size, S image tokens, A audio tokens of a frame, L layers of an audio feature, D width, W = 2m+1 frames of a window.
+`audio_norm.*` and `audio_attn.*` (`paha.univdm.svd_weights.new_keys`). Letters: B batch, T frames, C channels, H W
+latent size, S image tokens, A audio tokens of a frame, L layers of an audio feature, D width, W = 2m+1 frames of a
+window.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class UniVDM(ModelMixin, ConfigMixin):
             nn.init.zeros_(self.audio_time_proj.weight)
 
     def init_gate(self) -> None:
-        """(Re)initialise the output gate: it is shut at first."""
+        """(Re)initialise the output gate: it is zero at first."""
         assert self.conv_gate is not None
         nn.init.zeros_(self.conv_gate.weight)
         nn.init.zeros_(self.conv_gate.bias)  # pyright: ignore[reportArgumentType]
@@ -173,7 +174,8 @@ class UniVDM(ModelMixin, ConfigMixin):
     ) -> Tensor:
         """The way down and the middle: features (B, T, C', H', W') of the video frames. Arguments as in `forward`.
 
-        audio_free: as with an audio mask of zeros, without computing the audio's attention (its weights get no gradients).
+        audio_free: as with an audio mask of zeros, without computing the audio's attention (its weights get no
+        gradients).
         """
         x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, audio_free=audio_free)
         x = self._bottom(x, skips, context)

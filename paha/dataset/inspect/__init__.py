@@ -1,1 +1,1 @@
-"""Looking at a dataset or a clip with the eyes of the training: overlays and statistics."""
+"""Overlays and statistics of what the training weighs in a clip or a dataset."""

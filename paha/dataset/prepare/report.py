@@ -47,7 +47,7 @@ img{width:100%;border-radius:4px;display:block}figcaption{font-size:.78rem;color
 @dataclass(frozen=True)
 class Measures:
     """One number a clip. face: height over the picture's. hands, faces: mean score of the better hand and of the face.
-    rate: peaks of loudness a second, near the syllables'. And par: what `paha inspect --par` tells of the same clips.
+    rate: peaks of loudness a second, near the syllables'. par: what `paha inspect --par` reports for the same clips.
     """
 
     length_s: list[float]

@@ -97,8 +97,8 @@ def bas_legacy(keypoints: Keypoints, mono: np.ndarray, *, min_score: float = MIN
     """The mismatched form: onsets counted in steps of 512 samples at 16 kHz (31.25 a second), motion beats in frames of
     the video, subtracted as if they were the same; sigma 3 and smoothing 5 of these. None without an onset.
 
-    Onset 31 (0.992 s) is held against frame 31 (1.24 s at 25 fps): the clocks part by a quarter of a second each
-    second, so that a score says little about alignment. Kept to compare with published tables only.
+    Onset 31 (0.992 s) is held against frame 31 (1.24 s at 25 fps): the clocks drift apart by a quarter of a second
+    each second, so that a score says little about alignment. Kept to compare with published tables only.
     """
     steps = onset_frames(mono)
     return _legacy(keypoints, steps, min_score) if len(steps) else None

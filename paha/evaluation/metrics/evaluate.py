@@ -155,7 +155,7 @@ def measure_set(
 
 
 def speech_of(clip: Clip, truth: Clip | None) -> np.ndarray:
-    """The clip's own speech, or the real clip's where a generated one is silent by make."""
+    """The clip's own speech, or the real clip's where the generated video has no sound."""
     try:
         return speech(clip)
     except PahaError:

@@ -59,4 +59,4 @@ def measure_part(
 
 
 def _quiet(line: str) -> None:
-    """What a part would say is said once, by `evaluate`."""
+    """Parts print nothing; `evaluate` prints once for all."""

@@ -1,4 +1,4 @@
-"""The error of the instrument itself: what the pose extractor reads against what is known to be true."""
+"""The error of the pose extractor: what it reads, against exact keypoints where those are known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def extractor_error(clips: Iterable[tuple[Clip, Measured]], instruments: Instrum
     """How wrong the pose extractor is on the measured clips whose exact keypoints are known; None where none is.
 
     points_px: median distance of points with a true confidence above 0.3, mean over clips. lip_r: of the read mouth to
-    the rig's. fgd: distance between the gestures as read and as they are, which no method can go below by right.
+    the rig's. fgd: distance between the gestures as read and as they are, which no method can be expected to go below.
     """
     if instruments.pose is None:
         return None

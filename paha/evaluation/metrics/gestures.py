@@ -1,4 +1,4 @@
-"""What gestures look like as a distribution: windows of bone directions, their latents (FGD) and their Diversity (B.5).
+"""Gestures as a distribution: windows of bone directions, their latents (FGD) and their Diversity (B.5).
 
 Legend: T frames, K keypoints, N windows, D pose width, L latent width.
 """

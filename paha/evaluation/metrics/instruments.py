@@ -1,6 +1,6 @@
-"""What measures: the pose extractor, the pose autoencoder, and third-party networks where their files are at hand.
+"""The networks that measure: pose extractor, pose autoencoder, and third-party ones where their files are at hand.
 
-A network whose file is missing makes its metrics absent with a reason; nothing else ever takes their names.
+Where a network's file is missing its metrics are absent, with the reason; no other network replaces it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes wrong with hands, mouth, identity and colour in generated speech video, measured without any weights.
+"""Metrics of hands, mouth, identity and colour of generated speech video that need no network's weights.
 
 Legend: T frames, S sampled frames.
 """

@@ -83,7 +83,7 @@ class PoseAutoencoder(ModelMixin, ConfigMixin):
         return torch.cat(z).double().cpu().numpy()
 
     def sha256(self) -> str:
-        """A hash of the configuration and all weights, which names the instrument beside every result."""
+        """A hash of the configuration and all weights, which stands beside every result."""
         known = {k: v for k, v in dict(self.config).items() if not k.startswith("_")}
         digest = hashlib.sha256(repr(sorted(known.items())).encode())
         for name, value in sorted(self.state_dict().items()):

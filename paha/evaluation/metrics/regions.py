@@ -1,10 +1,10 @@
-"""Face, hands, body and background one by one: where they are, what they look like, how far they are from a truth.
+"""Face, hands, body and background one by one: where they are, what they look like, how far they are from a real video.
 
 Legend: T frames, H W pixels, R regions, S sampled frames, F width of a description.
 
 A region's *description* needs no weights: mean colour and edge energy by orientation over a 4 x 4 grid of the region.
-The Frechet distance of descriptions (`frd_face` and so on) sees blur, noise, wrong colours and missing parts; it is no
-FID and is never called one.
+The Frechet distance of descriptions (`frd_face` and so on) compares colours and edges, so that blur and noise raise
+it; it is not FID.
 """
 
 from __future__ import annotations

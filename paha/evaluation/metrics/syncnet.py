@@ -1,4 +1,4 @@
-"""SyncNet's two encoders (Chung and Zisserman 2016): mouth and sound of 0.2 s to vectors that lie near when in time.
+"""SyncNet's two encoders (Chung and Zisserman 2016): mouth and sound of 0.2 s to embeddings that are close if in sync.
 
 The layer names are those of the published weights `syncnet_v2.model`, which load strictly. Legend: N windows.
 """

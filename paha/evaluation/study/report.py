@@ -60,7 +60,7 @@ def report_study(folder: Path, out: Path) -> Table:
 
 
 def evaluate_answers(study: Study, answers: Sequence[Answer]) -> StudyResult:
-    """Percentages of preference, bootstrapped over raters (whose own answers hang together)."""
+    """Percentages of preference, bootstrapped over raters (whose own answers are correlated)."""
     failed = _failed_check(study, answers)
     kept = [a for a in answers if a.item != CHECK and a.participant not in failed]
     raters = sorted({answer.participant for answer in kept})

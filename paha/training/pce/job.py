@@ -34,8 +34,9 @@ PROBE_SEED = 2
 class ClassifierRun(Section):
     """Everything that defines the training of one classifier. mask_prob: of masking the other region in a clip.
 
-    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none. sync_pretraining_steps: of
-    the pretraining (`paha.training.pce.sync_pretraining`), 0 for none; with as many windows a step as the training has pairs.
+    probe_pairs: held-out pairs of each kind behind the accuracy and AUC in the log; 0 for none. sync_pretraining_steps:
+    of the pretraining (`paha.training.pce.sync_pretraining`), 0 for none; with as many windows a step as the training
+    has pairs.
     """
 
     network: ClassifierConfig
@@ -222,9 +223,7 @@ def _pretrain(
         if end.steps == run.sync_pretraining_steps
         else f" (stopped at step {end.steps} of {run.sync_pretraining_steps})"
     )
-    say(
-        f"sync pretraining{short}: loss of frames {end.frame_loss:.2f}, of clips {end.clip_loss:.3f} (0.693 hears nothing)"
-    )
+    say(f"sync pretraining{short}: loss of frames {end.frame_loss:.2f}, of clips {end.clip_loss:.3f} (0.693 is chance)")
 
 
 def _save(model: Any, folder: Path) -> None:

@@ -25,7 +25,7 @@ ON_DEVICE_LIMIT_BYTES = 8 * 2**30
 
 @dataclass(frozen=True)
 class Window:
-    """Where a member comes from: frames of a clip, its reference frame, and the audio it is heard with."""
+    """Where a member comes from: frames of a clip, its reference frame, and its audio."""
 
     clip: Clip
     start: int
@@ -36,8 +36,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Member:
-    """One pair by its places. real: the real window, with its own audio. fake_audio: clip and first frame of what the
-    negative is heard with. generated: number of the generated video and first frame in it; None where the negative is
+    """One pair by its places. real: the real window, with its own audio. fake_audio: clip and first frame of the
+    negative's audio. generated: number of the generated video and first frame in it; None where the negative is
     the real video. box: the reference frame's face box, not grown."""
 
     real: Window

@@ -38,8 +38,8 @@ class PairConfig(Section):
 
     lengths: frames of a batch, drawn uniformly. random_reference: a reference frame anywhere in the clip, else the
     window's first. hard_prob: share of hard negatives, real video with audio out of step; 0 is the paper. swap_prob:
-    share of those that hear another clip, the others their own clip min_shift to max_shift frames away. held_out: share
-    of the identities that are never trained on.
+    share of those with another clip's audio; the others have their own, min_shift to max_shift frames away. held_out:
+    share of the identities that are never trained on.
     """
 
     lengths: tuple[int, ...]

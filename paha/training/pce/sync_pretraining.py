@@ -1,9 +1,9 @@
 """Pretraining of a PCE classifier: which sound belongs to which picture, from many sounds a picture.
 
-Eq. 7 gives one bit a clip, and a classifier that starts from nothing stays at log 2 for long before it hears at all
-(docs/log.md). Here the encoder sees each video once, without its audio, and the light transformer judges it with a
-handful of the batch's sounds; frames are told apart too, each one's video token against all audio tokens. A minute of
-this, then the training proper. Letters: P pairs, T frames, D width.
+Eq. 7 gives one bit a clip, and from random weights the loss stays at log 2 (chance) for long (docs/log.md). Here the
+encoder runs once a video, without its audio, and the small transformer scores it with several of the batch's sounds; a
+contrastive loss also matches each frame's video token with its audio token. Then the training proper.
+Letters: P pairs, T frames, D width.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from paha.training.report import CONSOLE, say
 
 TEMPERATURE = 0.1
 NEAR_FRAMES = 2
-"""Frames of one clip so near to each other sound alike: neither right nor wrong."""
+"""Frames of one clip so near to each other sound alike and do not count as negatives."""
 OTHER_SOUNDS = 8
-"""Sounds that do not fit and that a video is judged with beside its own; all of the batch's cost P^2 sequences."""
+"""Sounds of other clips that a video is scored with beside its own; all of the batch's would cost P^2 sequences."""
 TELL_EVERY_S = 5.0
 
 
@@ -72,8 +72,8 @@ class PretrainingBatch:
 
 @dataclass(frozen=True)
 class PretrainingResult:
-    """steps: taken. frame_loss, clip_loss: means over the last tenth of them; a deaf classifier has log 2 of the
-    latter; both NaN where no step was taken."""
+    """steps: taken. frame_loss, clip_loss: means over the last tenth of them; a classifier at chance has log 2
+    of the latter; both NaN where no step was taken."""
 
     steps: int
     frame_loss: float
@@ -89,7 +89,7 @@ def pretrain_sync(
     bf16: bool = False,
     stopped: Callable[[], bool] = lambda: False,
 ) -> PretrainingResult:
-    """Train the model in place for `steps` steps on the batches draw(0), draw(1) ..., or until `stopped` says so.
+    """Train the model in place for `steps` steps on the batches draw(0), draw(1) ..., or until `stopped()` is true.
 
     Raises PahaError where a loss is not finite.
     """

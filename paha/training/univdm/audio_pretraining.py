@@ -1,4 +1,4 @@
-"""Pretraining of a small model's audio: its projection learns to read lips and loudness off speech before UniVDM.
+"""Pretraining of a small model's audio: its projection learns to predict lips and loudness before UniVDM does.
 
 A large model gets its speech features ready made (wav2vec 2.0, section 4.1.1). The presenter's log-mel projection
 starts from nothing, and diffusion alone teaches it slowly: the lips are 1 % of a noisy picture (docs/log.md). Here it
@@ -109,10 +109,10 @@ class _Frames:
 
 
 def _heard_by(model: UniVDM) -> nn.Sequential:
-    """(B, T, W, L, D) to what the resnets hear of it, (B, T, time_dim); without that way, all tokens of a frame."""
+    """(B, T, W, L, D) to what is added to the time embedding, (B, T, time_dim); without that, all tokens of a frame."""
     layers: list[nn.Module] = [model.audio_projection, nn.Flatten(2)]
     if model.audio_time_proj is not None:
-        # Zero at first otherwise: a network that has heard nothing for a while is slow to listen.
+        # Zero at first otherwise: a network trained without audio for a while is slow to use it.
         model.audio_time_proj.reset_parameters()
         layers.append(model.audio_time_proj)
     return nn.Sequential(*layers)

@@ -1,6 +1,6 @@
 """Crops about a face or a hand: batches in which the small parts are large.
 
-A mouth is two of the presenter's 256 latent cells, and the noise of moving arms drowns what it teaches. The network is
+A mouth is two of the presenter's 256 latent cells, and the error of moving arms dominates its gradient. The network is
 convolutional, so some steps of a small model may see crops instead of frames, as many as cost the same
 (docs/log.md). Letters as in `ClipBatch`.
 """

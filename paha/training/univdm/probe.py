@@ -1,5 +1,4 @@
-"""Looking at a UniVDM while it trains: does the mouth listen to the audio (a number), and what does it draw (a
-picture).
+"""Probes of a UniVDM while it trains: how much the mouth's error depends on the audio, and a picture of samples.
 
 Letters: B clips, T frames, C latent channels, h w latent size.
 """
@@ -56,7 +55,7 @@ def audio_probe(
 ) -> dict[str, float]:
     """Error in the mouth region with the right and with another clip's audio, at the timesteps of PROBE_TIMESTEPS.
 
-    The two part before lips are seen to move (design section 6): gap is wrong / right - 1. Other audio is that of the
+    The two differ before lips are seen to move (docs/log.md): gap is wrong / right - 1. Other audio is that of the
     next clip of the batch. The noise is the same in every call.
     """
     sums = {(kind, t): torch.zeros(()) for kind in ("right", "wrong") for t in PROBE_TIMESTEPS}
