@@ -32,8 +32,8 @@ FACE_FLAGS = ("face", "right_eye", "left_eye", "mouth")
 
 
 class FoundFaces(NamedTuple):
-    """heat_logits: (N, h, w), a face's middle is in the cell. boxes: (N, 4, h, w): middle x, y from the cell's middle in
-    cells, log of width and height in cells."""
+    """heat_logits: (N, h, w), a face's middle is in the cell. boxes: (N, 4, h, w): middle x, y from the cell's middle
+    in cells, log of width and height in cells."""
 
     heat_logits: Tensor
     boxes: Tensor
@@ -80,8 +80,9 @@ class Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first = ConvNorm(width, width)
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-        nn.init.zeros_(self.second[1].weight)
+        norm = nn.BatchNorm2d(width)
+        nn.init.zeros_(norm.weight)
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
@@ -99,13 +100,14 @@ class FaceFinder(nn.Module):
         self.up = nn.Conv2d(c, b, 1)
         self.last = Residual(b)
         self.head = nn.Conv2d(b, 5, 1)
-        nn.init.constant_(self.head.bias[:1], -4.0)  # type: ignore[index]
+        # Hardly a cell is a face's middle: the focal loss starts small.
+        self.heat_bias = nn.Parameter(torch.tensor(-4.0))
 
     def forward(self, x: Tensor) -> FoundFaces:
         """Heat and boxes of every cell."""
         fine = self.fine(x)
         out = self.head(self.last(fine + upsample(self.up(self.coarse(fine))))).float()
-        return FoundFaces(out[:, 0], out[:, 1:])
+        return FoundFaces(out[:, 0] + self.heat_bias, out[:, 1:])
 
 
 class Context(nn.Module):
@@ -155,12 +157,12 @@ class FaceNet(nn.Module):
 
 
 class PersonNet(nn.Module):
-    """Person crops (N, 3, 160, 160) in [-1, 1] to `BodyReading`: down to 1/16 and up to 1/4, skips added."""
+    """Person crops (N, 4, 160, 160) in [-1, 1] (`paha.motion.person_crop`) to `BodyReading`: down to 1/16 and up to 1/4, skips added."""
 
     def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
         a, b, c = widths
-        self.fine = nn.Sequential(nn.PixelUnshuffle(4), ConvNorm(48, a))
+        self.fine = nn.Sequential(nn.PixelUnshuffle(4), ConvNorm(64, a))
         self.middle = nn.Sequential(ConvNorm(a, b, stride=2), Residual(b), Residual(b))
         self.deep = nn.Sequential(ConvNorm(b, c, stride=2), Residual(c), Residual(c), Context(c))
         self.up_deep, self.up_middle = nn.Conv2d(c, b, 1), nn.Conv2d(b, a, 1)
@@ -202,7 +204,7 @@ class KeypointEstimator(ModelMixin, ConfigMixin):
     def forward(
         self, pictures: Tensor | None = None, faces: Tensor | None = None, people: Tensor | None = None
     ) -> EstimatorOutput:
-        """Whole pictures, face crops and person crops, each (N, 3, S, S) in [-1, 1], through their own network."""
+        """Whole pictures, face crops (N, 3, S, S) and person crops (N, 4, S, S) in [-1, 1], each through its network."""
         return EstimatorOutput(
             found=None if pictures is None else self.finder(_last(pictures)),
             face=None if faces is None else self.face(_last(faces)),

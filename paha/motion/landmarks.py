@@ -105,7 +105,17 @@ def find_landmarks(
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or min(image.shape[:2]) < 1:
         raise ValueError(f"the picture must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
     reader = landmark_reader(detector)
-    faces = reader.find_faces(image)
+    return read_landmarks(image, reader, reader.find_faces(image), face_box=face_box)
+
+
+def read_landmarks(
+    image: np.ndarray,
+    reader: LandmarkReader,
+    faces: np.ndarray,
+    *,
+    face_box: tuple[float, float, float, float] | None = None,
+) -> Landmarks:
+    """The same where the faces (N, 5) are found already."""
     chosen = choose_face(faces, face_box=face_box, size=image.shape[:2])
     check_face(faces[chosen])
     others = np.delete(faces, chosen, axis=0)[:, :4]

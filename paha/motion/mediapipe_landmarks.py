@@ -29,6 +29,8 @@ _SEEN = 0.5
 """Body points below it are hidden or outside, by MediaPipe's own account."""
 _NO_DETECTION = 0.5
 """Score of a face that the landmarker reads (above 0.5) and BlazeFace does not find in the close-up."""
+_LARGE_FACE = 0.25
+"""Share of the picture's longer side; other people's faces are half as high at least, or do not matter."""
 _FACE_CROPS = (2.2, 1.6, 3.2)
 _PERSON_CROPS = (10.0, 6.0, 4.0)
 """Sides of the squares that are tried, in face heights."""
@@ -77,13 +79,15 @@ class MediaPipeLandmarks:
     def find_faces(self, image: np.ndarray) -> np.ndarray:
         """Boxes (N, 5) float32 of all faces, x0 y0 x1 y1 in pixels and score, largest first.
 
-        BlazeFace sees faces of a tenth of its square and more: the picture is searched whole, then in halves, and in
-        quarters where none was found. It fires on hands and patterns too: only boxes with a face mesh count.
+        BlazeFace sees faces of a tenth of its square and more: the picture is searched whole, in halves unless there is
+        a large face, and in quarters where none was found. It fires on hands and patterns too: only boxes with a face
+        mesh count.
         """
         found: list[np.ndarray] = []
         longer = max(image.shape[:2])
         for side in (longer, longer // 2, longer // 4):
-            if side < longer // 2 and found:
+            largest = max((float(box[3] - box[1]) for box in found), default=0.0)
+            if largest > _LARGE_FACE * longer or (found and side < longer // 2):
                 break
             for x, y, tile in [(0, 0, image)] if side == longer else tiles(image, side):
                 for box in self._boxes(tile):

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from paha.errors import PahaError
-from paha.motion.landmarks import Landmarks, find_landmarks, landmark_reader
+from paha.motion.landmarks import Landmarks, landmark_reader, read_landmarks
 from paha.training.report import say
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -68,16 +68,17 @@ def label_stills(stills: Path, cache: Path) -> list[StillLabel]:
 def _write(file: Path, path: Path) -> None:
     image = read_picture(path)
     try:
-        faces = landmark_reader("mediapipe").find_faces(image)
-        found = find_landmarks(image, detector="mediapipe") if len(faces) else None
+        reader = landmark_reader("mediapipe")
+        faces = reader.find_faces(image)
+        found = read_landmarks(image, reader, faces)
     except PahaError as error:
         say(f"{path.name} is left out: {error}")
-        found = None
+        faces, found = np.zeros((0, 5), np.float32), None
     temporary = file.with_suffix(".tmp.npz")
     if found is None:
         np.savez(temporary, points=np.zeros((0, 2), np.float32))
     else:
-        np.savez(temporary, **_arrays(found), faces=faces)
+        np.savez(temporary, allow_pickle=False, faces=faces, **_arrays(found))
     temporary.replace(file)
 
 
