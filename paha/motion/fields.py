@@ -7,7 +7,7 @@ Letters: h w the grid, (u, v) face heights along the face's own axes from a feat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -92,17 +92,30 @@ def head_weight(photo: Photograph) -> np.ndarray:
     return 1 - smoothstep(-0.12, fall, v + 0.35 * np.clip(np.abs(u) - 0.45, 0, 2) * smoothstep(-0.3, 0.3, v))
 
 
-def torso_displacement(photo: Photograph, motion: PersonMotion, t: int) -> np.ndarray:
-    """(h, w, 2): the shoulders' move, blended across, fading towards the hips."""
-    points, seen = photo.landmarks.points[PARTS][:2], photo.geometry.parts_seen[:2]
-    if not seen.any():
-        return np.zeros_like(photo.grid)
-    moves = photo.unit * motion.parts[t, :2] * seen[:, None]
-    span = max(abs(float(points[0, 0] - points[1, 0])), 0.5 * photo.unit)
-    left = smoothstep(-0.5, 0.5, (photo.grid[..., 0] - points[:, 0].mean()) / span)[..., None]
-    sway = moves[0] * left + moves[1] * (1 - left) if seen.all() else moves.sum(0)
-    fade = 1 - smoothstep(0.0, 2.6, (photo.grid[..., 1] - points[seen, 1].mean()) / photo.unit)
-    return (sway * fade[..., None]).astype(np.float32)
+@dataclass(frozen=True)
+class Torso:
+    """left, right: (h, w) how much a node follows each shoulder."""
+
+    left: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, photo: Photograph) -> Torso:
+        """The shoulders' move, blended across, fading towards the hips."""
+        points, seen = photo.landmarks.points[PARTS][:2], photo.geometry.parts_seen[:2]
+        if not seen.any():
+            nothing = np.zeros(photo.lattice.shape, np.float32)
+            return cls(nothing, nothing)
+        span = max(abs(float(points[0, 0] - points[1, 0])), 0.5 * photo.unit)
+        left = smoothstep(-0.5, 0.5, (photo.grid[..., 0] - points[:, 0].mean()) / span)
+        fade = 1 - smoothstep(0.0, 2.6, (photo.grid[..., 1] - points[seen, 1].mean()) / photo.unit)
+        shares = (left, 1 - left) if seen.all() else seen.astype(np.float32)
+        return cls(*(fade * share for share in shares))
+
+    def displacement(self, motion: PersonMotion, t: int, unit: float) -> np.ndarray:
+        """(h, w, 2) pixels."""
+        left, right = (unit * motion.parts[t, :2]).astype(np.float32)
+        return self.left[..., None] * left + self.right[..., None] * right
 
 
 @dataclass(frozen=True)
@@ -122,8 +135,14 @@ class Mouth:
     upper: np.ndarray
     lower: np.ndarray
 
+    def faded(self, fade: np.ndarray) -> Mouth:
+        """With its fields times a weight (h, w)."""
+        names = ("jaw_upper", "jaw_lower", "wide", "press_upper", "press_lower")
+        return replace(self, **{name: fade * getattr(self, name) for name in names})
+
     @classmethod
-    def of(cls, photo: Photograph) -> Mouth:
+    def of(cls, photo: Photograph, grid: np.ndarray) -> Mouth:
+        """grid: (h, w, 2) pixels of the nodes."""
         face, unit, across, down = photo.landmarks.face[:, :2], photo.unit, photo.across, photo.down
         upper, lower = face[list(UPPER_INNER)], face[list(LOWER_INNER)]
         corners = np.stack([upper[0], upper[-1]])
@@ -131,8 +150,8 @@ class Mouth:
         half = max(float((corners[1] - corners[0]) @ across) / 2 / unit, 0.05)
         outer = max(float((face[291] - face[61]) @ across) / 2 / unit, 0.06)
         chin = float((face[152] - middle) @ down) / unit
-        u = (photo.grid - middle) @ across / unit
-        v = (photo.grid - middle) @ down / unit
+        u = (grid - middle) @ across / unit
+        v = (grid - middle) @ down / unit
 
         def above(edge: np.ndarray) -> np.ndarray:
             """v less the edge's own v at the same u: signed distance below an inner edge."""
@@ -183,14 +202,19 @@ class Eye:
     room: float
     width: float
 
+    def faded(self, fade: np.ndarray) -> Eye:
+        """With its fields times a weight (h, w)."""
+        return replace(self, close=fade[..., None] * self.close, look=fade * self.look)
+
     @classmethod
-    def of(cls, photo: Photograph, side: str, iris: int) -> Eye:
+    def of(cls, photo: Photograph, grid: np.ndarray, side: str, iris: int) -> Eye:
+        """grid: (h, w, 2) pixels of the nodes."""
         face, unit, across, down = photo.landmarks.face[:, :2], photo.unit, photo.across, photo.down
         upper, lower = (face[list(index)] for index in LIDS[side])
         width = float(np.linalg.norm(upper[0] - upper[-1]))
         middle = (upper[0] + upper[-1]) / 2
-        u = (photo.grid - middle) @ across
-        v = (photo.grid - middle) @ down
+        u = (grid - middle) @ across
+        v = (grid - middle) @ down
         at = (upper - middle) @ across
         order = np.argsort(at)
         edge = np.interp(u, at[order], ((upper - middle) @ down)[order], left=0, right=0)
@@ -200,15 +224,15 @@ class Eye:
         close = (drop * fade)[..., None] * down
         centre = face[iris]
         radius = 0.32 * width
-        look = np.exp(-((((photo.grid - centre) ** 2).sum(-1) / radius**2) ** 1.5))
+        look = np.exp(-((((grid - centre) ** 2).sum(-1) / radius**2) ** 1.5))
         return cls(close.astype(np.float32), look.astype(np.float32), upper.astype(np.float32), room, width)
 
 
-def brow_field(photo: Photograph, side: str) -> np.ndarray:
+def brow_field(photo: Photograph, grid: np.ndarray, side: str) -> np.ndarray:
     """(h, w): how much moves with a brow."""
     face, unit = photo.landmarks.face[:, :2], photo.unit
     brow = face[list(BROWS[side])]
-    u = (photo.grid - brow.mean(0)) @ photo.across / unit
-    v = (photo.grid - brow.mean(0)) @ photo.down / unit
+    u = (grid - brow.mean(0)) @ photo.across / unit
+    v = (grid - brow.mean(0)) @ photo.down / unit
     half = float(np.linalg.norm(brow[0] - brow[-1])) / 2 / unit
     return np.exp(-((u / (1.6 * half)) ** 4) - np.where(v > 0, (v / 0.06) ** 2, (v / 0.16) ** 2)).astype(np.float32)

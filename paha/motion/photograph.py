@@ -15,10 +15,11 @@ import numpy as np
 
 from paha.motion.geometry import Geometry
 from paha.motion.landmarks import Landmarks
+from paha.motion.lattice import Lattice
 from paha.motion.person import measure
 
-GRID_STEP = 1 / 40
-"""Width of a grid cell in face heights, at least 2 pixels."""
+GRID_STEP = 1 / 20
+"""Width of a grid cell in face heights, at least 2 pixels: head, neck, torso and arms move smoothly."""
 REACH = 0.35
 """Face heights about the person that may move."""
 HALO = 0.02
@@ -68,19 +69,19 @@ class Photograph:
         return slice(top, min(height, rows.max() + room)), slice(left, min(width, columns.max() + room))
 
     @cached_property
-    def step(self) -> float:
-        """Pixels of a grid cell."""
-        return max(2.0, GRID_STEP * self.unit)
+    def lattice(self) -> Lattice:
+        """The grid over `region`."""
+        return Lattice.over(self.region[1], self.region[0], max(2, round(GRID_STEP * self.unit)))
 
-    @cached_property
+    @property
+    def step(self) -> int:
+        """Pixels of a grid cell."""
+        return self.lattice.step
+
+    @property
     def grid(self) -> np.ndarray:
         """(h, w, 2) float32: pixels (x, y) of the grid's nodes, over `region`."""
-        rows, columns = self.region
-        h = round((rows.stop - rows.start) / self.step) + 2
-        w = round((columns.stop - columns.start) / self.step) + 2
-        x = columns.start + self.step * (np.arange(w) - 0.5)
-        y = rows.start + self.step * (np.arange(h) - 0.5)
-        return np.stack(np.meshgrid(x, y), -1).astype(np.float32)
+        return self.lattice.nodes
 
     def to_nodes(self, points: np.ndarray) -> np.ndarray:
         """Pixels (..., 2) to the grid's index coordinates."""

@@ -1,194 +1,260 @@
 """A photograph and motion in, frames out: warp the person about a still background, cut lips and lids, paint a mouth.
 
-A frame is a backward map (which pixel of the picture is seen here), found on a coarse grid by a few fixed-point steps of
-x = y - u(x), one for each side of what tears: the face; the lower lip with its jaw; the upper lids.
+A frame is a backward map: which place x of the picture is seen at y. With w the head's and body's displacement, on a
+coarse lattice, and e the face's own, on a fine one, x + w(x) + e(x) = y. First p + w(p) = y is solved on the coarse
+lattice, then x = p + w(p) - w(x) - e(x) on the fine one, each by a few fixed-point steps; where e is nothing, x = p. What
+tears has an e for each side: the face; the lower lip with its jaw; the upper lids.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
 from paha.motion import fields
-from paha.motion.fields import BROWS, GAZE_SHIFT, LIDS, MAX_OPEN, Eye, Head, Mouth, brow_field
-from paha.motion.layers import Layer, find_arms
+from paha.motion.compositing import Box, Sheet, texture_places
+from paha.motion.expression import Expression
+from paha.motion.fields import MAX_OPEN, Head
+from paha.motion.lattice import Lattice, inverse
+from paha.motion.layers import find_arms
 from paha.motion.mouth import Interior
-from paha.motion.person import PRESS_THICKNESS, PersonMotion
-from paha.motion.photograph import IRIS, Photograph, inpaint
+from paha.motion.person import PersonMotion
+from paha.motion.photograph import Photograph, inpaint
+from paha.motion.resampling import SCALE, OpenCVResampler, Resampler
 
 FIXED_POINT_STEPS = 4
 SUPERSAMPLE = 4
 """Of the edges of lips and lids."""
+STILL = 1 / 128
+"""Pixels of displacement that resampling, which counts in 1/64 pixel, rounds away."""
 
 
 class Renderer:
-    """Renders one photograph. All that does not change from frame to frame is computed here, once."""
+    """Renders one photograph. All that does not change from frame to frame is computed here, once.
 
-    def __init__(self, photo: Photograph) -> None:
+    resampler: reads the picture, on the processor by default.
+    """
+
+    def __init__(self, photo: Photograph, *, resampler: Resampler | None = None) -> None:
         self.photo = photo
+        self.resampler = resampler or OpenCVResampler()
         self.head = Head.of(photo)
-        self.mouth = Mouth.of(photo)
-        self.eyes = {side: Eye.of(photo, side, IRIS[side]) for side in LIDS}
-        self.brows = {side: brow_field(photo, side) for side in BROWS}
-        self.interior = Interior.of(photo, self.mouth)
+        self.torso = fields.Torso.of(photo)
+        self.expression = Expression.of(photo)
+        self.interior = Interior.of(photo, self.expression.mouth)
         self.arms = find_arms(photo)
-        self._rows, self._columns = rows, columns = photo.region
-        self._background = photo.background[rows, columns].astype(np.float32)
-        x, y = np.arange(columns.start, columns.stop) + 0.5, np.arange(rows.start, rows.stop) + 0.5
-        nodes = photo.to_nodes(np.stack(np.meshgrid(x, y), -1).astype(np.float32))
-        self._node_x, self._node_y = np.ascontiguousarray(nodes[..., 0]), np.ascontiguousarray(nodes[..., 1])
-        self._body, self._arm_layers = self._layers()
+        self._region = Box(photo.region[1], photo.region[0])
+        self._places = texture_places(self._region)
+        self._background = np.ascontiguousarray(self._region.of(photo.background))
+        self._armless, self._body, self._arm_sheets = self._sheets()
 
-    def _layers(self) -> tuple[Layer, list[Layer]]:
-        """The body without its moving arms, and the arms."""
-        photo = self.photo
+    def _sheets(self) -> tuple[np.ndarray, Sheet, list[Sheet]]:
+        """The picture without its moving arms, the body of it, and the arms."""
+        photo, make = self.photo, self.resampler
         picture, alpha = photo.image, photo.alpha
         arms = []
         for arm in self.arms:
             hole = arm.mask > 0.02
             under = inpaint(picture, hole, scale=min(1.0, 128 / photo.unit))
-            arms.append(Layer.of(picture, arm.mask, under))
+            rows, columns = np.nonzero((arm.mask > 1 / 512) | (picture != under).any(-1))
+            box = Box.about(np.array([columns.min(), rows.min()]), np.array([columns.max() + 1, rows.max() + 1]))
+            arms.append(Sheet.of(make, box.grown(3).within(self._region), picture, arm.mask, under))
             picture = under
-            alpha = inpaint(np.repeat(np.rint(alpha * 255).astype(np.uint8)[..., None], 3, 2), hole)[
-                ..., 0
-            ] / np.float32(255)
-        return Layer.of(picture, alpha, photo.background), arms[::-1]
+            grey = np.repeat(np.rint(alpha * 255).astype(np.uint8)[..., None], 3, 2)
+            alpha = inpaint(grey, hole)[..., 0] / np.float32(255)
+        return picture, Sheet.of(make, self._region, picture, alpha, photo.background), arms
 
-    def frames(self, motion: PersonMotion) -> Iterator[np.ndarray]:
-        """(H, W, 3) uint8 of each frame of motion since the photograph."""
-        for t in range(len(motion)):
-            yield self.frame(motion, t)
+    def frames(self, motion: PersonMotion, *, workers: int = 2) -> Iterator[np.ndarray]:
+        """(H, W, 3) uint8 of each frame of motion since the photograph, in order, `workers` of them at a time."""
+        if workers <= 1:
+            yield from (self.frame(motion, t) for t in range(len(motion)))
+            return
+        waiting: deque[Future[np.ndarray]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            for t in range(len(motion)):
+                waiting.append(pool.submit(self.frame, motion, t))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def frame(self, motion: PersonMotion, t: int) -> np.ndarray:
         """(H, W, 3) uint8."""
-        out = self.photo.image.copy()
-        whole = self._displacement(motion, t)
-        face = whole + self._expression(motion, t)
-        upper = face + self._jaw(motion, t, self.mouth.jaw_upper, self.mouth.press_upper)
-        lower = face + self._jaw(motion, t, self.mouth.jaw_lower, self.mouth.press_lower)
-        window = out[self._rows, self._columns]
-        window[:] = self._composite(motion, t, upper)
-        self._close_lids(out, motion, t, upper)
-        self._open_mouth(out, motion, t, upper, lower)
-        return out
+        return _Frame(self, motion, t).render()
 
-    def _displacement(self, motion: PersonMotion, t: int) -> np.ndarray:
+
+class _Frame:
+    """What one frame's parts share. whole: (h, w, 2) displacement of head and body. face, upper, lower: (h, w, 2) of the
+    face's features; with the upper lip; with the jaw."""
+
+    def __init__(self, renderer: Renderer, motion: PersonMotion, t: int) -> None:
+        self.renderer, self.motion, self.t = renderer, motion, t
+        self.photo, self.expression, self.region = renderer.photo, renderer.expression, renderer._region
+        expression, press = self.expression, float(motion.lip_press[t])
+        self.whole = self._displacement()
+        self.opening = self._opening()
+        self.face = expression.upper_face(motion, t)
+        self.upper = self.face + expression.upper_lip(self.opening, press)
+        self.lower = self.face + expression.lower_lip(self.opening, press)
+        lattice = self.photo.lattice
+        self.source = inverse(lattice, self.whole, steps=FIXED_POINT_STEPS)
+
+    def render(self) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        self.out = self.renderer._armless.copy()
+        self._lay_body()
+        self._lay_arms()
+        self._close_lids()
+        self._open_mouth()
+        return self.out
+
+    def _displacement(self) -> np.ndarray:
         """(h, w, 2) of head and torso as solids."""
-        head = self.head.displacement(motion, t, self.photo.unit)
-        weight = self.head.weight[..., None]
-        torso = fields.torso_displacement(self.photo, motion, t)
-        for arm in self.arms:
+        renderer, motion, t = self.renderer, self.motion, self.t
+        head = renderer.head.displacement(motion, t, self.photo.unit)
+        torso = renderer.torso.displacement(motion, t, self.photo.unit)
+        for arm in renderer.arms:
             torso += arm.body_displacement(self.photo, motion, t)
-        return head * weight + torso * (1 - weight)
+        return torso + renderer.head.weight[..., None] * (head - torso)
 
-    def _expression(self, motion: PersonMotion, t: int) -> np.ndarray:
-        """(h, w, 2) of the mouth's width, brows and gaze."""
-        photo, unit = self.photo, self.photo.unit
-        moved = self.mouth.wide[..., None] * (0.5 * unit * motion.mouth_wide[t] * photo.across)
-        for index, (side, eye) in enumerate(self.eyes.items()):
-            moved += self.brows[side][..., None] * (-unit * motion.brows[t, index] * photo.down)
-            look = GAZE_SHIFT * eye.width * (motion.gaze[t, 0] * photo.across + 0.5 * motion.gaze[t, 1] * photo.down)
-            moved += eye.look[..., None] * look
-        return moved
-
-    def _jaw(self, motion: PersonMotion, t: int, jaw: np.ndarray, press: np.ndarray) -> np.ndarray:
-        unit = self.photo.unit
-        along = jaw * (unit * self._opening(motion, t))
-        along += press * (0.5 * unit * PRESS_THICKNESS * np.clip(motion.lip_press[t], -0.5, 1))
-        return along[..., None] * self.photo.down
-
-    def _opening(self, motion: PersonMotion, t: int) -> float:
+    def _opening(self) -> float:
         """Face heights that the gap changes by: no further than closed, nor than a jaw goes."""
-        return float(np.clip(motion.mouth_open[t], -self.interior.gap, max(MAX_OPEN - self.interior.gap, 0.02)))
+        gap = self.renderer.interior.gap
+        return float(np.clip(self.motion.mouth_open[self.t], -gap, max(MAX_OPEN - gap, 0.02)))
 
-    def _invert(self, u: np.ndarray) -> np.ndarray:
-        """Backward map of a displacement field (h, w, 2): the source pixel of each node."""
-        photo = self.photo
-        source = photo.grid - u
+    def _at(self, lattice: Lattice, source: np.ndarray, box: Box, origin: Box) -> np.ndarray:
+        """(h, w, 2): places of a box's pixels in a texture over `origin`. source: (h', w', 2) positions at nodes."""
+        shift = self.region.corner - origin.corner
+        moved = np.float32(SCALE) * (source - lattice.nodes + shift)
+        return cv2.add(lattice.to_pixels(moved, box.columns, box.rows), box.of(self.renderer._places, self.region))
+
+    def _lay_body(self) -> None:
+        """The body with the face, over the background, where it moves."""
+        lattice, body = self.photo.lattice, self.renderer._body
+        face = self._face_box()
+        box = moving(lattice, self.source).within(self.region)
+        if np.abs(self.upper).max() > STILL:
+            box = Box.about(np.minimum(box.corner, face.corner), np.maximum(_end(box), _end(face))) if not box.empty else face  # fmt: skip
+        if box.empty:
+            return
+        at = self._at(lattice, self.source, box, self.region)
+        if not face.empty:
+            fine = Lattice.over(face.columns, face.rows, self.expression.lattice.step)
+            face.of(at, box)[:] = self._at(fine, self._solve(fine, self.upper), face, self.region)
+        under = box.of(self.renderer._background, self.region)
+        box.of(self.out)[:] = body.over(self.renderer.resampler, under, at)
+
+    def _face_box(self) -> Box:
+        """Pixels where the face's features may lie now; empty where none moves."""
+        if np.abs(self.upper).max() <= STILL:
+            return Box(slice(0, 0), slice(0, 0))
+        box = self.expression.box
+        corners = np.stack([box.corner, _end(box)])
+        inside = self.photo.lattice.read(self.whole, self.expression.lattice.nodes[::4, ::4])
+        low, high = inside.min((0, 1)), inside.max((0, 1))
+        return Box.about(corners[0] + low, corners[1] + high).within(self.region)
+
+    def _solve(self, fine: Lattice, e: np.ndarray) -> np.ndarray:
+        """(h, w, 2): x + w(x) + e(x) = y at the nodes y of a fine lattice."""
+        coarse, face = self.photo.lattice, self.expression.lattice
+        p = fine.nodes + coarse.read(self.source - coarse.nodes, fine.nodes)
+        fixed = p + coarse.read(self.whole, p)
+        x = p - face.read(e, p)
         for _ in range(FIXED_POINT_STEPS):
-            nodes = photo.to_nodes(source)
-            at = cv2.remap(u, nodes[..., 0], nodes[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            source = photo.grid - at
-        return source
+            x = fixed - coarse.read(self.whole, x) - face.read(e, x)
+        return x
 
-    def _sample(self, back: np.ndarray, columns: slice, rows: slice) -> np.ndarray:
-        """(H', W', 3) uint8: the picture through a backward map, over some columns and rows."""
-        x, y = self._full(back, columns, rows)
-        return cv2.remap(self.photo.image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    def _lay_arms(self) -> None:
+        photo, lattice = self.photo, self.photo.lattice
+        for arm, sheet in zip(self.renderer.arms[::-1], self.renderer._arm_sheets[::-1], strict=True):
+            u = arm.displacement(photo, self.motion, self.t, self.whole)
+            source = inverse(lattice, u, steps=FIXED_POINT_STEPS)
+            inside = lattice.read(u, lattice_nodes(lattice, sheet.box))
+            low, high = inside.min((0, 1)), inside.max((0, 1))
+            box = Box.about(sheet.box.corner + low, _end(sheet.box) + high).grown(2).within(self.region)
+            if box.empty:
+                continue
+            at = self._at(lattice, source, box, sheet.box)
+            box.of(self.out)[:] = sheet.over(self.renderer.resampler, box.of(self.out), at)
 
-    def _full(self, back: np.ndarray, columns: slice, rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        """The map at every pixel, as OpenCV counts them (centres at whole numbers)."""
-        window = (
-            slice(rows.start - self._rows.start, rows.stop - self._rows.start),
-            slice(columns.start - self._columns.start, columns.stop - self._columns.start),
-        )
-        at = cv2.remap(back, self._node_x[window], self._node_y[window], cv2.INTER_LINEAR)
-        at -= 0.5
-        return np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
-
-    def _composite(self, motion: PersonMotion, t: int, body: np.ndarray) -> np.ndarray:
-        """(H', W', 3) uint8 of `region`: the layers, each through its own map, over the background."""
-        out = self._over(self._body, self._invert(body), self._background)
-        for layer, arm in zip(self._arm_layers, self.arms[::-1], strict=True):
-            out = self._over(layer, self._invert(arm.displacement(self.photo, motion, t, body)), out)
-        return np.clip(np.rint(out), 0, 255).astype(np.uint8)
-
-    def _over(self, layer: Layer, back: np.ndarray, under: np.ndarray) -> np.ndarray:
-        x, y = self._full(back, self._columns, self._rows)
-        moved = cv2.remap(layer.premultiplied, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return moved[..., :3] + (1 - moved[..., 3:]) * under
-
-    def _close_lids(self, out: np.ndarray, motion: PersonMotion, t: int, face: np.ndarray) -> None:
-        open_share = np.maximum(1 - self.photo.geometry.state.lids[0], 0.2)
-        for index, eye in enumerate(self.eyes.values()):
-            closing = float(np.clip(motion.lids[t, index] / open_share[index], 0, 1))
+    def _close_lids(self) -> None:
+        photo = self.photo
+        open_share = np.maximum(1 - photo.geometry.state.lids[0], 0.2)
+        for index, eye in enumerate(self.expression.eyes.values()):
+            closing = float(np.clip(self.motion.lids[self.t, index] / open_share[index], 0, 1))
             if closing < 0.02:
                 continue
-            lid = face + closing * eye.close
+            lid = self.upper + np.float32(closing) * eye.close
             edge = self._moved(eye.upper, lid)
-            brow = self._moved(eye.upper, face) - 1.1 * eye.room * self.photo.down
-            self._lay(out, self._invert(lid), np.concatenate([edge, brow[::-1]]))
+            brow = self._moved(eye.upper, self.upper) - 1.1 * eye.room * photo.down
+            self._lay(lid, np.concatenate([edge, brow[::-1]]))
 
-    def _open_mouth(self, out: np.ndarray, motion: PersonMotion, t: int, upper: np.ndarray, lower: np.ndarray) -> None:
-        top, bottom = self._moved(self.mouth.upper, upper), self._moved(self.mouth.lower, lower)
-        below = np.maximum((bottom - top) @ self.photo.down, 0)
-        bottom = (
-            top + (bottom - top) @ np.outer(self.photo.across, self.photo.across) + below[:, None] * self.photo.down
-        )
-        if below.max() > 0.5:
-            skull = self._moved(self.mouth.lower, upper)
-            self.interior.paint(out, top, bottom, skull)
-        chin = bottom + 0.3 * self.photo.unit * self.photo.down
-        self._lay(out, self._invert(lower), np.concatenate([bottom, chin[::-1]]))
+    def _open_mouth(self) -> None:
+        photo, mouth = self.photo, self.expression.mouth
+        top, bottom = self._moved(mouth.upper, self.upper), self._moved(mouth.lower, self.lower)
+        below = np.maximum((bottom - top) @ photo.down, 0)
+        bottom = top + (bottom - top) @ np.outer(photo.across, photo.across) + below[:, None] * photo.down
+        if below.max() > 0.5 and self.opening * photo.unit > 0.5:
+            skull = self._moved(mouth.lower, self.upper)
+            self.renderer.interior.paint(self.out, top, bottom, skull)
+        chin = bottom + 0.3 * photo.unit * photo.down
+        self._lay(self.lower, np.concatenate([bottom, chin[::-1]]))
 
-    def _moved(self, points: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Points (N, 2) of the picture where a displacement field takes them."""
-        nodes = self.photo.to_nodes(points)[None]
-        return points + cv2.remap(u, nodes[..., 0], nodes[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    def _moved(self, points: np.ndarray, e: np.ndarray) -> np.ndarray:
+        """Points (N, 2) of the picture where head, body and face take them."""
+        own = self.expression.lattice.read(e, points[None])[0]
+        return points + own + self.photo.lattice.read(self.whole, points[None])[0]
 
-    def _lay(self, out: np.ndarray, back: np.ndarray, polygon: np.ndarray) -> None:
-        """Draw the picture through another map inside a polygon."""
-        found = cover(polygon, self._columns, self._rows)
-        if found is None:
+    def _lay(self, e: np.ndarray, polygon: np.ndarray) -> None:
+        """Draw the picture as another side of a tear moves it, inside a polygon (N, 2)."""
+        box = Box.about(polygon.min(0) - 1, polygon.max(0) + 1).within(self.region)
+        if box.empty:
             return
-        columns, rows, share = found
-        above = self._sample(back, columns, rows)
-        under = out[rows, columns]
-        out[rows, columns] = np.rint(under + share[..., None] * (above.astype(np.float32) - under)).astype(np.uint8)
+        fine = Lattice.over(box.columns, box.rows, self.expression.lattice.step)
+        at = self._at(fine, self._solve(fine, e), box, self.region)
+        above = self.renderer._body.inside(self.renderer.resampler, at)
+        share = cover(polygon, box)
+        box.of(self.out)[:] = blended(box.of(self.out), above, share)
 
 
-def cover(polygon: np.ndarray, columns: slice, rows: slice) -> tuple[slice, slice, np.ndarray] | None:
-    """Columns and rows of a polygon's box within bounds, and how much of each pixel it covers; None outside them."""
-    low, high = np.floor(polygon.min(0)).astype(int) - 1, np.ceil(polygon.max(0)).astype(int) + 1
-    x = slice(max(low[0], columns.start), min(high[0], columns.stop))
-    y = slice(max(low[1], rows.start), min(high[1], rows.stop))
-    if x.stop <= x.start or y.stop <= y.start:
-        return None
-    size = (y.stop - y.start, x.stop - x.start)
-    large = np.zeros((size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), np.uint8)
-    corners = (polygon - (x.start, y.start)) * SUPERSAMPLE - 0.5
+def _end(box: Box) -> np.ndarray:
+    """(2,) x y past a box's last pixel."""
+    return np.array([box.columns.stop, box.rows.stop], np.float32)
+
+
+def lattice_nodes(lattice: Lattice, box: Box) -> np.ndarray:
+    """(h, w, 2) positions about a lattice's step apart over a box, its corners among them."""
+    x = np.linspace(box.columns.start, box.columns.stop, (box.columns.stop - box.columns.start) // lattice.step + 2)
+    y = np.linspace(box.rows.start, box.rows.stop, (box.rows.stop - box.rows.start) // lattice.step + 2)
+    return np.stack(np.meshgrid(x, y), -1).astype(np.float32)
+
+
+def moving(lattice: Lattice, source: np.ndarray) -> Box:
+    """The box outside which a map moves nothing."""
+    moved = np.abs(source - lattice.nodes).max(-1) > STILL
+    rows, columns = np.flatnonzero(moved.any(1)), np.flatnonzero(moved.any(0))
+    if not len(rows):
+        return Box(slice(0, 0), slice(0, 0))
+    s = lattice.step
+    x = lattice.left + s * np.array([columns[0] - 1, columns[-1] + 2])
+    y = lattice.top + s * np.array([rows[0] - 1, rows[-1] + 2])
+    return Box(slice(int(x[0]), int(x[1])), slice(int(y[0]), int(y[1])))
+
+
+def blended(under: np.ndarray, above: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8: `share` (h, w) float32 of one picture over another."""
+    return cv2.blendLinear(above, under, share, 1 - share)
+
+
+def cover(polygon: np.ndarray, box: Box) -> np.ndarray:
+    """(h, w) float32: how much of each pixel of a box a polygon (N, 2) covers."""
+    z = SUPERSAMPLE
+    size = (box.rows.stop - box.rows.start, box.columns.stop - box.columns.start)
+    large = np.zeros((size[0] * z, size[1] * z), np.uint8)
+    corners = (polygon - box.corner) * z - 0.5
     cv2.fillPoly(large, [np.rint(corners * 16).astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=4)
-    share = cv2.resize(large, size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return x, y, share
+    return cv2.resize(large, size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
