@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from paha.errors import PahaError
 
 
 class Section(BaseModel):
-    """A section of the configuration: unknown names are errors, values are checked, nothing changes afterwards."""
+    """A section of the configuration: unknown names are errors, values are checked, numbers are finite, nothing changes
+    afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(Section):
     """UniVDM (section 4.1.1). The defaults are Stable Video Diffusion's U-Net (design rows 1 and 4)."""
 
-    latent_channels: int = 4
+    latent_channels: int = Field(default=4, ge=1)
     block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
     attention_levels: tuple[bool, ...] = (True, True, True, False)
     num_attention_heads: tuple[int, ...] = (5, 10, 20, 20)
-    layers_per_block: int = 2
-    cross_attention_dim: int = 1024
+    layers_per_block: int = Field(default=2, ge=1)
+    cross_attention_dim: int = Field(default=1024, ge=1)
     """Width of the image tokens."""
     norm_groups: int = Field(default=32, ge=1)
     """Groups of every GroupNorm. With one channel a group, a norm removes whatever the time embedding added."""
@@ -34,16 +35,16 @@ class ModelConfig(Section):
     """Adds each frame's audio tokens to its time embedding as well, a shorter way for small models."""
     output_gate: bool = False
     """Adds the best linear guess from the noisy latent, its prior variance predicted a cell (`UniVDM._gate`)."""
-    audio_layers: int = 12
+    audio_layers: int = Field(default=12, ge=1)
     """L of one frame's audio feature: wav2vec 2.0 layers, or mel frames a video frame."""
-    audio_dim: int = 768
+    audio_dim: int = Field(default=768, ge=1)
     """D of one frame's audio feature."""
-    audio_margin: int = 2
+    audio_margin: int = Field(default=2, ge=0)
     """m of A(f): frames added on each side."""
-    num_audio_tokens: int = 32
-    audio_token_dim: int = 768
-    audio_hidden_dim: int = 512
-    num_time_ids: int = 3
+    num_audio_tokens: int = Field(default=32, ge=1)
+    audio_token_dim: int = Field(default=768, ge=1)
+    audio_hidden_dim: int = Field(default=512, ge=1)
+    num_time_ids: int = Field(default=3, ge=0)
     """SVD's added ids (fps - 1, motion bucket, noise augmentation); 0 for none."""
     time_ids: tuple[float, ...] = (24.0, 127.0, 0.0)
 
@@ -51,27 +52,36 @@ class ModelConfig(Section):
 class DiffusionConfig(Section):
     """The forward process and what the network predicts (design rows 2, 3, 5)."""
 
-    num_train_timesteps: int = 1000
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
+    num_train_timesteps: int = Field(default=1000, ge=1)
+    beta_start: float = Field(default=0.00085, gt=0, lt=1)
+    beta_end: float = Field(default=0.012, gt=0, lt=1)
     prediction_type: Literal["v_prediction", "epsilon"] = "v_prediction"
     loss_space: Literal["prediction", "epsilon"] = "prediction"
     """`epsilon` gives Eq. 1 to the letter: alpha_t^2 times the v error."""
     target: Literal["absolute", "residual"] = "absolute"
     """`residual` diffuses (z_0 - f_ref) / residual_std instead of z_0."""
-    residual_std: float = 1.0
+    residual_std: float = Field(default=1.0, gt=0)
     first_frame_prob: float = Field(default=0.5, ge=0, le=1)
-    first_frame_max_timestep: int = 100
+    first_frame_max_timestep: int = Field(default=100, ge=0)
     """The given first frame is noised in training to a uniform t' of 0 to this."""
-    first_frame_timestep: int = 0
+    first_frame_timestep: int = Field(default=0, ge=0)
     """t' of the given first frame while sampling."""
+
+    @model_validator(mode="after")
+    def _first_frame_is_on_the_schedule(self) -> Self:
+        for name in ("first_frame_max_timestep", "first_frame_timestep"):
+            if getattr(self, name) >= self.num_train_timesteps:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; give less than num_train_timesteps, {self.num_train_timesteps}"
+                )
+        return self
 
 
 class CodecConfig(Section):
     """Which autoencoder. `presenter` is our own small one, `svd` is SVD's VAE (AutoencoderKLTemporalDecoder)."""
 
     kind: Literal["presenter", "svd"] = "svd"
-    latent_channels: int = 4
+    latent_channels: int = Field(default=4, ge=1)
     downsample: int = Field(default=8, ge=1)
     widths: tuple[int, ...] = (32, 64)
     """Of the presenter codec's refiner, at half and quarter resolution."""
@@ -82,7 +92,7 @@ class AudioConfig(Section):
 
     kind: Literal["logmel", "wav2vec2"] = "wav2vec2"
     name: str = "facebook/wav2vec2-base-960h"
-    mel_bands: int = 80
+    mel_bands: int = Field(default=80, ge=1)
 
 
 class ImageConfig(Section):
@@ -117,7 +127,7 @@ class TrainConfig(Section):
     """Clips of one part of a step (see num_micro_batches)."""
     steps: int = Field(default=100_000, ge=1)
     learning_rate: float = Field(default=5e-5, gt=0)
-    weight_decay: float = 0.01
+    weight_decay: float = Field(default=0.01, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
     cosine_decay: bool = False
     """Cosine decay of the learning rate to a tenth over the steps; off is the paper's constant rate."""

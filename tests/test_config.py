@@ -41,3 +41,38 @@ def test_corrupt_configuration_is_named(tmp_path):
     path.write_bytes(b"\x00\xff")
     with pytest.raises(PahaError, match=r"config\.yaml"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("diffusion.first_frame_timestep", 1000),
+        ("diffusion.first_frame_timestep", -1),
+        ("diffusion.first_frame_max_timestep", 1000),
+        ("diffusion.num_train_timesteps", 0),
+        ("diffusion.beta_start", 0),
+        ("diffusion.beta_end", 1),
+        ("diffusion.residual_std", 0),
+        ("model.latent_channels", 0),
+        ("model.audio_margin", -1),
+        ("model.num_audio_tokens", 0),
+        ("model.num_time_ids", -1),
+        ("codec.latent_channels", 0),
+        ("audio.mel_bands", 0),
+        ("train.weight_decay", -1),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(name, value):
+    with pytest.raises(PahaError, match=name.split(".")[-1]):
+        override(preset("debug"), {name: value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_no_number_may_be_infinite_or_none_at_all(value):
+    for name, option in (("train.learning_rate", value), ("sample.guidance_scales", [1.0, value, 1.0])):
+        with pytest.raises(PahaError, match="finite number"):
+            override(preset("debug"), {name: option})
+
+
+def test_the_last_timestep_of_the_schedule_may_be_the_first_frames():
+    assert override(preset("debug"), {"diffusion.first_frame_timestep": 999}).diffusion.first_frame_timestep == 999

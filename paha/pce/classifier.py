@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from paha.config import ModelConfig, Section
@@ -37,15 +38,21 @@ class ClassifierConfig(Section):
     which lips can be guessed.
     """
 
-    width: int = 512
-    num_layers: int = 4
-    num_heads: int = 8
-    face_crop: int = 0
-    num_levels: int = 0
+    width: int = Field(default=512, ge=2, multiple_of=2)
+    num_layers: int = Field(default=4, ge=1)
+    num_heads: int = Field(default=8, ge=1)
+    face_crop: int = Field(default=0, ge=0)
+    num_levels: int = Field(default=0, ge=0)
     spatial_encoding: Literal["table", "rotary"] = "table"
     frame_similarity: bool = False
     audio_free_encoder: bool = False
-    widen: float = 1.0
+    widen: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.num_heads:
+            raise ValueError(f"width is {self.width}; it must be divisible by num_heads, {self.num_heads}")
+        return self
 
 
 CLASSIFIERS = {

@@ -23,7 +23,9 @@ def schedules(draw: st.DrawFn) -> Schedule:
     num = draw(st.integers(2, 1000))
     start = draw(st.floats(1e-4, 0.01))
     end = draw(st.floats(start, min(0.9, 12 / num)))
-    return Schedule(DiffusionConfig(num_train_timesteps=num, beta_start=start, beta_end=end))
+    return Schedule(
+        DiffusionConfig(num_train_timesteps=num, beta_start=start, beta_end=end, first_frame_max_timestep=0)
+    )
 
 
 def latents(seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from paha.config import PahaConfig, Section, TrainConfig, set_options
@@ -42,9 +42,9 @@ class ClassifierRun(Section):
     network: ClassifierConfig
     pairs: PairConfig
     train: TrainConfig
-    mask_prob: float = 0.8
-    probe_pairs: int = 64
-    sync_pretraining_steps: int = 0
+    mask_prob: float = Field(default=0.8, ge=0, le=1)
+    probe_pairs: int = Field(default=64, ge=0)
+    sync_pretraining_steps: int = Field(default=0, ge=0)
 
 
 PAPER_TRAIN = TrainConfig(batch_size=16, steps=100_000, learning_rate=1e-4, warmup_steps=5000)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from paha.config import PahaConfig, Section
@@ -42,13 +43,19 @@ class PairConfig(Section):
     share of the identities that are never trained on.
     """
 
-    lengths: tuple[int, ...]
+    lengths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
     random_reference: bool = True
-    hard_prob: float = 0.0
-    swap_prob: float = 0.3
-    min_shift: int = 3
-    max_shift: int = 25
-    held_out: float = 0.1
+    hard_prob: float = Field(default=0.0, ge=0, le=1)
+    swap_prob: float = Field(default=0.3, ge=0, le=1)
+    min_shift: int = Field(default=3, ge=1)
+    max_shift: int = Field(default=25, ge=1)
+    held_out: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _shifts_have_a_range(self) -> Self:
+        if self.min_shift > self.max_shift:
+            raise ValueError(f"min_shift is {self.min_shift}; give at most max_shift, {self.max_shift}")
+        return self
 
 
 class PairDataset:
