@@ -35,6 +35,7 @@ _CLOSING_S = 0.03
 _LABIODENTAL_CLOSURE = 0.85
 _INITIAL_CLOSURE_S = 0.06  # a stop after silence is closed before any sound of it
 _SOUND_BLEND_S = 0.026
+_CONSONANT_OPEN = 0.3
 
 
 def lips(speech: Speech) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -142,11 +143,13 @@ def lips_from_sound(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     loud = loudness(samples)
     first, second, high = band_shape(samples)
     low, up = np.percentile(first[loud > 0.5], (10, 95)) if (loud > 0.5).any() else (400.0, 700.0)
-    openness = np.clip((first - low) / max(up - low, 50.0), 0.2, 1) * (1 - 0.8 * np.clip(2 * high - 0.3, 0, 1))
+    openness = np.clip((first - low) / max(up - low, 50.0), 0.2, 1) * (1 - 0.3 * np.clip(2 * high - 0.3, 0, 1))
     voiced = np.clip((loud - 0.35) / 0.5, 0, 1)
     centre = np.median(second[loud > 0.5]) if (loud > 0.5).any() else 1650.0
     spread = np.clip((second - centre) / 400, -1, 1)
     active = is_speech(loud).astype(np.float64)
     dip = np.clip((smooth(loud, 0.08) - loud - 0.12) / 0.2, 0, 1) * active * (high < 0.3)
-    mouth_open = smooth(openness * voiced * active, _SOUND_BLEND_S) * (1 - 0.8 * smooth(dip, 0.013))
+    # Consonants too are mostly said with the lips apart.
+    opened = active * (_CONSONANT_OPEN + (1 - _CONSONANT_OPEN) * openness * voiced)
+    mouth_open = smooth(opened, _SOUND_BLEND_S) * (1 - 0.8 * smooth(dip, 0.013))
     return np.clip(mouth_open, 0, 1), smooth(spread * voiced * active, 0.03), smooth(dip, 0.013)
