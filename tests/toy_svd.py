@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
@@ -35,12 +36,12 @@ def write_svd(folder: Path) -> Path:
     """unet/, vae/, image_encoder/ and audio_encoder/; returns the folder."""
     torch.manual_seed(0)
     toy_unet().save_pretrained(folder / "unet")
-    blocks = {"block_out_channels": (32, 32, 32), "down_block_types": ("DownEncoderBlock2D",) * 3}
+    blocks: dict[str, Any] = {"block_out_channels": (32, 32, 32), "down_block_types": ("DownEncoderBlock2D",) * 3}
     AutoencoderKLTemporalDecoder(layers_per_block=1, **blocks).save_pretrained(folder / "vae")
-    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
-    vision = {"num_hidden_layers": 1, "image_size": 28, "patch_size": 14, "projection_dim": 24}
+    sizes: dict[str, Any] = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    vision: dict[str, Any] = {"num_hidden_layers": 1, "image_size": 28, "patch_size": 14, "projection_dim": 24}
     CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, **vision)).save_pretrained(folder / "image_encoder")
-    conv = {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+    conv: dict[str, Any] = {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
     Wav2Vec2Model(Wav2Vec2Config(num_hidden_layers=3, **sizes, **conv)).save_pretrained(folder / "audio_encoder")
     return folder
 

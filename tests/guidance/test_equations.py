@@ -1,5 +1,7 @@
 """Identities of Sequential and Differential Guidance (design section 4), on functions that can be worked out."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -41,16 +43,16 @@ def region(mask, scale, seed=0):
     return GuidedRegion(lambda z, t: torch.sin(z) + direction * t[..., None, None, None] / 1000, mask, scale)
 
 
-def regions(non_face_scale=0.8, face_scale=0.5):
+def regions(non_face_scale: float = 0.8, face_scale: float = 0.5) -> dict[str, Any]:
     return {"non_face": region(1 - FACE, non_face_scale, 1), "face": region(FACE, face_scale, 2)}
 
 
 def run(guidance=None, *, rate=0.5, steps=6, **options):
-    arguments = {"steps": steps, "schedule": SCHEDULE, "guidance_rate": rate}
+    arguments: dict[str, Any] = {"steps": steps, "schedule": SCHEDULE, "guidance_rate": rate}
     return sample(predict, noise(0), guidance=guidance, **arguments, **options)
 
 
-MAKERS = {"sg": sequential_guidance} | {
+MAKERS: dict[str, Any] = {"sg": sequential_guidance} | {
     form: lambda form=form, **options: differential_guidance(form=form, **options) for form in DIFF_FORMS
 }
 

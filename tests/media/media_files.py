@@ -2,9 +2,11 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 
 def numbered_frames(count: int, *, height: int = 48, width: int = 64) -> np.ndarray:
@@ -47,16 +49,16 @@ def write_timed(
     # These two take one of a few frame rates, and know no other times.
     time_base = Fraction(1, 25 if path.suffix in (".avi", ".mpg") else 1000)
     with av.open(str(path), "w") as container:
-        picture = container.add_stream(codec, rate=25, options={"crf": "10"} if codec == "libx264" else {})
+        picture: Any = container.add_stream(codec, rate=25, options={"crf": "10"} if codec == "libx264" else {})
         picture.height, picture.width, picture.pix_fmt = *frames.shape[1:3], pix_fmt
         picture.codec_context.time_base = time_base
         if aspect is not None:
             picture.codec_context.sample_aspect_ratio = aspect
         if rotation is not None:
             picture.set_display_rotation(rotation)
-        sound = None if samples is None else container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        sound: Any = None if samples is None else container.add_stream("pcm_s16le", rate=16_000, layout="mono")
         for image, time_ms in zip(frames, times_ms, strict=True):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pix_fmt)
+            frame: Any = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pix_fmt)
             frame.pts, frame.time_base = round(time_ms / 1000 / time_base), time_base
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
@@ -72,11 +74,11 @@ def write_timed(
 def write_sound(path: Path, samples: np.ndarray, rate_hz: int, *, codec: str, layout: str, cover: bool = False) -> Path:
     """Samples (N, channels) in any codec; the format follows from the file's name. cover: with a cover picture."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout=layout)
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout=layout)
         if cover:
-            art = container.add_stream("mjpeg", rate=25)
+            art: Any = container.add_stream("mjpeg", rate=25)
             art.width, art.height, art.pix_fmt = 32, 32, "yuvj420p"
-            art.disposition = av.stream.Disposition.attached_pic
+            art.disposition = Disposition.attached_pic
             image = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 90, np.uint8), format="rgb24")
             container.mux(art.encode(image.reformat(format="yuvj420p")))
             container.mux(art.encode(None))

@@ -1,5 +1,7 @@
 """The pipeline with the paper preset's kinds of parts (SVD's autoencoder, wav2vec 2.0, CLIP), all random and tiny."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,10 +19,10 @@ from paha.presets import preset
 def encoders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoders")
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
-    conv = {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+    sizes: dict[str, Any] = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    conv: dict[str, Any] = {"conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
     Wav2Vec2Model(Wav2Vec2Config(num_hidden_layers=3, **sizes, **conv)).save_pretrained(folder / "audio_encoder")
-    vision = {"num_hidden_layers": 1, "image_size": 28, "patch_size": 14, "projection_dim": 24}
+    vision: dict[str, Any] = {"num_hidden_layers": 1, "image_size": 28, "patch_size": 14, "projection_dim": 24}
     CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, **vision)).save_pretrained(folder / "image_encoder")
     return folder
 

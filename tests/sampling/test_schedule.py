@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -65,7 +66,7 @@ def test_each_frame_gets_its_own_noise_level(schedule, draws):
 def test_conversions_round_trip(schedule, draws):
     z_0, eps, t = draws
     z_t, v = schedule.add_noise(z_0, eps, t), schedule.v_target(z_0, eps, t)
-    close = {"atol": 2e-4, "rtol": 1e-4}
+    close: dict[str, Any] = {"atol": 2e-4, "rtol": 1e-4}
     torch.testing.assert_close(schedule.v_to_z0(z_t, v, t), z_0, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(schedule.v_to_eps(z_t, v, t), eps, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(schedule.eps_to_z0(z_t, eps, t), z_0, **close)
@@ -104,7 +105,9 @@ def test_edm_is_v_prediction_on_the_variance_preserving_latent(schedule, draws):
     z_0, eps, _ = draws
     for t in (0, 40, 500, 999):
         sigma = float(schedule.sigma(t) / schedule.alpha(t))
-        edm = EulerDiscreteScheduler(prediction_type="v_prediction", timestep_type="continuous", use_karras_sigmas=True)
+        edm: Any = EulerDiscreteScheduler(
+            prediction_type="v_prediction", timestep_type="continuous", use_karras_sigmas=True
+        )
         edm.set_timesteps(sigmas=[sigma, sigma / 2])
         assert float(edm.timesteps[0]) == pytest.approx(float(schedule.time_input(t)), rel=1e-4)
 

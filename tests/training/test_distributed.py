@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from paha.training.distributed import first_to_say, from_main, is_main
 from paha.training.loop import fit
 
 SCRIPT = Path(__file__).with_name("toy_run.py")
-TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
+TOLERANCE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 """Two processes add the same gradients in another order than one."""
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["toy_run"])  # imported once for all processes

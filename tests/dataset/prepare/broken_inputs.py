@@ -24,7 +24,7 @@ def write_broken_inputs(folder: Path) -> list[str]:
     times = [40 * k for k in range(30)]
 
     def video(name: str, *, picture: np.ndarray = frames, at: list[int] = times, **options) -> Path:
-        return write_timed(folder / name, picture, at, **({"samples": sound} | options))
+        return write_timed(folder / name, picture, at, **{"samples": sound, **options})
 
     good = video("good.mkv")
     for name in ("cut.mkv", "cut.avi", "cut.mp4", "cut.mov"):

@@ -22,7 +22,7 @@ def samples(n, dim, *, seed=0, shift=0.0):
 def sqrtm_reference(a, b):
     """The formula as published code computes it."""
     mean_a, mean_b, cov_a, cov_b = a.mean(0), b.mean(0), np.atleast_2d(np.cov(a.T)), np.atleast_2d(np.cov(b.T))
-    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
+    root = np.real(scipy.linalg.sqrtm(cov_a @ cov_b))
     return np.square(mean_a - mean_b).sum() + np.trace(cov_a + cov_b - 2 * root)
 
 

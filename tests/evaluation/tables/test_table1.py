@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_the_table_has_baselines_methods_and_the_paper(data, instruments, tmp_pa
     method = make_method(tmp_path / "s2g", clips=3, num_frames=60, shift=4)
     run = Table1Run({"toy": data}, [Method("S2G", {"toy": method})], [], [], workers=2)
     table = run_table_1(run, instruments, tmp_path / "out", say=lambda _: None)
-    rows = {row.name: row for row in table.rows}
+    rows: dict[str, Any] = {row.name: row for row in table.rows}
     assert list(rows)[:4] == ["real (floor)", "still image", "retrieval by audio", "real video of another clip"]
     assert rows["still image"].measured["toy.bas"].mean <= rows["real (floor)"].measured["toy.bas"].mean
     assert rows["S2G"].paper["PATS.fvd"] == 2118.41
@@ -170,7 +171,7 @@ def test_models_make_their_own_rows(data, instruments, tmp_path):
     ]
     run = Table1Run({"toy": data}, [], models, records, limit=2, sample=SampleOptions(steps=2), workers=2)
     table = run_table_1(run, instruments, tmp_path, say=lambda _: None)
-    rows = {row.name: row for row in table.rows}
+    rows: dict[str, Any] = {row.name: row for row in table.rows}
     made = rows["PAHA without classifiers"].measured
     assert made["toy.bas"].num == 2
     assert made["toy.tc"].mean > 0

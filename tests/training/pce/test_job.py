@@ -14,6 +14,7 @@ from toy import toy_univdm
 
 from paha.errors import PahaError
 from paha.pce.classifier import PCEClassifier, bce_loss
+from paha.pce.regions import Region
 from paha.pipeline.model_folder import load_part
 from paha.presets import preset
 from paha.sampling.schedule import Schedule
@@ -34,7 +35,7 @@ def features(tmp_path_factory):
     return write_features(tmp_path_factory.mktemp("f") / "key", DEBUG, lengths=(60, 61, 62, 63, 64, 65))
 
 
-def job(features, region="face", **changes):
+def job(features, region: Region = "face", **changes):
     run = classifier_run(DEBUG, HARD | changes)
     return run, classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region=region, run=run)
 
@@ -137,7 +138,9 @@ def test_a_head_start_tells_sounds_apart(tmp_path, capsys):
         "network.frame_similarity": True,
     }
     run = classifier_run(DEBUG, HARD | changes)
-    made = classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run, pretrain=torch.device("cpu"))
+    made = classifier_job(
+        DEBUG, toy_univdm(DEBUG), features, None, region="face", run=run, pretrain=torch.device("cpu")
+    )
     frames, clips = re.search(r"frames ([\d.]+), of clips ([\d.]+)", capsys.readouterr().err).groups()
     assert float(clips) < 0.6
     assert float(frames) < np.log(16 * 8) - 0.5

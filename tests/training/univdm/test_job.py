@@ -74,8 +74,8 @@ def test_timesteps_modes_and_dropout_have_their_frequencies():
     assert (draw.timesteps[:, 1:] == draw.timesteps[:, 1:2]).all()
     assert set(draw.timesteps[first, 0].tolist()) == set(range(101))
     t = draw.timesteps[:, 1]
-    assert (t.min(), t.max()) >= (0, 980)
-    assert t.max() <= 999
+    assert t.min() >= 0
+    assert 980 <= t.max() <= 999
     assert abs(float(t.float().mean()) - 499.5) < 20
     for kept in (draw.keep_reference, draw.keep_audio):
         assert 0.87 < kept.mean() < 0.93
@@ -228,8 +228,9 @@ def test_fresh_models_depend_on_the_seed_alone():
     b = build_univdm(DEBUG)
     assert torch.equal(state, torch.get_rng_state())
     c = build_univdm(with_options(train__seed=1))
-    assert torch.equal(a.conv_in.weight, b.conv_in.weight)
-    assert not torch.equal(a.conv_in.weight, c.conv_in.weight)
+    first, second, other = (model.state_dict()["conv_in.weight"] for model in (a, b, c))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
 
 
 def debug_curve(folder: Path) -> list[float]:
