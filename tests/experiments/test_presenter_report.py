@@ -1,265 +1,267 @@
 import json
 import math
-from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
-import torch
-from toy import toy_pipeline
 
 from experiments.presenter import (
-    presenter_clips,
-    presenter_drift,
-    presenter_measures,
-    presenter_pictures,
-    presenter_tables,
+    everybody,
+    hands,
+    items,
+    lips,
+    lips_tables,
+    long_video,
+    people,
+    pictures,
+    scores,
+    tables,
 )
-from experiments.presenter import presenter_report as command
-from paha.dataset.manifest import read_manifest
+from experiments.presenter import report as command
+from experiments.presenter import sampling_sweep as sweep
+from experiments.presenter.curves import curves_picture
+from experiments.presenter.setup import Setup, Store, crashed
 from paha.errors import PahaError
-from paha.extractors.pose import PoseTrack, PresenterPose
-from paha.media.image_io import save_png
-from paha.motion.keypoint_estimator import PoseReader
-from paha.types import LEFT_HAND, Keypoints
+from paha.runtime.statistics import Interval
 
-SIZE = 32  # the debug preset's
+RNG = np.random.default_rng(0)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Two drawn presenters of half a second."""
-    pytest.importorskip("espeakng_loader")
-    from paha.dataset.synth.corpus import make_corpus
-
-    folder = tmp_path_factory.mktemp("report") / "heldout"
-    make_corpus(folder, clips=2, seed=900_000, size=SIZE, seconds=(0.5, 0.6), workers=1, progress=False)
-    return folder
+def opening(num_frames=100, phase=0.0):
+    return 0.03 * (1 + np.sin(np.arange(num_frames) / 3 + phase))
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A debug model with random weights and its reader."""
-    folder = tmp_path_factory.mktemp("report_model")
-    toy_pipeline().save_pretrained(folder)
-    torch.manual_seed(0)
-    reader = PoseReader(widths=(8, 8, 8), face_widths=(8, 8, 8), face_hidden=8)
-    reader.half().save_pretrained(folder / "pose_reader")
-    return folder
+def test_lips_are_followed_over_gaps_and_a_still_mouth_follows_nothing():
+    truth = opening()
+    read = 0.5 * truth + 0.01
+    read[40:43] = np.nan
+    assert scores.correlation(read, truth) > 0.98
+    assert scores.correlation(-read, truth) < -0.98
+    assert scores.correlation(np.full(100, np.nan), truth) == 0
+    assert scores.correlation(truth[:60], truth) == pytest.approx(1)
+    assert scores.amplitude(0.5 * truth, truth) == pytest.approx(0.5)
+    assert math.isnan(scores.amplitude(truth, np.ones(100)))
+    assert scores.share_found(read) == pytest.approx(0.97)
 
 
-@pytest.fixture(scope="module")
-def truths(data, model):
-    return command.load_truths(data, model, clips=2, start=0)
+def test_pauses_lose_their_ends_but_for_the_sounds_own():
+    paused = scores.pause_frames([(0.0, 0.4), (1.0, 1.6), (3.6, 4.0)], 100)
+    assert paused[:7].all()
+    assert not paused[7:28].any()
+    assert paused[28:37].all()
+    assert not paused[38:93].any()
+    assert paused[93:].all()
+    mouth = np.where(paused, 0.01, 0.04)
+    assert scores.opening_in_pauses(mouth, paused) == pytest.approx(0.25)
+    assert math.isnan(scores.opening_in_pauses(mouth, np.zeros(100, bool)))
 
 
-class TrueReader(PresenterPose):
-    """Reads of a clip's own frames what is true of them; of other frames a mouth at rest."""
-
-    def __init__(self, truth) -> None:
-        self.truth = truth
-
-    def detect(self, frames):
-        same = len(frames) == len(self.truth.images) and np.array_equal(frames, self.truth.images)
-        mouth = self.truth.mouth if same else np.zeros(len(frames), np.float32)
-        return track(np.zeros((len(frames), 133, 2)), np.zeros((len(frames), 133)), mouth)
-
-
-def track(points, scores, mouth=None) -> PoseTrack:
-    mouth = np.zeros(len(points), np.float32) if mouth is None else mouth
-    keypoints = Keypoints(points.astype(np.float32), scores.astype(np.float32))
-    return PoseTrack(keypoints, np.zeros((len(points), 4), np.float32), mouth)
+def test_a_blurred_face_is_less_sharp_whatever_lies_about_it():
+    frame = RNG.integers(0, 255, (80, 80, 3), dtype=np.uint8)
+    outline = np.array([[20, 20], [60, 20], [60, 60], [20, 60]])
+    sharp = scores.face_sharpness(frame, outline)
+    blurred = frame.copy()
+    blurred[10:70, 10:70] = cv2.GaussianBlur(frame, (0, 0), 1.5)[10:70, 10:70]
+    assert scores.face_sharpness(blurred, outline) < 0.2 * sharp
+    framed = frame.copy()
+    framed[:15] = 0
+    assert scores.face_sharpness(framed, outline) == sharp
+    assert math.isnan(scores.face_sharpness(frame, outline - 200))
 
 
-def waving(*, swing: float, score: float = 1.0) -> PoseTrack:
-    points, scores = np.zeros((50, 133, 2)), np.zeros((50, 133))
-    for part in (LEFT_HAND, 9):
-        points[:, part, 0] = (swing * np.sin(np.arange(50))).reshape((50,) + (1,) * (points[:, part, 0].ndim - 1))
-        scores[:, part] = score
-    return track(points, scores)
+def test_a_jump_where_segments_meet_is_a_seam_and_elsewhere_none():
+    levels = np.arange(12, dtype=np.uint8)
+    levels[8:] += 4
+    frames = np.repeat(levels, 48).reshape(12, 4, 4, 3)
+    changes = scores.frame_changes(frames)
+    assert scores.seam_ratio(changes, [8]) == pytest.approx(5)
+    assert scores.seam_ratio(changes, [4]) < 1
+    assert math.isnan(scores.seam_ratio(changes, []))
 
 
-def test_true_frames_get_full_marks_and_a_still_image_none(truths):
-    truth, codec = truths[0], toy_pipeline().codec
-    row, _ = presenter_measures.measure_clip(truth, truth.images, TrueReader(truth), codec)
-    assert row["lip r generated"] == pytest.approx(1)
-    assert row["lip r still image"] == 0
-    assert row["best lag"] == 0
-    assert row["torso colour error generated"] == 0
-    assert row["background PSNR generated"] > 100 > row["background PSNR still image"] > 30
-    assert row["background PSNR round trips"] < 20  # a random codec
-    still = np.repeat(truth.images[:1], len(truth.images), 0)
-    held, _ = presenter_measures.measure_clip(truth, still, TrueReader(truth), codec)
-    assert held["lip r generated"] == held["mouth std"] == 0
-    assert held["background PSNR generated"] == row["background PSNR still image"]
+def test_pixels_outside_the_region_must_be_the_photographs():
+    photo = RNG.integers(0, 200, (10, 12, 3), dtype=np.uint8)
+    frames = np.repeat(photo[None], 3, 0)
+    region = (slice(2, 8), slice(3, 9))
+    frames[:, 2:8, 3:9] = 0
+    assert scores.changed_outside(frames, photo, region) == 0
+    frames[1, 0, 0] += 7
+    assert scores.changed_outside(frames, photo, region) == 7
+    assert scores.changed_outside(frames, photo, (slice(0, 10), slice(0, 12))) == 0
 
 
-def test_the_renderer_marks_the_background_that_the_clip_shows(truths):
-    for truth in truths:
-        share = truth.background.mean()
-        assert 0.1 < share < 0.9
-        always = truth.background.all(0)
-        moving = truth.images.astype(float).std(0).mean(-1)
-        assert moving[always].max() < moving.max()
-        assert not (truth.background & (np.indices(always.shape)[0] == SIZE - 1)).all()
+def test_hands_that_swing_half_as_far_have_half_the_spread_and_jerk():
+    at = np.arange(50)[:, None, None] / 5
+    swing = np.concatenate([np.sin(at), np.cos(at)], 2)
+    assert scores.spread(0.5 * swing) == pytest.approx(0.5 * scores.spread(swing))
+    assert scores.jerk(0.5 * swing) == pytest.approx(0.5 * scores.jerk(swing))
+    assert scores.jerk(swing + 0.01 * RNG.normal(size=swing.shape)) > 2 * scores.jerk(swing)
+    ratio = scores.ratio_of_means([1.0, 3.0, 2.0], [2.0, 6.0, 4.0])
+    assert (ratio.mean, ratio.low, ratio.high, ratio.num) == (0.5, 0.5, 0.5, 3)
+    rows = {"a": {"spread": 1.0, "spread true": 2.0, "jerk": 4.0, "jerk true": 2.0}, "b": {"refused": "no wrist"}}
+    spread, jerk, _ = hands.hand_lines(rows)
+    assert (spread.verdict, jerk.verdict) == ("yes", "no")
 
 
-def test_lips_that_lag_or_belong_to_another_clip_are_told_apart(truths):
-    truth = truths[0]
-    late = np.roll(truth.mouth, 2)
-    curves = {"truth": truth.mouth, "generated": late, "renderings": truth.mouth}
-    assert presenter_measures.lip_row(truth, curves)["best lag"] == 2
-    rng = np.random.default_rng(0)
-    others = {name: {"truth": rng.random(400), "generated": np.zeros(0)} for name in "ab"}
-    others["a"]["generated"], others["b"]["generated"] = others["a"]["truth"], others["a"]["truth"]
-    rows = {"a": {}, "b": {}}
-    presenter_measures.add_other_clips(rows, others)
-    assert rows["b"]["lip r other clips"] == pytest.approx(1)
-    assert abs(rows["a"]["lip r other clips"]) < 0.2
-    assert rows["a"]["lip r other clips"] == pytest.approx(rows["a"]["lip r truth, other clips"])
-    lone = {"a": {}}
-    presenter_measures.add_other_clips(lone, {"a": others["a"]})
-    assert math.isnan(lone["a"]["lip r other clips"])
+def test_a_face_that_moved_turned_and_grew_is_laid_onto_the_same_place():
+    model = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.7]])
+    turn = 1.7 * np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+    points = (model * 100) @ turn.T + [5, 9]
+    matrix = scores.similarity(points, model)
+    np.testing.assert_allclose(points @ matrix[:, :2].T + matrix[:, 2], model, atol=1e-9)
+    mesh = RNG.normal(size=(478, 2))
+    assert long_video.shape_difference(mesh, mesh) == 0
+    height = np.linalg.norm(mesh[10] - mesh[152])
+    assert long_video.shape_difference(mesh, mesh + [height, 0]) == pytest.approx(1)
 
 
-def test_mouths_in_pauses_need_pauses(truths):
-    mouth = np.array([0.0] * 4 + [1.0] * 6, np.float32)
-    speaking = (mouth > 0).astype(np.float32)
-    truth = replace(truths[0], mouth=mouth, speaking=speaking)
-    curves = {"truth": mouth, "generated": mouth / 2, "renderings": mouth}
-    row = presenter_measures.lip_row(truth, curves)
-    assert (row["mouth in pauses generated"], row["mouth in speech generated"]) == (0, 0.5)
-    row = presenter_measures.lip_row(replace(truth, speaking=np.ones_like(speaking)), curves)
-    assert math.isnan(row["mouth in pauses generated"])
+def case_row(read, truth, **more):
+    video = {"opening": read.tolist(), "sharpness": 1.0, "seams": 1.0, "outside": 0}
+    paused = np.zeros(len(truth), bool)
+    paused[:10] = True
+    row = {"truth": truth.tolist(), "paused": paused.tolist(), "loudness": truth.tolist(), "latents": read.tolist()}
+    return row | {"generated": video, "ceiling": video | {"opening": truth.tolist()}} | more
 
 
-def test_hands_that_move_half_as_far_have_half_of_everything_and_unseen_ones_nothing():
-    half = presenter_measures.hand_row(waving(swing=2), waving(swing=4))
-    for key in ("hand spread", "wrist speed", "wrist jerk"):
-        assert half[key] / half[f"{key} true"] == pytest.approx(0.5)
-    assert half["wrist jerk true"] > half["wrist speed true"] > 0
-    gone = presenter_measures.hand_row(waving(swing=2, score=0.1), waving(swing=4))
-    assert gone["hand spread"] == gone["wrist speed"] == gone["hands seen"] == 0
-    nothing = presenter_measures.hand_row(waving(swing=2), waving(swing=4, score=0.1))
-    assert math.isnan(nothing["hand spread"])
+def test_the_table_of_lips_counts_people_and_compares_with_ceiling_and_another_clip():
+    truths = [opening(phase=p) for p in (0.0, np.pi / 2)]
+    noisy = truths[1] + RNG.normal(0, 0.05, 100)
+    rows = {"good": case_row(truths[0], truths[0]), "bad": case_row(noisy, truths[1]), "none": {"refused": "no | face"}}
+    numbers = lips.all_numbers(rows)
+    assert numbers["good"]["generated r"] == pytest.approx(1)
+    assert abs(numbers["good"]["other clip r"]) < 0.2
+    lines = {line.measured: line for line in lips_tables.lip_lines(rows)}
+    assert lines["people with r of 0.8 and more, share"].value == 0.5
+    assert lines["people with r of 0.8 and more, share"].verdict == "no"
+    below = lines["lips r below the ceiling, paired"].value
+    assert isinstance(below, Interval)
+    assert below.mean == pytest.approx((1 - numbers["bad"]["generated r"]) / 2)
+    assert lines["frames in which MediaPipe finds the face"].verdict == "yes"
+    assert lines["videos"].value == "2 of 3"
+    assert lines["none"].value == "no / face"
+    rows["good"]["generated"] = rows["good"]["generated"] | {"outside": 3}
+    sharp = {line.measured: line for line in lips_tables.sharpness_lines(rows)}
+    assert sharp["largest change outside the person's reach, grey levels"].verdict == "no"
+    assert sharp["change at segment borders over elsewhere"].verdict == "yes"
+    assert lips_tables.lip_lines({"none": {"refused": "no face"}})[0].value == "none"
+    assert curves_picture(rows).shape[0] == 2 * curves_picture({}).shape[0]
 
 
-def test_colours_are_compared_where_no_arm_is():
-    frames = np.zeros((2, 8, 8, 3), np.uint8)
-    others, covered = frames + np.uint8(10), np.zeros((2, 8, 8), bool)
-    others[:, :, 4:], covered[:, :, 4:] = 200, True
-    box = np.array([0, 0, 8, 8])
-    assert presenter_measures.colour_error(frames, others, box, covered) == 10
-    assert math.isnan(presenter_measures.colour_error(frames, others, box, np.ones_like(covered)))
+def test_a_line_says_whether_what_is_wanted_was_reached():
+    interval = Interval(0.9, 0.8, 1.0, 5)
+    assert tables.Line("r", interval, low=0.92).verdict == "no"
+    assert tables.Line("r", interval, 0.8, 1.25).wanted == "0.8 to 1.25"
+    assert tables.Line("r", float("nan"), low=0.5).verdict == ""
+    assert tables.Line("r", interval).wanted == tables.Line("r", interval).verdict == ""
+    text = tables.markdown([tables.Line("r", interval, high=1.0), tables.Line("x", 0.5), tables.Line("n", "3 of 4")])
+    assert "| r | 0.900 [0.800, 1.000] (N=5) | at most 1 | yes |" in text
+    assert "| x | 0.500 |  |  |\n| n | 3 of 4 |  |  |" in text
 
 
-def test_what_could_not_be_measured_counts_for_nothing_and_small_divisors_for_little():
-    rows = {"a": {"x": 1.0, "y": 2.0}, "b": {"x": math.nan, "y": 1.0}, "c": {"x": 0.01, "y": 0.0001}}
-    lines = (("mean", "x", "", ""), ("ratio", "x", "y", ""), ("none", "z", "", ""))
-    means = presenter_tables.summary(rows, lines)
-    assert means["mean"].num == 2
-    assert means["ratio"].mean == pytest.approx(1.01 / 2.0001)
-    assert means["none"] is None
-    assert "| none | - |" in presenter_tables.markdown(means, lines)
-    with pytest.raises(PahaError, match="no clips"):
-        presenter_tables.write_report({}, lines, {}, None)
+def test_every_photograph_is_counted_and_every_line_told():
+    rows = {
+        "a": {"ended": "video", "warnings": ["2 people | name one"]},
+        "b": {"ended": "line", "line": "no face"},
+        "c": {"ended": "crash", "line": "ValueError: x"},
+    }
+    lines = {line.measured: line for line in everybody.everybody_lines(rows)}
+    assert [lines[name].value for name in ("photographs", "end in a video", "end in a clear line")] == ["3", "1", "1"]
+    assert lines["crash"].verdict == "no"
+    assert lines["a"].value == "video, with a warning: 2 people / name one"
+    assert lines["b"].value == "line: no face"
 
 
-def test_videos_of_a_batch_are_those_of_the_pipeline_and_finished_ones_are_kept(truths, model, tmp_path, monkeypatch):
-    tasks = [
-        presenter_clips.Task(t.clip_id, t.images[0], t.sound, 16_000, length, seed)
-        for seed, (t, length) in enumerate(zip(truths, (9, 5), strict=True))
-    ]
-    sampling = presenter_clips.Sampling(model, "cpu", steps=2)
-    presenter_clips.make_videos(tasks, sampling, tmp_path, batch_size=2)
-    pipeline = sampling.load()
-    for task in tasks:
-        alone = pipeline(task.image, (task.sound, 16_000), num_frames=task.num_frames, seed=task.seed).frames
-        frames, seconds = presenter_clips.load_video(tmp_path, task.name)
-        assert frames.shape == (task.num_frames, SIZE, SIZE, 3)
-        assert np.abs(frames.astype(int) - alone.astype(int)).max() <= 1
-        assert seconds > 0
-    made = []
-    monkeypatch.setattr(presenter_clips, "make_batch", lambda _, batch, *__: made.extend(batch) or len(batch))
-    presenter_clips.make_videos(tasks, sampling, tmp_path)
-    assert made == []
-    (tmp_path / f"{tasks[0].name}.npz").write_bytes(b"half")
-    presenter_clips.make_videos(tasks, sampling, tmp_path)
-    assert [task.name for task in made] == [tasks[0].name]
-    presenter_clips.make_videos(tasks[1:], presenter_clips.Sampling(model, "cpu", steps=3), tmp_path)
-    assert len(made) == 2
+def test_tiles_are_square_and_show_the_whole_frame():
+    frame = np.zeros((40, 80, 3), np.uint8)
+    tile = pictures.fit(frame, side=32)
+    assert tile.shape == (32, 32, 3)
+    assert (tile[:8] == 255).all()
+    assert (tile[8:24] == 0).all()
+    assert pictures.three_moments(np.array([0.0, 3.0, 1.0, 2.0, -1.0])) == [1, 2, 4]
 
 
-@pytest.mark.slow
-def test_worker_processes_make_the_same_videos(truths, model, tmp_path):
-    tasks = [presenter_clips.Task(t.clip_id, t.images[0], t.sound, 16_000, 6, 0) for t in truths]
-    for workers in (1, 2):
-        sampling = presenter_clips.Sampling(model, "cpu", steps=1)
-        presenter_clips.make_videos(tasks, sampling, tmp_path / str(workers), workers=workers)
-    for task in tasks:
-        one, two = (presenter_clips.load_video(tmp_path / str(n), task.name)[0].astype(int) for n in (1, 2))
-        assert np.abs(one - two).max() <= 1
+def test_results_are_kept_until_settings_change(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    setup = Setup(tmp_path, tmp_path, tmp_path, model)
+    calls = []
+
+    def measure(_, item):
+        calls.append(item)
+        return {"doubled": 2 * item, "gap": float("nan")}
+
+    for _ in range(2):
+        rows = Store(tmp_path / "kept", setup).each("x", measure, [1, 2], ["a", "b"], setup=setup, workers=1)
+        assert [rows[name]["doubled"] for name in ("a", "b")] == [2, 4]
+    assert calls == [1, 2]
+    (model / "weights.safetensors").write_bytes(b"new")
+    Store(tmp_path / "kept", setup).each("x", measure, [1], ["a"], setup=setup, workers=1)
+    assert calls == [1, 2, 1]
+    (tmp_path / "kept" / "x_a.json").write_text("{half")
+    assert Store(tmp_path / "kept", setup).get("x_a") is None
 
 
-def test_report_and_round_trip_run_from_folders(data, model, tmp_path, capsys):
-    save_png(tmp_path / "photo_in.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8))
-    options = {"model": model, "steps": 1, "device": "cpu", "workers": 1, "batch_size": 2}
-    command.report(data, tmp_path / "r", clips=2, photo=tmp_path / "photo_in.png", shown=2, **options)
-    assert "| lip r, generated, lag 0 |" in capsys.readouterr().out
-    written = json.loads((tmp_path / "r" / "report.json").read_text())
-    names = [record.clip_id for record in read_manifest(data)]
-    assert list(written["clips"]) == names
-    assert written["means"]["lip r, loudness-only lips"]["num"] == 2
-    assert len(written["curves"][names[0]]["generated"]) == len(written["curves"][names[0]]["truth"])
-    assert written["protocol"]["steps"] == 1
-    for name in ("report.md", "comparison.png", "faces.png", "curves.png", "photo.png", f"{names[0]}.mp4"):
-        assert (tmp_path / "r" / name).stat().st_size > 0
-    command.round_trip(data, tmp_path / "a", model)
-    assert json.loads((tmp_path / "a" / "report.json").read_text())["clips"][names[1]]["psnr"] > 0
-    assert (tmp_path / "a" / "round_trip.png").is_file()
-    with pytest.raises(PahaError, match="no clips"):
-        command.report(data, tmp_path / "r", start=5, **options)
+def test_a_crash_of_one_case_is_a_named_row_and_a_refusal_of_the_setup_ends_the_item(tmp_path):
+    setup = Setup(tmp_path, tmp_path, tmp_path, tmp_path)
+    store = Store(tmp_path / "kept", setup)
+
+    def fail(_, error):
+        raise error
+
+    row = store.each("x", fail, [ValueError("boom")], ["a"], setup=setup, workers=1)["a"]
+    assert row == {"refused": "crash, ValueError: boom"}
+    assert crashed(row)
+    assert store.get("x_a") is None
+    with pytest.raises(PahaError, match="no model"):
+        store.each("y", fail, [PahaError("no model")], ["a"], setup=setup, workers=1)
 
 
-def test_drift_runs_and_compares_settings(data, model, tmp_path, capsys):
-    options = {"model": model, "steps": 1, "device": "cpu", "workers": 1, "batch_size": 2}
-    command.drift(data, tmp_path, seconds=1.0, presenters=2, first_frame_timesteps="0,50", **options)
-    assert "| t' = 50 |" in capsys.readouterr().out
-    written = json.loads((tmp_path / "drift.json").read_text())
-    assert written["t' = 50"]["protocol"]["first_frame_timestep"] == 50
-    assert [row["segment"] for row in written["t' = 0"]["segments"]] == list(range(8))  # 25 frames, 3 new ones each
-    assert written["t' = 0"]["segments"] != written["t' = 50"]["segments"]
-    assert (tmp_path / "drift.png").is_file()
-    assert len(list(tmp_path.glob("*.mp4"))) == 4
-    for bad in ("x", "0,1000", ""):
-        with pytest.raises(PahaError, match="first-frame-timesteps"):
-            command.parse_timesteps(bad)
+def test_missing_material_is_a_line_in_the_report_not_its_end(tmp_path, capsys):
+    command.report(
+        stills=tmp_path / "stills",
+        media=tmp_path / "media",
+        speech=tmp_path / "speech",
+        out=tmp_path / "out",
+        only=["lips", "real"],
+        landmarks="auto",
+        workers=1,
+        size=512,
+    )
+    written = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert list(written["items"]) == ["lips", "real"]
+    assert "no grid_" in written["items"]["real"]["rows"]["skipped"]
+    assert "Skipped: " in (tmp_path / "out" / "report.md").read_text()
+    assert "lips: skipped: " in capsys.readouterr().err
 
 
-def test_drift_sees_what_drifts(truths):
-    truth = truths[0]
-    still = np.repeat(truth.images[:1], 10, 0)
-    fading = np.clip(still * np.linspace(1, 0.5, 10)[:, None, None, None], 0, 255).astype(np.uint8)
-    pose = TrueReader(truth)
-    kept = presenter_drift.segment_rows(truth, still, np.zeros(10), pose, segment_frames=4)
-    faded = presenter_drift.segment_rows(truth, fading, np.zeros(10), pose, segment_frames=4)
-    assert [row["background PSNR"] for row in kept] == [pytest.approx(kept[0]["background PSNR"])] * 3
-    assert kept[-1]["sharpness"] == pytest.approx(1)
-    assert faded[-1]["background PSNR"] < faded[0]["background PSNR"] < kept[0]["background PSNR"]
-    assert faded[-1]["mean colour shift"] < faded[0]["mean colour shift"] < 0
-    assert faded[-1]["torso colour error"] > faded[0]["torso colour error"]
-    assert presenter_drift.ends(faded, "seconds") == (0, faded[-1]["seconds"])
+def test_items_and_options_are_checked():
+    assert command.chosen_items(["real", "lips"]) == ["lips", "real"]
+    assert command.chosen_items(None) == list(items.ITEMS)
+    with pytest.raises(PahaError, match="everybody"):
+        command.chosen_items(["lip"])
+    with pytest.raises(PahaError, match="mediapipe"):
+        command.checked_detector("x")
+    assert command.plain({"a": [1.0, float("nan")]}) == {"a": [1.0, None]}
+    assert sweep.numbers("1,1.5", "--x") == [1, 1.5]
+    for bad in ("x", "", "0,1"):
+        with pytest.raises(PahaError, match="--x"):
+            sweep.numbers(bad, "--x")
 
 
-def test_other_datasets_are_refused(data, tmp_path):
-    record = read_manifest(data)[0].model_copy(update={"source": "footage"})
-    with pytest.raises(PahaError, match="no presenter corpus"):
-        presenter_measures.load_truth(data, record, size=SIZE)
-
-
-def test_pictures_show_best_and_worst_and_moving_lips():
-    rows = {name: {"lip r generated": value} for name, value in zip("abcde", (0.1, 0.9, 0.5, 0.2, 0.7), strict=True)}
-    assert presenter_pictures.choose_shown(rows, 3) == ["b", "c", "a"]
-    mouth = np.zeros(30)
-    mouth[[4, 17, 25]] = 1
-    assert {4, 17, 25} <= set(presenter_pictures.moments(mouth))
-    assert len(presenter_pictures.moments(np.zeros(2))) == presenter_pictures.MOMENTS
+def test_photographs_and_sentences_are_paired_by_place_and_no_training_voice_speaks(shared):
+    if not ((shared / "stills" / "index.tsv").is_file() and (shared / "speech").is_dir()):
+        pytest.skip("../shared/stills or ../shared/speech is missing")
+    stills = people.read_stills(shared / "stills")
+    assert len(stills) == 73
+    assert all(still.path.is_file() and still.path.parent.name == "test" for still in stills)
+    sentences = people.Sentences(shared / "speech")
+    first, second = sentences.one(0), sentences.one(1)
+    assert {first.voice[-6:], second.voice[-7:]} == {"af_sky", "bf_lily"}
+    assert first.pauses[0] == pytest.approx((0, people.PAUSE_S + first.phonemes[0].start_s - people.PAUSE_S))
+    many = sentences.many(0, seconds=9.0)
+    assert many.duration_s == pytest.approx(9.0)
+    case = people.Case(3, stills[3], first)
+    again = people.Case(3, stills[3], first)
+    np.testing.assert_array_equal(case.motion.to_array(), again.motion.to_array())
+    with pytest.raises(PahaError, match=r"index\.tsv"):
+        people.read_stills(shared / "speech")
