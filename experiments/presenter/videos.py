@@ -13,6 +13,7 @@ from experiments.presenter.setup import Setup, pipeline_of
 from paha.motion.motion_reference import MotionReference
 from paha.pipeline.inputs import EncodedInputs
 from paha.pipeline.pipeline import PahaPipeline
+from paha.pipeline.reference import ReferenceOptions
 from paha.sampling.long_video import Segment, chain_segments, segment_noise
 from paha.sampling.sampler import sample
 from paha.sampling.target import from_target
@@ -33,7 +34,8 @@ class Made:
 
 def encode(setup: Setup, image: np.ndarray, sound: Sound) -> EncodedInputs:
     """The inputs of a video. Raises PahaError as `paha animate` does."""
-    return pipeline_of(setup.model).encode_inputs(image, sound, size=setup.size, landmarks=setup.landmarks)
+    options = ReferenceOptions(width=setup.size, height=setup.size, landmarks=setup.landmarks)
+    return pipeline_of(setup.model).encode_inputs(image, sound, options)
 
 
 def make(setup: Setup, image: np.ndarray, sound: Sound, *, seed: int) -> Made:
