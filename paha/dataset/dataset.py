@@ -211,7 +211,7 @@ def _end_to_end(clips: list[Clip], device: torch.device) -> dict[str, _Store]:
 def to_device(batch: ClipBatch, device: torch.device | str) -> ClipBatch:
     """The same batch on another device."""
     tensors = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name != "clip_ids"}
-    return replace(batch, **{name: value.to(device) for name, value in tensors.items()})
+    return replace(batch, **{name: value.to(device) for name, value in tensors.items() if value is not None})
 
 
 def measure_residual_std(dataset: FeatureDataset, *, frames_per_clip: int = 64) -> float:
@@ -253,6 +253,9 @@ def _check_index(index: dict[str, Any], config: PahaConfig, folder: Path) -> Non
         "codec": config.codec.model_dump(mode="json"),
         "audio": config.audio.model_dump(mode="json"),
     }
+    image = config.image.model_dump(mode="json")
+    if "clip" in (image["kind"], (index.get("image") or image)["kind"]):  # pooled tokens are made of the latents
+        wanted["image"] = image
     for key, value in wanted.items():
         if index.get(key) != value:
             raise PahaError(f"{folder} was made with {key} {index.get(key)}, not {value}; run `paha features` again")

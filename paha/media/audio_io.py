@@ -191,13 +191,20 @@ AudioInput: TypeAlias = "tuple[np.ndarray, int] | Path | str"
 
 
 def as_audio(audio: AudioInput) -> tuple[np.ndarray, int]:
-    """Samples (N, channels) float32 and their rate. Raises PahaError for sound that is too short or not finite."""
+    """Samples (N, channels) float32 and their rate. Integers are taken by their type's range, of which unsigned ones
+    have their silence in the middle. Raises PahaError for sound that is too short or not finite."""
     samples, rate_hz = read_audio(audio) if isinstance(audio, str | Path) else audio
-    samples = np.asarray(samples)
+    samples = np.atleast_1d(np.asarray(samples))
     if np.issubdtype(samples.dtype, np.integer):
-        samples = samples / float(np.iinfo(samples.dtype).max + 1)
-    samples = samples.astype(np.float32, copy=False).reshape(len(samples), -1)
+        low, high = np.iinfo(samples.dtype).min, np.iinfo(samples.dtype).max
+        samples = (samples - (low + high + 1) / 2) * (2 / (high - low + 1))
+    samples = samples.astype(np.float32, copy=False)
+    samples = samples[:, None] if samples.ndim == 1 else samples
     where = audio if isinstance(audio, str | Path) else "the audio"
+    if samples.ndim != 2 or rate_hz < 1:
+        raise PahaError(
+            f"{where} is {samples.shape} at {rate_hz} Hz; give samples (N,) or (N, channels) and their rate"
+        )
     if len(samples) < MIN_AUDIO_SECONDS * rate_hz:
         raise PahaError(f"{where} is {len(samples) / rate_hz:.2f} s long; give {MIN_AUDIO_SECONDS} s of speech or more")
     if not np.isfinite(samples).all():

@@ -6,6 +6,8 @@ image_encoder/, classifier_face/ and classifier_non_face/.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ UNIVDM_FOLDER = "univdm"
 CODEC_FOLDER = "codec"
 VAE_FOLDER = "vae"
 CLASSIFIER_FOLDERS: dict[str, str] = {"face": "classifier_face", "non_face": "classifier_non_face"}
+CARRIED_FOLDERS = ("audio_encoder", "image_encoder", *CLASSIFIER_FOLDERS.values())
+"""Parts that are loaded when they are needed."""
 
 
 def find_model(name: str | Path) -> Path:
@@ -99,6 +103,15 @@ def load_classifier(folder: Path, region: Region, config: PahaConfig) -> Any:
         told = f"{bad[0]} {trunk[bad[0]]}, the model {getattr(wanted, bad[0])}"
         raise PahaError(f"{part} was trained with {told}; train it on this model")
     return classifier
+
+
+def carry_along(source: Path, target: Path, *, without: Container[str] = ()) -> None:
+    """Copy what a model folder carries along into another one, but for the parts `without`, which are there by now."""
+    if source.resolve() == target.resolve():
+        return
+    for name in CARRIED_FOLDERS:
+        if name not in without and (source / name).is_dir():
+            shutil.copytree(source / name, target / name, dirs_exist_ok=True)
 
 
 def _reason(error: Exception) -> str:

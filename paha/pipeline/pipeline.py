@@ -29,6 +29,7 @@ from paha.pipeline.model_folder import (
     CONFIG_FILE,
     UNIVDM_FOLDER,
     VAE_FOLDER,
+    carry_along,
     find_model,
     load_classifier,
     load_model_codec,
@@ -111,8 +112,8 @@ class PahaPipeline(DiffusionPipeline):
         return pipeline if dtype == torch.float32 else pipeline.to(dtype=dtype)
 
     def save_pretrained(self, save_directory: str | Path) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Write the model folder: paha.yaml, model_index.json and safetensors. Public encoders are kept by name; the
-        classifiers are written where `classifier` has loaded them or they were given to `add_classifier`."""
+        """Write the model folder: paha.yaml, model_index.json and safetensors, with all that the folder it was loaded
+        from carries along, and the classifiers given to `add_classifier`. Public encoders are kept by name."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.univdm.save_pretrained(folder / UNIVDM_FOLDER, safe_serialization=True)
@@ -121,6 +122,8 @@ class PahaPipeline(DiffusionPipeline):
         part.save_pretrained(folder / name, safe_serialization=True)
         for region, classifier in self._classifiers.items():
             classifier.save_pretrained(folder / CLASSIFIER_FOLDERS[region], safe_serialization=True)
+        if self._folder is not None:
+            carry_along(self._folder, folder, without=[CLASSIFIER_FOLDERS[region] for region in self._classifiers])
         self.save_config(folder)
         configuration.dump(self.preset, folder / CONFIG_FILE)
 

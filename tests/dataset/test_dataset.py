@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from tiny_features import write_features
 
 from paha import presets
+from paha.config import override
 from paha.dataset.dataset import FeatureDataset, measure_residual_std, to_device
 from paha.errors import PahaError
 
@@ -185,3 +186,20 @@ def test_a_batch_of_eight_takes_under_5_ms_at_presenter_size(tmp_path):
         dataset.batch(generator, 8)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.005  # the fastest: other work on the machine is no concern of this test
+
+
+def test_features_of_another_image_encoder_are_refused(tmp_path):
+    """CLIP's tokens are stored, pooled ones are made of the latents when a batch is drawn."""
+    folder = write_features(tmp_path / "key", CONFIG, lengths=(9,))
+    index = json.loads((folder / "features.json").read_text())
+    clip = override(CONFIG, {"image.kind": "clip"})
+    with pytest.raises(PahaError, match=r"was made with image .*pooled"):
+        FeatureDataset(folder, config=clip)
+    index["image"] = override(clip, {"image.name": "another"}).image.model_dump(mode="json")
+    (folder / "features.json").write_text(json.dumps(index))
+    for config in (CONFIG, clip):
+        with pytest.raises(PahaError, match=r"was made with image .*another"):
+            FeatureDataset(folder, config=config)
+    index["image"] = override(CONFIG, {"image.pool": 1}).image.model_dump(mode="json")
+    (folder / "features.json").write_text(json.dumps(index))
+    assert len(FeatureDataset(folder, config=CONFIG).clips) == 1

@@ -5,7 +5,7 @@ import pytest
 from media_files import numbered_frames, write_sound, write_timed
 
 from paha.errors import PahaError
-from paha.media.audio_io import is_silent, num_video_frames, read_audio, to_mono_16k, write_wav
+from paha.media.audio_io import as_audio, is_silent, num_video_frames, read_audio, to_mono_16k, write_wav
 
 
 def tones(seconds: float, rate_hz: int, channels: int = 1) -> np.ndarray:
@@ -235,3 +235,29 @@ def test_real_recordings(shared, name, rate_hz, channels, seconds):
     mono = to_mono_16k(samples, rate)
     assert not is_silent(mono)
     assert np.abs(mono).max() <= 1.1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int32])
+def test_integers_are_taken_by_the_range_of_their_type(dtype):
+    """Unsigned 8-bit sound is silent at 128."""
+    wave_ = 0.5 * np.sin(np.arange(8000) * 0.05)
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    middle = (int(low) + int(high) + 1) // 2
+    coded = np.rint(wave_ * (high - middle) + middle).astype(dtype)
+    samples, rate_hz = as_audio((coded, 16_000))
+    assert (rate_hz, samples.shape, samples.dtype) == (16_000, (8000, 1), np.float32)
+    np.testing.assert_allclose(samples[:, 0], wave_, atol=0.01)
+    silent, _ = as_audio((np.full(8000, middle, dtype), 16_000))
+    assert is_silent(silent[:, 0])
+
+
+@pytest.mark.parametrize("empty", [np.zeros(0), np.zeros((0, 2)), np.zeros(0, np.int16), []])
+def test_no_samples_at_all_are_refused_in_one_line(empty):
+    with pytest.raises(PahaError, match=r"0\.00 s long"):
+        as_audio((empty, 16_000))
+
+
+@pytest.mark.parametrize(("shape", "rate_hz"), [((8000, 1, 1), 16_000), ((8000,), 0), ((8000,), -1)])
+def test_sound_of_no_shape_or_rate_is_refused(shape, rate_hz):
+    with pytest.raises(PahaError, match="samples"):
+        as_audio((np.ones(shape, np.float32), rate_hz))
