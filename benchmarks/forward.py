@@ -22,7 +22,7 @@ import torch
 import typer
 from diffusers import UNetSpatioTemporalConditionModel
 
-from paha.cli.univdm import configuration
+from paha.cli.options import configuration
 from paha.config import ModelConfig, PahaConfig
 from paha.planning.accounting import Meter
 from paha.planning.plan import example_inputs

@@ -91,7 +91,7 @@ def speed(
     repeats: int = 12,
 ) -> None:
     """Seconds of a forward and backward pass: foretold from clips of a quarter and half the frames, and measured."""
-    from paha.cli.univdm import configuration
+    from paha.cli.options import configuration
     from paha.planning.plan import extrapolate, plan, step_timer
     from paha.runtime.device import pick_device
 
@@ -122,7 +122,7 @@ def case(case: str, name: str, arguments: Annotated[list[str] | None, typer.Argu
 
 def step_case(preset: str, settings: list[str]) -> dict[str, float]:
     """Peak of two steps of the training loop on random latents."""
-    from paha.cli.univdm import configuration
+    from paha.cli.options import configuration
     from paha.planning.plan import Savings, plan
     from paha.runtime.device import pick_device
     from paha.univdm.attention import SHORT_KEYS

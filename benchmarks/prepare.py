@@ -115,7 +115,7 @@ def second_run_s(clips: int) -> float:
     from paha.dataset.prepare.config import layout_config
     from paha.dataset.prepare.crop import Crop
     from paha.dataset.prepare.cutting import Cut
-    from paha.dataset.prepare.run import prepare
+    from paha.dataset.prepare.run import prepare_dataset
     from paha.dataset.prepare.source import _record, _result, make_source, result_path
     from paha.runtime.atomic import write_bytes
 
@@ -135,7 +135,7 @@ def second_run_s(clips: int) -> float:
             write_bytes(result_path(out, source), json.dumps(result).encode())
         _finish_without_report(out, raw, config)
         began = time.perf_counter()
-        done = prepare([raw], out, config=config, progress=False)
+        done = prepare_dataset([raw], out, config=config, progress=False)
         assert done.new == 0
         assert len(done.records) == -(-clips // 10) * 10
         return time.perf_counter() - began
@@ -145,10 +145,10 @@ def _finish_without_report(out: Path, raw: Path, config) -> None:
     """The state a finished run leaves; its clips here are no videos, so that the report cannot be drawn."""
     from unittest.mock import patch
 
-    from paha.dataset.prepare.run import prepare
+    from paha.dataset.prepare.run import prepare_dataset
 
     with patch("paha.dataset.prepare.report.write_report"):
-        prepare([raw], out, config=config, progress=False)
+        prepare_dataset([raw], out, config=config, progress=False)
 
 
 def cpu_s(function: Callable[[], object]) -> float:

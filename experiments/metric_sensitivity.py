@@ -21,7 +21,8 @@ import numpy as np
 import typer
 from scipy.ndimage import gaussian_filter
 
-from paha.cli.evaluate import share_cores, tell
+from paha.cli.evaluate import share_cores
+from paha.cli.options import tell
 from paha.evaluation.metrics.clips import Clip, find_clips, speech
 from paha.evaluation.metrics.evaluate import FLOOR, MeasuredSet, measure_set, score_real
 from paha.evaluation.metrics.instruments import Instruments, load_instruments

@@ -23,7 +23,7 @@ import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from paha.cli import univdm as verbs
+from paha.cli.options import parse_settings
 from paha.config import PahaConfig
 from paha.dataset.dataset import Clip, FeatureDataset
 from paha.errors import PahaError
@@ -166,7 +166,7 @@ def main(
     if region not in POINTS:
         raise PahaError(f"--region {region}: give face or non_face")
     config = read_config(model)
-    given = {"pairs.lengths": [config.num_frames], "train.steps": steps, **verbs.parse_settings(settings)}
+    given = {"pairs.lengths": [config.num_frames], "train.steps": steps, **parse_settings(settings)}
     run = classifier_run(config, given | {"pairs.hard_prob": 1.0})
     chosen: Region = "face" if region == "face" else "non_face"
     reference = Reference(config, FeatureDataset(data, config=config), chosen, run)

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paha.errors import PahaError
-from paha.pipeline.options import SampleOptions
 
 ASSETS = Path(__file__).parents[1] / "assets"
 VERSIONS = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "av")
@@ -197,6 +196,7 @@ def main_job(model: Path | None, *, device: str | None = None) -> Iterator[Findi
 def _animate(model: Path | None, out: Path, device: str | None) -> None:
     from paha.pipeline.animate import animate
     from paha.pipeline.loading import load_pipeline
+    from paha.pipeline.options import SampleOptions
 
     images = ASSETS / "presenter_images"
     pipeline = load_pipeline(model, device=device)

@@ -1,17 +1,17 @@
-"""What the verbs of the paper's size do: starting from Stable Video Diffusion, and sharing work over processes."""
+"""`paha doctor`: what is here and what is missing."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
-from paha.cli.checks import examine, format_finding
+from paha.cli.options import Device, ModelFolder
 from paha.errors import PahaError
 
 
-def doctor(model: Path | None, *, device: str | None = None) -> None:
-    """Print every finding. Raises PahaError where the main job cannot run, naming what it lacks."""
+def doctor(model: ModelFolder = None, device: Device = None) -> None:
+    """Say what is here, what is missing and what works without it; fails only where no video can be made."""
+    from paha.cli.checks import examine, format_finding
+
     missing = []
     for finding in examine(model, device=device):
         typer.echo(format_finding(finding))

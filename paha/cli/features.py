@@ -1,46 +1,132 @@
-"""`paha features` in parts: in several processes, or on a Ray cluster."""
+"""`paha features`: cached features, by one process, by several, or on a Ray cluster."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
+import typer
 
-from paha.cli import univdm as verbs
-from paha.config import PahaConfig
-from paha.dataset.features import INDEX, list_again
+from paha.cli.options import CodecFolder, Device, Engine, PresetName, Settings, configuration, parse_part
 from paha.errors import PahaError
-from paha.runtime.device import pick_device
-from paha.runtime.engine import run_tasks
+
+if TYPE_CHECKING:
+    from paha.config import PahaConfig
 
 
-def make_features(
-    data: Path, config: PahaConfig, *, codec: Path | None, device: str | None, shard: str, workers: int, engine: str
+def features(
+    data: Annotated[Path, typer.Argument(help="Dataset folder (manifest.jsonl).")],
+    codec: CodecFolder = None,
+    preset: PresetName = "presenter",
+    settings: Settings = [],  # noqa: B006
+    device: Device = None,
+    shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts, for N machines.")] = "0/1",
+    workers: Annotated[int, typer.Option(help="So many parts at once.", min=1)] = 1,
+    engine: Engine = "local",
+) -> None:
+    """Compute and cache what training reads: codec latents, audio features, keypoints."""
+    config, part = configuration(preset, settings), parse_part(shard, "--shard")
+    folder = features_by_workers(data, config, codec=codec, device=device, shard=part, workers=workers, engine=engine)
+    typer.echo(f"features in {folder}")
+
+
+def features_by_workers(
+    data: Path,
+    config: PahaConfig,
+    *,
+    codec: Path | None,
+    device: str | None,
+    shard: tuple[int, int],
+    workers: int,
+    engine: str,
 ) -> Path:
-    """`paha.cli.univdm.make_features`, its clips shared among `workers` parts; returns the folder.
+    """`preset_features` with its clips shared among `workers` parts; returns the folder.
 
     engine: as in `paha.runtime.engine.run_tasks`; on Ray a part asks for a GPU where `device` is one. A part that was
     stopped goes on where it was. Raises PahaError at the end where parts failed, with their reasons.
     """
+    from paha.dataset.features import INDEX, list_again
+    from paha.runtime.device import pick_device
+    from paha.runtime.engine import run_tasks
+
     if (workers == 1 and engine == "local") or (data / INDEX).is_file():
-        return verbs.make_features(data, config, codec=codec, device=device, shard=shard)
-    first, every = verbs.parse_shard(shard)
+        return preset_features(data, config, codec=codec, device=device, shard=shard)
+    first, every = shard
     codec, data = None if codec is None else codec.resolve(), data.resolve()
     # The clips first, first + every, ... are what the parts take in turn.
-    parts = [f"{first + every * part}/{every * workers}" for part in range(workers)]
+    parts = [(first + every * part, every * workers) for part in range(workers)]
     tasks = [(data, config, codec, device, part) for part in parts]
     gpus = int((device or str(pick_device(None))).startswith("cuda"))
-    outcomes = list(run_tasks(make_part, tasks, workers=workers, engine=engine, gpus=gpus))
+    outcomes = list(run_tasks(features_of_part, tasks, workers=workers, engine=engine, gpus=gpus))
     folders = [folder for _, folder, _ in outcomes if folder]
     if folders:
         list_again(folders[0], data)
-    errors = [f"part {parts[index]}: {error}" for index, _, error in outcomes if error]
+    errors = [f"part {parts[index][0]}/{parts[index][1]}: {error}" for index, _, error in outcomes if error]
     if errors:
         raise PahaError(f"{len(errors)} of {workers} parts failed: {'; '.join(errors)}")
     return folders[0]
 
 
-def make_part(data: Path, config: PahaConfig, codec: Path | None, device: str | None, shard: str) -> Path:
+def features_of_part(
+    data: Path, config: PahaConfig, codec: Path | None, device: str | None, shard: tuple[int, int]
+) -> Path:
     """The features of one part, in a process of its own, on one core."""
+    import torch
+
     torch.set_num_threads(1)
-    return verbs.make_features(data, config, codec=codec, device=device, shard=shard, progress=False)
+    return preset_features(data, config, codec=codec, device=device, shard=shard, progress=False)
+
+
+def preset_features(
+    data: Path,
+    config: PahaConfig,
+    *,
+    codec: Path | None,
+    device: str | None = None,
+    shard: tuple[int, int] = (0, 1),
+    progress: bool = True,
+) -> Path:
+    """The features of a dataset, or of one of its parts, by the encoders of a configuration; returns their folder."""
+    from paha.dataset.features import make_features
+    from paha.extractors.audio import load_audio_encoder
+    from paha.extractors.image import load_image_encoder
+    from paha.runtime.device import pick_device
+
+    return make_features(
+        data,
+        config=config,
+        codec=load_codec_of(config, codec),
+        audio_encoder=load_audio_encoder(config.audio),
+        image_encoder=load_image_encoder(config.image) if config.image.kind == "clip" else None,
+        device=pick_device(device),
+        shard=shard,
+        progress=progress,
+    )
+
+
+def model_features(data: Path, model: Path, device: str | None) -> Path:
+    """The features of a dataset by the codec and encoders of a model folder, made where they are missing."""
+    from paha.dataset.features import make_features
+    from paha.extractors.audio import load_audio_encoder
+    from paha.extractors.image import load_image_encoder
+    from paha.pipeline.model_folder import load_model_codec, read_config
+    from paha.runtime.device import pick_device
+
+    config = read_config(model)
+    return make_features(
+        data,
+        config=config,
+        codec=load_model_codec(model, config),
+        audio_encoder=load_audio_encoder(config.audio, model),
+        image_encoder=load_image_encoder(config.image, model) if config.image.kind == "clip" else None,
+        device=pick_device(device),
+    )
+
+
+def load_codec_of(config: PahaConfig, folder: Path | None) -> Any:
+    """The codec in a folder, or the shipped one of that kind."""
+    from paha.extractors.codec import load_codec
+    from paha.pipeline.loading import SHIPPED_MODEL
+
+    shipped = None if config.codec.kind == "svd" else SHIPPED_MODEL / "codec"
+    return load_codec(config.codec, folder or shipped)

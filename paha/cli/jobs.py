@@ -14,7 +14,7 @@ OPTIONAL = ("seed",)
 
 
 @dataclass(frozen=True)
-class Job:
+class AnimateJob:
     """One row of the list. row: its line in the file. seed: None where the row gives none."""
 
     row: int
@@ -28,12 +28,12 @@ class Job:
 class JobResult:
     """What became of a job. error: the reason of the failure, or None. skipped: its output was there already."""
 
-    job: Job
+    job: AnimateJob
     error: str | None = None
     skipped: bool = False
 
 
-def read_jobs(path: Path | str) -> list[Job]:
+def read_jobs(path: Path | str) -> list[AnimateJob]:
     """The rows of a CSV file with columns image, audio, output and, if wanted, seed.
 
     Paths are relative to the file's folder. Raises PahaError that names the file, and the row or column that is wrong:
@@ -57,7 +57,7 @@ def read_jobs(path: Path | str) -> list[Job]:
     return jobs
 
 
-def run_jobs(path: Path | str, animate_job: Callable[[Job], object], *, resume: bool = False) -> list[JobResult]:
+def run_jobs(path: Path | str, animate_job: Callable[[AnimateJob], object], *, resume: bool = False) -> list[JobResult]:
     """Run every job of the list, in order; one that raises is noted and the next one goes on.
 
     animate_job: makes one video. resume: rows whose output exists are skipped. Raises PahaError for a bad list only.
@@ -70,7 +70,7 @@ def failures(results: Sequence[JobResult]) -> list[str]:
     return [f"row {r.job.row}, {r.job.output}: {r.error}" for r in results if r.error is not None]
 
 
-def _run(job: Job, animate_job: Callable[[Job], object], *, resume: bool) -> JobResult:
+def _run(job: AnimateJob, animate_job: Callable[[AnimateJob], object], *, resume: bool) -> JobResult:
     if resume and job.output.exists():
         return JobResult(job, skipped=True)
     try:
@@ -91,7 +91,7 @@ def _check_columns(path: Path, found: Sequence[str]) -> None:
         raise PahaError(f"{path} {what}; its first line must be {','.join(REQUIRED)}[,{','.join(OPTIONAL)}]")
 
 
-def _job(path: Path, line: int, row: dict[str, str | None]) -> Job:
+def _job(path: Path, line: int, row: dict[str, str | None]) -> AnimateJob:
     values = {name: (row[name] or "").strip() for name in REQUIRED}
     empty = [name for name, value in values.items() if not value]
     # DictReader keeps surplus cells under None.
@@ -101,4 +101,4 @@ def _job(path: Path, line: int, row: dict[str, str | None]) -> Job:
     if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= 18):
         raise PahaError(f"{path} row {line}: seed '{seed}' is no whole number of at most 18 digits")
     paths = {name: path.parent / value for name, value in values.items()}
-    return Job(row=line, **paths, seed=int(seed) if seed else None)
+    return AnimateJob(row=line, **paths, seed=int(seed) if seed else None)

@@ -1,92 +1,115 @@
-"""What `paha prepare` does, once its options are parsed."""
+"""`paha prepare`: raw footage to a dataset."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paha.cli.options import Engine, parse_size, tell
 from paha.errors import PahaError
+
+if TYPE_CHECKING:
+    from paha.dataset.prepare.config import PrepareConfig
+
+ONLY_PRESENTERS = "the presenter reader knows drawn presenters alone; fetch weights for people with --pose mediapipe"
 
 
 class PrepareWarning(UserWarning):
     """Something that a person should know before trusting the dataset."""
 
 
-def prepare_dataset(
-    paths: Sequence[Path],
-    *,
-    layout: str,
-    pose: str,
-    presence: bool | None,
-    no_hands: bool,
-    smooth: float,
-    size: str | None,
-    seconds: tuple[float, float] | None,
-    identity: str,
-    licence: str,
-    language: str | None,
-    intervals: Path | None,
-    splits: Path | None,
-    workers: int | None,
-    engine: str,
+@dataclass(frozen=True)
+class PrepareOptions:
+    """How footage is cut and checked."""
+
+    layout: Annotated[str, typer.Option(help="any, pats (4-15 s) or cnas (5 s, 512x896, 22 kHz).")] = "any"
+    pose: Annotated[str, typer.Option(help="auto, mediapipe, dwpose or presenter.")] = "auto"
+    presence: Annotated[
+        bool | None,
+        typer.Option(help="DINOv2 checks that body parts are present (by default where its weights are)."),
+    ] = None
+    no_hands: Annotated[bool, typer.Option("--no-hands", help="Heads will do: hands and shoulders need not show.")] = (
+        False
+    )
+    smooth: Annotated[float, typer.Option(help="Weight of the temporal fit of keypoints; 0 is off.", min=0.0)] = 0.0
+    size: Annotated[str | None, typer.Option(help="N or WIDTHxHEIGHT in pixels (the layout's by default).")] = None
+    seconds: Annotated[tuple[float, float] | None, typer.Option(help="Shortest and longest clip.")] = None
+    identity: Annotated[str, typer.Option(help="Who is seen: a name, or 'folder' (the file's name by default).")] = ""
+    licence: Annotated[str, typer.Option(help="Licence of the footage, for the dataset card.")] = ""
+    language: Annotated[str | None, typer.Option(help="Language spoken, e.g. en.")] = None
+    intervals: Annotated[Path | None, typer.Option(help="PATS's interval csv: only what it lists.")] = None
+    splits: Annotated[Path | None, typer.Option(help="S2G's split ids (json), with --intervals.")] = None
+    workers: Annotated[int | None, typer.Option(help="Processes (one a core by default).", min=1)] = None
+    engine: Engine = "local"
+
+    def config(self) -> PrepareConfig:
+        """The preparation's own configuration; says who reads poses where that was left open. Raises PahaError where
+        what is asked for is not here."""
+        from paha.dataset.prepare.config import layout_config
+        from paha.extractors.choose import choose_pose
+
+        chosen = choose_pose(self.pose)
+        if self.pose == "auto":
+            tell(f"pose extractor: {chosen} (by what is there; choose with --pose)")
+            if chosen == "presenter":
+                warnings.warn(ONLY_PRESENTERS, PrepareWarning, stacklevel=1)
+        checker = presence_model(self.presence)
+        if checker and self.presence is None:
+            tell(f"presence check: {checker} (by what is there; --no-presence turns it off)")
+        width, height = parse_size(self.size)
+        shortest, longest = self.seconds or (None, None)
+        return layout_config(
+            self.layout,
+            pose=chosen,
+            presence=checker,
+            hands=False if self.no_hands else None,
+            smooth=self.smooth,
+            width=width,
+            height=height,
+            min_s=shortest,
+            max_s=longest,
+            licence=self.licence,
+            language=self.language,
+        )
+
+
+def prepare(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RAW... OUT", help="Footage (files, folders); dataset folder.")
+    ],
+    options: PrepareOptions,
 ) -> None:
-    """Make a dataset of paths[:-1] in paths[-1]; says what became of them. Raises PahaError if nothing was usable."""
-    from paha.cli.univdm import parse_size
-    from paha.dataset.prepare.config import layout_config
-    from paha.dataset.prepare.run import prepare
-    from paha.extractors.choose import choose_pose
+    """Cut raw footage into a dataset of one person speaking to the camera; an interrupted run goes on."""
+    from paha.dataset.prepare.run import prepare_dataset
 
     if len(paths) < 2:
         raise PahaError("give RAW... OUT: files or folders of footage, and the folder of the dataset")
     *raw, out = paths
-    chosen = choose_pose(pose)
-    if pose == "auto":
-        typer.echo(f"pose extractor: {chosen} (by what is there; choose with --pose)", err=True)
-        if chosen == "presenter":
-            message = (
-                "the presenter reader knows drawn presenters alone; fetch weights for people with --pose mediapipe"
-            )
-            warnings.warn(message, PrepareWarning, stacklevel=1)
-    checker = presence_model(presence)
-    if checker and presence is None:
-        typer.echo(f"presence check: {checker} (by what is there; --no-presence turns it off)", err=True)
-    width, height = parse_size(size)
-    config = layout_config(
-        layout,
-        pose=chosen,
-        presence=checker,
-        hands=False if no_hands else None,
-        smooth=smooth,
-        width=width,
-        height=height,
-        min_s=seconds[0] if seconds else None,
-        max_s=seconds[1] if seconds else None,
-        licence=licence,
-        language=language,
-    )
+    config = options.config()
     listed, published = None, {}
-    if intervals is not None:
+    if options.intervals is not None:
         from paha.dataset.prepare.pats import interval_finder, split_by_clip
 
-        listed = interval_finder(intervals, splits=splits, speakers=config.speakers)
-        published = split_by_clip(intervals, splits) if splits is not None else {}
-    elif splits is not None:
+        listed = interval_finder(options.intervals, splits=options.splits, speakers=config.speakers)
+        published = split_by_clip(options.intervals, options.splits) if options.splits is not None else {}
+    elif options.splits is not None:
         raise PahaError("--splits names intervals: give --intervals as well")
-    done = prepare(
+    done = prepare_dataset(
         raw,
         out,
         config=config,
-        workers=workers,
-        engine=engine,
-        identity=identity,
+        workers=options.workers,
+        engine=options.engine,
+        identity=options.identity,
         listed=listed,
         published=published,
     )
     for name, error in done.failed:
-        typer.echo(f"paha: left out: {' '.join(name.split())}: {error}", err=True)
+        tell(f"paha: left out: {' '.join(name.split())}: {error}")
     typer.echo(
         f"{len(done.records)} clips, {done.kept_s:.1f} s of {done.seconds:.1f} s, in {out} "
         f"({done.new} files new, {len(done.failed)} unusable); look at {out}/report.html"

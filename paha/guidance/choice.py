@@ -14,7 +14,7 @@ from paha.errors import PahaError
 from paha.extractors.choose import PRESENTER_READER
 from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
 from paha.guidance.equations import Observe
-from paha.guidance.face_box import FaceBox, find_face_box, parse_face_box
+from paha.guidance.face_box import FaceBox, find_face_box
 from paha.guidance.face_following import face_detector, find_faces_like
 from paha.media.image_io import ImageInput, as_image
 from paha.pce.regions import Region
@@ -39,41 +39,6 @@ class GuidanceChoice:
     options: GuidanceOptions
     face_box: tuple[float, float, float, float] | None = None
     by_preset: tuple[str, ...] = ()
-
-
-def parse_guidance(
-    kind: str,
-    *,
-    rate: float,
-    scales: str | None,
-    dg_form: str,
-    reuse: int,
-    share_deep: bool = False,
-    redetect: int = 0,
-    skip_first: bool,
-    smoothing: float | None = None,
-    face_box: str | None,
-) -> GuidanceChoice | None:
-    """The options of the command line; None for no guidance. scales: "NON_FACE,FACE[,DIFF]"; they and the smoothing are
-    the preset's by default.
-
-    Raises PahaError for options that make no sense.
-    """
-    box = None if face_box is None else parse_face_box(face_box)
-    options = GuidanceOptions(
-        kind=kind,  # type: ignore[arg-type]  # checked by the class
-        rate=rate,
-        dg_form=dg_form,  # type: ignore[arg-type]
-        reuse=reuse,
-        share_deep=share_deep,
-        redetect=redetect,
-        skip_first=skip_first,
-        smoothing=smoothing or 0.0,
-    )
-    if scales is not None:
-        options = replace(options, **parse_scales(scales))
-    left = (*(SCALES if scales is None else ()), *(("smoothing",) if smoothing is None else ()))
-    return GuidanceChoice(options, box, by_preset=left) if options.active else None
 
 
 def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str, Any]:

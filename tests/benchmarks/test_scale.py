@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import forward, gpu, gpu_parts, memory
 from benchmarks.bench_device import Bench, Reading, Table
-from paha.cli.univdm import configuration
+from paha.cli.options import configuration
 from paha.presets import preset
 from paha.univdm.svd_weights import new_keys
 from paha.univdm.univdm import UniVDM

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,15 +10,16 @@ import torch
 from toy import toy_codec
 
 from paha import config as configuration
-from paha.cli import classifiers as verbs_pce
-from paha.cli import univdm as verbs
-from paha.cli.classifiers import ClassifierOptions, negatives_options
+from paha.cli.animate import Guidance, GuidanceFlags
+from paha.cli.classifier import ClassifierOptions, Region, train_classifier
+from paha.cli.negatives import NegativesFlags, negatives
+from paha.cli.univdm import PlanOptions, UniVDMOptions, train_univdm
 from paha.dataset.manifest import read_manifest
 from paha.dataset.synth.corpus import make_corpus
 from paha.errors import PahaError
 from paha.evaluation.metrics.instruments import load_instruments
 from paha.evaluation.tables.ablations import AblationRun, pick_records, run_ablation
-from paha.guidance.choice import GuidanceChoice, build_guidance, guide, parse_guidance
+from paha.guidance.choice import GuidanceChoice, build_guidance, guide
 from paha.guidance.classifier_gradient import GuidanceOptions
 from paha.guidance.equations import DIFF_FORMS
 from paha.media.image_io import save_png
@@ -29,7 +31,7 @@ from paha.pipeline.pipeline import PahaPipeline
 from paha.presets import preset
 
 DEBUG = preset("debug")
-SPEED = {"rate": 0.5, "scales": None, "dg_form": "compensate", "reuse": 1, "skip_first": False, "face_box": None}
+BY_HAND = GuidanceFlags(Guidance.sg, face_box="8,4,22,18")
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +40,25 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("pce")
     make_corpus(root / "corpus", clips=8, size=32, seconds=(1.0, 1.2), workers=1, progress=False)
     toy_codec(DEBUG).save_pretrained(root / "codec")
-    config = verbs.configuration("debug", [], steps=2)
-    verbs.train_univdm(
-        root / "corpus", root / "univdm", config, codec=root / "codec", init=None, stop_after_minutes=None
-    )
+    own = {"data": root / "corpus", "out": root / "univdm", "codec": root / "codec"}
+    train_univdm(UniVDMOptions(preset="debug", steps=2, **own), PlanOptions())
     shutil.copytree(root / "univdm/model", root / "model")
-    options = negatives_options(
-        count=4, lengths="4,7", part="0/1", steps=2, seed=0, random_audio=False, augment=True, batch_size=4
-    )
-    verbs_pce.make_negatives(root / "corpus", root / "model", root / "negatives", options)
+    flags = NegativesFlags(count=4, lengths="4,7", steps=2)
+    negatives(data=root / "corpus", model=root / "model", out=root / "negatives", flags=flags)
     for region in ("face", "non_face"):
         settings = ["pairs.lengths=[4]", "pairs.held_out=0.5", "probe_pairs=2", "train.sample_every=2"]
-        verbs_pce.train_classifier(
+        options = ClassifierOptions(
+            Region(region),
             root / "corpus",
-            root / "model",
             root / region,
-            settings,
-            ClassifierOptions(steps=2, hard_negatives=0.5, report_clips=2),
-            region=region,
+            root / "model",
             negatives=root / "negatives",
-            init=None,
-            stop_after_minutes=None,
+            hard_negatives=0.5,
+            steps=2,
+            settings=settings,
+            report_clips=2,
         )
+        train_classifier(options)
         shutil.copytree(root / region / "model", root / f"model/classifier_{region}")
     return root
 
@@ -67,7 +66,6 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pipeline(root):
     pipeline = PahaPipeline.from_pretrained(root / "model")
-    pipeline.register_to_config(reference_psnr_db=0.0)
     return pipeline
 
 
@@ -88,7 +86,7 @@ def test_training_leaves_a_log_a_model_and_a_report(root):
 def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipeline, tmp_path):
     image, sound = first_clip(root)
     save_png(tmp_path / "a.png", image)
-    by_hand = parse_guidance("dg", **SPEED | {"face_box": "8,4,22,18", "share_deep": True, "redetect": 1})
+    by_hand = replace(BY_HAND, guidance=Guidance.dg, reuse_deep=True, redetect_face=1).choice()
     assert by_hand.options.share_deep
     said = []
     guided = guide(SampleOptions(steps=2), pipeline, image, by_hand, say=said.append)
@@ -96,11 +94,11 @@ def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipelin
     out = animate(pipeline, tmp_path / "a.png", sound, tmp_path / "a.mp4", guided, num_frames=7, progress=False)
     assert len(read_video(out)) == 7
     plain = SampleOptions()
-    other = guide(plain, pipeline, image, parse_guidance("sg", **SPEED | {"face_box": "8,4,22,18"}))
+    other = guide(plain, pipeline, image, BY_HAND.choice())
     assert other.guidance_settings != guided.guidance_settings
     assert guide(plain, pipeline, image, None) == plain
-    assert parse_guidance("none", **SPEED) is None
-    assert parse_guidance("sg", **SPEED | {"scales": "0,0"}) is None
+    assert GuidanceFlags().choice() is None
+    assert GuidanceFlags(Guidance.sg, guidance_scales="0,0").choice() is None
 
 
 def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_path):
@@ -110,12 +108,11 @@ def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_pat
     config = pipeline.preset.model_copy(update={"sample": pipeline.preset.sample.model_copy(update=own)})
     configuration.dump(config, tmp_path / "m/paha.yaml")
     other = PahaPipeline.from_pretrained(tmp_path / "m")
-    at = SPEED | {"face_box": "8,4,22,18"}
-    found = guide(SampleOptions(), other, image, parse_guidance("sg", **at)).guidance_settings
+    found = guide(SampleOptions(), other, image, BY_HAND.choice()).guidance_settings
     names = ("non_face_scale", "face_scale", "diff_scale", "skip_first", "smoothing")
     assert [found[name] for name in names] == [20, 0, 0.5, True, 1.5]
-    by_hand = at | {"scales": "2,3", "smoothing": 0.0}
-    given = guide(SampleOptions(), other, image, parse_guidance("sg", **by_hand)).guidance_settings
+    by_hand = replace(BY_HAND, guidance_scales="2,3", guidance_smoothing=0.0).choice()
+    given = guide(SampleOptions(), other, image, by_hand).guidance_settings
     assert [given[name] for name in names] == [2, 3, 0.25, True, 0]
 
 
@@ -185,7 +182,7 @@ def test_tables_run_on_models_trained_here(root, pipeline, tmp_path, number):
         pipelines={"whole": pipeline},
         absent={"no_par": "its model was not given (--no-par-model)"},
         base=GuidanceOptions(kind="dg", non_face_scale=1.0, face_scale=1.0),
-        steps=2,
+        sample=SampleOptions(steps=2),
         workers=1,
     )
     instruments = load_instruments(pose="presenter", real=data)
@@ -217,16 +214,16 @@ def test_tables_run_on_models_trained_here(root, pipeline, tmp_path, number):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scales": "1"}, "two or three numbers"),
-        ({"scales": "1,a"}, "NON_FACE,FACE"),
+        ({"guidance_scales": "1"}, "two or three numbers"),
+        ({"guidance_scales": "1,a"}, "NON_FACE,FACE"),
         ({"face_box": "1,2,3"}, "X0,Y0,X1,Y1"),
         ({"face_box": "5,5,5,9"}, "empty"),
-        ({"rate": 2.0}, "0 to 1"),
+        ({"guidance_rate": 2.0}, "0 to 1"),
     ],
 )
 def test_bad_options_are_one_line(changes, message):
     with pytest.raises(PahaError, match=message):
-        parse_guidance("sg", **SPEED | changes)
+        GuidanceFlags(Guidance.sg, **changes).choice()
 
 
 @pytest.mark.parametrize(
@@ -234,4 +231,4 @@ def test_bad_options_are_one_line(changes, message):
 )
 def test_bad_options_of_negatives_are_one_line(lengths, part, message):
     with pytest.raises(PahaError, match=message):
-        negatives_options(lengths=lengths, part=part, count=1)
+        NegativesFlags(lengths=lengths, part=part).options()

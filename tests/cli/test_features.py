@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from toy import toy_audio
 from toy_corpus import make_toy_corpus
 
-from paha.cli.features import make_features
+from paha.cli.features import features_by_workers
 from paha.errors import PahaError
 from paha.media.audio_io import write_wav
 from paha.motion.pixel_codec import PixelCodec
@@ -37,8 +37,9 @@ def codec(tmp_path) -> Path:
     return tmp_path / "codec"
 
 
-def make(corpus: Path, codec: Path, *, workers: int, engine: str, shard: str = "0/1") -> Path:
-    return make_features(corpus, CONFIG, codec=codec, device="cpu", shard=shard, workers=workers, engine=engine)
+def make(corpus: Path, codec: Path, *, workers: int, engine: str, shard: tuple[int, int] = (0, 1)) -> Path:
+    options = {"device": "cpu", "shard": shard, "workers": workers, "engine": engine}
+    return features_by_workers(corpus, CONFIG, codec=codec, **options)
 
 
 def same_as_by_one(corpus: Path, codec: Path, *, engine: str) -> None:
@@ -85,9 +86,9 @@ def test_parts_of_a_shard_are_its_clips(corpus, codec, monkeypatch):
         taken.extend(task[-1] for task in tasks)
         return ((index, function(*task), "") for index, task in enumerate(tasks))
 
-    monkeypatch.setattr("paha.cli.features.run_tasks", run_here)
-    folder = make(corpus, codec, workers=2, engine="local", shard="1/2")
-    assert taken == ["1/4", "3/4"]
+    monkeypatch.setattr("paha.runtime.engine.run_tasks", run_here)
+    folder = make(corpus, codec, workers=2, engine="local", shard=(1, 2))
+    assert taken == [(1, 4), (3, 4)]
     assert listed(folder) == ["clip1"]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from paha.cli.jobs import Job, failures, read_jobs, run_jobs
+from paha.cli.jobs import AnimateJob, failures, read_jobs, run_jobs
 from paha.errors import PahaError
 
 
@@ -15,8 +15,8 @@ def write(folder: Path, text: str) -> Path:
 def test_rows_are_read_relative_to_the_file(tmp_path):
     path = write(tmp_path, "\ufeffimage, audio, output, seed\na.png, s.wav, out/1.mp4, 7\n\n/b.png, s.wav, 2.mp4,\n")
     assert read_jobs(path) == [
-        Job(2, tmp_path / "a.png", tmp_path / "s.wav", tmp_path / "out/1.mp4", 7),
-        Job(4, Path("/b.png"), tmp_path / "s.wav", tmp_path / "2.mp4", None),
+        AnimateJob(2, tmp_path / "a.png", tmp_path / "s.wav", tmp_path / "out/1.mp4", 7),
+        AnimateJob(4, Path("/b.png"), tmp_path / "s.wav", tmp_path / "2.mp4", None),
     ]
 
 

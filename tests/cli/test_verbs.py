@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from paha.cli.univdm import configuration, parse_settings, parse_size
+from paha.cli.options import configuration, parse_settings, parse_size
 from paha.errors import PahaError
 from paha.runtime.device import pick_device
 

@@ -8,7 +8,7 @@ import torch
 from toy import toy_audio, toy_image, toy_pipeline, toy_univdm
 from toy_svd import SETTINGS, write_svd
 
-from paha.cli.univdm import configuration
+from paha.cli.options import configuration
 from paha.config import PahaConfig
 from paha.extractors.codec import load_svd_codec
 from paha.pipeline.low_vram import DECODE_CHUNK, Turns, enable_low_vram, offload

@@ -9,7 +9,7 @@ import pytest
 import torch
 from univdm_toys import toy_inputs, toy_univdm
 
-from paha.cli.univdm import configuration
+from paha.cli.options import configuration
 from paha.errors import PahaError
 from paha.planning.accounting import Cost, forward_cost, step_cost
 from paha.planning.plan import OPERATION_SECONDS, Savings, extrapolate, plan, plan_sampling, share_batch, step_timer

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from paha.cli.univdm import configuration
+from paha.cli.options import configuration
 from paha.config import PahaConfig
 from paha.planning.plan import example_inputs
 from paha.presets import preset

@@ -51,7 +51,7 @@ class Prepared:
         return sum(record.num_frames / record.fps for record in self.records)
 
 
-def prepare(
+def prepare_dataset(
     raw: Sequence[Path | str],
     out: Path | str,
     *,

@@ -65,7 +65,7 @@ class MeasuredSet:
         return self.folder / f"{clip.clip_id}.safetensors"
 
 
-def evaluate(
+def evaluate_videos(
     real: Path,
     fake: Path,
     out: Path,

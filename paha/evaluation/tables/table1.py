@@ -12,10 +12,10 @@ from paha.evaluation.metrics.clips import Clip, find_clips
 from paha.evaluation.metrics.cost import machine, time_cost
 from paha.evaluation.metrics.evaluate import FLOOR, MeasuredSet, measure_set, score_generated, score_real
 from paha.evaluation.metrics.instruments import Instruments
-from paha.evaluation.metrics.report import PAPER_COLUMNS
 from paha.evaluation.metrics.scores import RowScores
 from paha.evaluation.tables.adapters import KINDS, find_method_clips, pair_method, sdt_set
 from paha.evaluation.tables.baselines import other_clip, retrieval, still_image
+from paha.evaluation.tables.evaluation_report import PAPER_COLUMNS
 from paha.evaluation.tables.render import Column, Row, Table, Value, write_table
 from paha.guidance.classifier_gradient import GuidanceOptions
 from paha.pipeline.options import SampleOptions

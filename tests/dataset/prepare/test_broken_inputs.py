@@ -3,7 +3,7 @@ import json
 from broken_inputs import write_broken_inputs
 
 from paha.dataset.prepare.config import layout_config
-from paha.dataset.prepare.run import prepare
+from paha.dataset.prepare.run import prepare_dataset
 
 CONFIG = layout_config("any", pose="presenter", hands=False, width=64, height=64, min_s=0.5)
 
@@ -16,7 +16,7 @@ def test_forty_broken_files_stop_nothing_and_are_listed_each(tmp_path):
     names = write_broken_inputs(tmp_path / "raw")
     assert len(names) >= 40
     out = tmp_path / "out"
-    done = prepare([tmp_path / "raw"], out, config=CONFIG, workers=1, progress=False)
+    done = prepare_dataset([tmp_path / "raw"], out, config=CONFIG, workers=1, progress=False)
     failed, rejected = lines(out / "failed.jsonl"), lines(out / "rejected.jsonl")
     assert not done.records
     assert {item["source"] for item in failed} | {item["source"] for item in rejected} == set(names)
@@ -52,6 +52,6 @@ def test_a_second_look_at_them_takes_no_work(tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
     (raw / "letter.mp4").write_text("Dear sir,\n" * 400)
-    assert prepare([raw], tmp_path / "out", config=CONFIG, workers=1, progress=False).new == 1
-    again = prepare([raw], tmp_path / "out", config=CONFIG, workers=1, progress=False)
+    assert prepare_dataset([raw], tmp_path / "out", config=CONFIG, workers=1, progress=False).new == 1
+    again = prepare_dataset([raw], tmp_path / "out", config=CONFIG, workers=1, progress=False)
     assert (again.new, len(again.failed)) == (0, 1)

@@ -9,7 +9,7 @@ from reel import Stretch, kept_share, write_reels
 from paha.dataset.manifest import load_annotations, read_manifest
 from paha.dataset.prepare.config import layout_config
 from paha.dataset.prepare.cutting import plan_cuts
-from paha.dataset.prepare.run import prepare
+from paha.dataset.prepare.run import prepare_dataset
 from paha.dataset.prepare.scan import scan_file
 from paha.extractors.choose import pose_extractor
 from paha.extractors.faces import people_reader
@@ -52,7 +52,7 @@ def test_two_minutes_are_cut_as_expected(tmp_path):
 @pytest.mark.slow
 def test_ten_minutes_become_a_dataset(tmp_path):
     files = write_reels(tmp_path / "raw", seeds=[11, 12, 13, 14], block_s=80.0)
-    done = prepare(list(files), tmp_path / "out", config=CONFIG, progress=False)
+    done = prepare_dataset(list(files), tmp_path / "out", config=CONFIG, progress=False)
     assert done.seconds >= 600
     rejected = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
     for path, stretches in files.items():

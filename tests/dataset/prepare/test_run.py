@@ -19,7 +19,7 @@ from transformers import Dinov2Config, Dinov2Model
 from paha.dataset.manifest import load_annotations, read_manifest
 from paha.dataset.prepare import source
 from paha.dataset.prepare.config import layout_config
-from paha.dataset.prepare.run import prepare, raw_files, split_of
+from paha.dataset.prepare.run import prepare_dataset, raw_files, split_of
 from paha.errors import PahaError
 from paha.media.audio_io import read_audio
 from paha.media.video_io import read_video
@@ -49,7 +49,7 @@ def raw(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(raw, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("prepared") / "out"
-    prepare([raw], out, config=CONFIG, workers=1, identity="folder", progress=False)
+    prepare_dataset([raw], out, config=CONFIG, workers=1, identity="folder", progress=False)
     return out
 
 
@@ -131,7 +131,7 @@ def test_the_report_opens_in_a_browser_with_every_picture(dataset):
 def test_a_second_run_changes_nothing_and_looks_at_nothing(dataset, raw):
     before = contents(dataset)
     times = {name: (dataset / name).stat().st_mtime_ns for name in before if name != ".lock"}
-    done = prepare([raw], dataset, config=CONFIG, workers=1, identity="folder", progress=False)
+    done = prepare_dataset([raw], dataset, config=CONFIG, workers=1, identity="folder", progress=False)
     assert done.new == 0
     assert contents(dataset) == before
     assert times == {name: (dataset / name).stat().st_mtime_ns for name in times}
@@ -141,7 +141,7 @@ def test_a_clip_that_is_gone_is_made_again_the_same(dataset, raw):
     before = contents(dataset)
     record = read_manifest(dataset)[0]
     (dataset / record.video).unlink()
-    assert prepare([raw], dataset, config=CONFIG, workers=1, identity="folder", progress=False).new == 1
+    assert prepare_dataset([raw], dataset, config=CONFIG, workers=1, identity="folder", progress=False).new == 1
     assert contents(dataset) == before
 
 
@@ -153,7 +153,7 @@ def test_parts_that_are_not_present_count_as_not_found(raw, dataset, tmp_path, m
     monkeypatch.setenv("PAHA_WEIGHTS", str(tmp_path))
     config = CONFIG.model_copy(update={"presence": "dinov2-small", "presence_limit": limit})
     out = tmp_path / "out"
-    done = prepare([raw], out, config=config, workers=1, identity="folder", progress=False)
+    done = prepare_dataset([raw], out, config=config, workers=1, identity="folder", progress=False)
     source._part_features.cache_clear()
     if limit == -1.0:  # nothing is that unlike itself
         made, wanted = contents(out / "clips"), contents(dataset / "clips")
@@ -167,9 +167,9 @@ def test_parts_that_are_not_present_count_as_not_found(raw, dataset, tmp_path, m
 def test_other_options_are_refused(dataset, raw):
     other = CONFIG.model_copy(update={"max_s": 3.0})
     with pytest.raises(PahaError, match="was begun with other options"):
-        prepare([raw], dataset, config=other, workers=1, progress=False)
+        prepare_dataset([raw], dataset, config=other, workers=1, progress=False)
     with pytest.raises(PahaError, match="give raw footage"):
-        prepare([], dataset, config=CONFIG)
+        prepare_dataset([], dataset, config=CONFIG)
 
 
 def kill_at(raw: Path, out: Path, seconds: float) -> bool:
@@ -178,7 +178,7 @@ def kill_at(raw: Path, out: Path, seconds: float) -> bool:
     if child == 0:
         try:
             torch.set_num_threads(1)
-            prepare([raw], out, config=CONFIG, workers=1, identity="folder", progress=False)
+            prepare_dataset([raw], out, config=CONFIG, workers=1, identity="folder", progress=False)
         finally:
             os._exit(0)
     deadline = time.monotonic() + seconds
@@ -205,7 +205,7 @@ def survives_kills(raw: Path, out: Path, dataset: Path, count: int) -> None:
         else:
             same(out, dataset)
             out = out.with_name(f"{out.name}_")
-    prepare([raw], out, config=CONFIG, workers=1, identity="folder", progress=False)
+    prepare_dataset([raw], out, config=CONFIG, workers=1, identity="folder", progress=False)
     same(out, dataset)
 
 
@@ -221,7 +221,7 @@ def test_killed_ten_times_it_comes_to_the_same_bytes(raw, dataset, tmp_path):
 @pytest.mark.slow
 def test_two_workers_make_the_same_bytes(raw, dataset, tmp_path):
     out = tmp_path / "out"
-    prepare([raw], out, config=CONFIG, workers=2, identity="folder", progress=False)
+    prepare_dataset([raw], out, config=CONFIG, workers=2, identity="folder", progress=False)
     same(out, dataset)
 
 
@@ -250,7 +250,7 @@ def test_two_ray_workers_one_killed_make_the_same_bytes(raw, dataset, tmp_path):
     killer = threading.Thread(target=kill_a_ray_worker, args=(killed, done))
     killer.start()
     try:
-        prepare([raw], out, config=CONFIG, workers=2, engine="ray", identity="folder", progress=False)
+        prepare_dataset([raw], out, config=CONFIG, workers=2, engine="ray", identity="folder", progress=False)
     finally:
         done.set()
         killer.join()
@@ -264,7 +264,7 @@ def test_two_runs_in_one_folder_are_refused(raw, dataset):
     with (dataset / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(PahaError, match="another `paha prepare` is at work"):
-            prepare([raw], dataset, config=CONFIG, progress=False)
+            prepare_dataset([raw], dataset, config=CONFIG, progress=False)
 
 
 def test_folders_are_searched_for_videos_only(tmp_path):

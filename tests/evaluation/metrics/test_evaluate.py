@@ -11,12 +11,12 @@ from toy_videos import make_dataset, make_method
 from paha.errors import PahaError
 from paha.evaluation.metrics.clips import find_clips
 from paha.evaluation.metrics.cost import record_cost
-from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, evaluate, measure_set, score_real
+from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, evaluate_videos, measure_set, score_real
 from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
 from paha.evaluation.metrics.measure import load_measured
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
-from paha.evaluation.metrics.report import write_report
+from paha.evaluation.tables.evaluation_report import write_report
 from paha.runtime.statistics import Interval
 from paha.types import Keypoints
 
@@ -43,7 +43,7 @@ def instruments():
 def evaluation(real, instruments, tmp_path_factory):
     """The dataset against itself."""
     out = tmp_path_factory.mktemp("out")
-    return evaluate(real, real, out, instruments, name="itself", workers=2, say=lambda _: None), out
+    return evaluate_videos(real, real, out, instruments, name="itself", workers=2, say=lambda _: None), out
 
 
 def test_a_set_against_itself_has_no_distance(evaluation):
@@ -127,13 +127,13 @@ def test_a_folder_that_cannot_be_read_is_one_line(real, instruments, tmp_path):
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake/clip0.mp4").write_bytes(b"nothing")
     with pytest.raises(PahaError, match=r"no video of .*fake can be read"):
-        evaluate(real, tmp_path / "fake", tmp_path / "out", instruments, say=lambda _: None)
+        evaluate_videos(real, tmp_path / "fake", tmp_path / "out", instruments, say=lambda _: None)
 
 
 def test_time_cost_stands_in_the_row(real, instruments, tmp_path):
     data = make_dataset(tmp_path / "data", clips=2)
     record_cost(data, "clip0", seconds=3, video_seconds=4)
-    made = evaluate(real, data, tmp_path / "out", instruments, ceilings=False, say=lambda _: None)
+    made = evaluate_videos(real, data, tmp_path / "out", instruments, ceilings=False, say=lambda _: None)
     assert made.rows[0].values["tc"].mean == 3
     assert len(made.rows) == 2
 
@@ -141,7 +141,7 @@ def test_time_cost_stands_in_the_row(real, instruments, tmp_path):
 def test_metrics_that_need_a_truth_are_absent_without_one(real, instruments, tmp_path):
     data = make_dataset(tmp_path / "data", clips=2)
     (tmp_path / "pairs.csv").write_text("real,fake\n")
-    made = evaluate(
+    made = evaluate_videos(
         real, data, tmp_path / "out", instruments, pairs=tmp_path / "pairs.csv", ceilings=False, say=lambda _: None
     )
     assert made.paired == 0

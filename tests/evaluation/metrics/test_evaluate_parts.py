@@ -4,7 +4,7 @@ from safetensors.numpy import load_file
 from toy_videos import make_dataset
 
 from paha.errors import PahaError
-from paha.evaluation.metrics.evaluate import evaluate
+from paha.evaluation.metrics.evaluate import evaluate_videos
 from paha.evaluation.metrics.evaluate_parts import measure_in_parts
 from paha.evaluation.metrics.instruments import load_instruments
 
@@ -37,14 +37,14 @@ def test_parts_leave_what_evaluate_leaves_and_it_measures_nothing_again(sets, tm
     assert len(said) == 2 * options["workers"]
     assert all(line.endswith("measured") for line in said)
     tools = load_instruments(**chosen, replicates=10)
-    evaluate(real, fake, tmp_path / "whole", tools, ceilings=False, say=lambda _: None)
+    evaluate_videos(real, fake, tmp_path / "whole", tools, ceilings=False, say=lambda _: None)
     assert len(files(tmp_path / "parts")) == 6
     made, wanted = measured_values(tmp_path / "parts"), measured_values(tmp_path / "whole")
     assert made.keys() == wanted.keys()
     for name, value in wanted.items():
         np.testing.assert_allclose(made[name], value, rtol=1e-4, atol=1e-5, err_msg=str(name))
     times = [path.stat().st_mtime_ns for path in files(tmp_path / "parts")]
-    evaluate(real, fake, tmp_path / "parts", tools, ceilings=False, say=lambda _: None)
+    evaluate_videos(real, fake, tmp_path / "parts", tools, ceilings=False, say=lambda _: None)
     assert times == [path.stat().st_mtime_ns for path in files(tmp_path / "parts")]
 
 

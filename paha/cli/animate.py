@@ -1,0 +1,210 @@
+"""`paha animate`: a video out of an image and a recording, or a list of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paha.cli.options import Device, ModelFolder, SampleSteps, parse_size, tell
+from paha.errors import PahaError
+
+if TYPE_CHECKING:
+    from paha.cli.jobs import AnimateJob
+    from paha.guidance.choice import GuidanceChoice
+    from paha.pipeline.pipeline import PahaPipeline
+
+
+class Guidance(StrEnum):
+    """Classifier guidance."""
+
+    none = "none"
+    sg = "sg"
+    dg = "dg"
+
+
+class DgForm(StrEnum):
+    """Readings of Eq. 12 (`paha.guidance.equations.differential_step`)."""
+
+    compensate = "compensate"
+    literal = "literal"
+    normalised = "normalised"
+    printed_convex = "printed_convex"
+
+
+class Dtype(StrEnum):
+    """Floating-point types of the networks."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Which model, and where and how it runs."""
+
+    model: ModelFolder = None
+    device: Device = None
+    dtype: Annotated[Dtype, typer.Option(help="Floating-point type of the networks.")] = Dtype.float32
+    low_vram: Annotated[
+        bool, typer.Option("--low-vram", help="A small GPU: fp16, one network at a time there, decoding in chunks.")
+    ] = False
+
+    def load(self) -> PahaPipeline:
+        """The pipeline."""
+        from paha.pipeline.loading import load_pipeline
+
+        return load_pipeline(self.model, device=self.device, dtype=self.dtype.value, low_vram=self.low_vram)
+
+
+@dataclass(frozen=True)
+class AnimateOptions:
+    """The same for every job of a list."""
+
+    steps: SampleSteps = None
+    seed: Annotated[int, typer.Option(help="The same seed gives the same video.", min=0, max=2**63 - 1)] = 0
+    cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale; 1 is off.", min=0.0)] = None
+    size: Annotated[str | None, typer.Option(help="N or WIDTHxHEIGHT in pixels (the model's by default).")] = None
+    label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
+    save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG.")] = None
+    contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Also write OUT_sheet.png.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished segment or job.")] = False
+
+
+@dataclass(frozen=True)
+class GuidanceFlags:
+    """Classifier guidance on the command line. Scales and smoothing that are not given are the model's preset's."""
+
+    guidance: Annotated[
+        Guidance, typer.Option(help="Guide by the classifiers: none, sg (Sequential) or dg (Differential).")
+    ] = Guidance.none
+    guidance_rate: Annotated[float, typer.Option(help="Guided share of the steps, from the first.", min=0, max=1)] = 0.5
+    guidance_scales: Annotated[
+        str | None, typer.Option(metavar="NON_FACE,FACE[,DIFF]", help="The scales (the model's own by default).")
+    ] = None
+    dg_form: Annotated[DgForm, typer.Option(help="Reading of Eq. 12.")] = DgForm.compensate
+    guidance_reuse: Annotated[
+        int, typer.Option(help="Gradients anew only every so many guided steps: faster, approximate.", min=1)
+    ] = 1
+    reuse_deep: Annotated[
+        bool, typer.Option("--reuse-deep", help="DG: deep features once for its three solver steps; approximate.")
+    ] = False
+    redetect_face: Annotated[
+        int, typer.Option(help="Find the face again every so many guided steps (0: as it is in IMAGE).", min=0)
+    ] = 0
+    skip_first: Annotated[
+        bool, typer.Option("--skip-first", help="Leave the step from pure noise unguided (the presenter always does).")
+    ] = False
+    guidance_smoothing: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FRAMES", help="Blur the non-face gradient over time (the model's own by default).", min=0
+        ),
+    ] = None
+    face_box: Annotated[
+        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The face by hand, in pixels of IMAGE (found by default).")
+    ] = None
+
+    def choice(self) -> GuidanceChoice | None:
+        """What `paha.guidance.choice.guide` takes; None for no guidance. Raises PahaError for what cannot be meant."""
+        from paha.guidance.choice import SCALES, GuidanceChoice, parse_scales
+        from paha.guidance.classifier_gradient import GuidanceOptions
+        from paha.guidance.face_box import parse_face_box
+
+        box = None if self.face_box is None else parse_face_box(self.face_box)
+        options = GuidanceOptions(
+            kind=self.guidance.value,
+            rate=self.guidance_rate,
+            dg_form=self.dg_form.value,
+            reuse=self.guidance_reuse,
+            share_deep=self.reuse_deep,
+            redetect=self.redetect_face,
+            skip_first=self.skip_first,
+            smoothing=self.guidance_smoothing or 0.0,
+        )
+        by_preset = () if self.guidance_smoothing is not None else ("smoothing",)
+        if self.guidance_scales is None:
+            by_preset = (*SCALES, *by_preset)
+        else:
+            options = replace(options, **parse_scales(self.guidance_scales))
+        return GuidanceChoice(options, box, by_preset=by_preset) if options.active else None
+
+
+def animate(
+    *,
+    image: Annotated[Path | None, typer.Argument(help="Reference image.")] = None,
+    audio: Annotated[Path | None, typer.Argument(help="Speech: any audio file, or a video with sound.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Video to write (mp4).")] = None,
+    jobs: Annotated[Path | None, typer.Option(help="CSV with columns image,audio,output[,seed].")] = None,
+    load: LoadOptions,
+    options: AnimateOptions,
+    flags: GuidanceFlags,
+) -> None:
+    """Make a video of IMAGE speaking AUDIO."""
+    if jobs is not None and (image or audio or out):
+        raise PahaError("give either IMAGE AUDIO -o OUT.mp4 or --jobs jobs.csv, not both")
+    if jobs is None and (image is None or audio is None or out is None):
+        raise PahaError("give IMAGE AUDIO -o OUT.mp4, or --jobs jobs.csv")
+    parse_size(options.size)  # fails before anything is loaded
+    choice = flags.choice()
+    pipeline = load.load()
+    if jobs is not None:
+        animate_jobs(pipeline, jobs, options, choice)
+    elif image is not None and audio is not None and out is not None:
+        animate_one(pipeline, image, audio, out, options, choice)
+
+
+def animate_one(
+    pipeline: PahaPipeline,
+    image: Path,
+    audio: Path,
+    out: Path,
+    options: AnimateOptions,
+    choice: GuidanceChoice | None = None,
+) -> None:
+    """One video; says where it is."""
+    from paha.guidance.choice import guide
+    from paha.pipeline.animate import animate as animate_files
+    from paha.pipeline.options import SampleOptions
+
+    sheet = out.with_name(f"{out.stem}_sheet.png") if options.contact_sheet else None
+    width, height = parse_size(options.size)
+    sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
+    animate_files(
+        pipeline,
+        image,
+        audio,
+        out,
+        guide(sample, pipeline, image, choice, width=width, height=height, say=tell),
+        width=width,
+        height=height,
+        resume=options.resume,
+        label=options.label,
+        save_frames=options.save_frames,
+        contact_sheet=sheet,
+    )
+    typer.echo(f"{out}" + (f" and {sheet}" if sheet else ""))
+
+
+def animate_jobs(
+    pipeline: PahaPipeline, path: Path, options: AnimateOptions, choice: GuidanceChoice | None = None
+) -> None:
+    """Every row of a list; goes on after a failed one. Raises PahaError at the end that lists what failed and why."""
+    from paha.cli.jobs import failures, run_jobs
+
+    def run(job: AnimateJob) -> None:
+        own = replace(options, seed=options.seed if job.seed is None else job.seed)
+        if own.save_frames is not None:
+            own = replace(own, save_frames=own.save_frames / job.output.stem)
+        animate_one(pipeline, job.image, job.audio, job.output, own, choice)
+
+    results = run_jobs(path, run, resume=options.resume)
+    failed = failures(results)
+    skipped = sum(result.skipped for result in results)
+    typer.echo(f"{len(results) - len(failed) - skipped} made, {skipped} were there already, {len(failed)} failed")
+    if failed:
+        raise PahaError(f"{len(failed)} of {len(results)} jobs failed: {'; '.join(failed)}")

@@ -1,0 +1,133 @@
+"""Options that several verbs have, and how a dataclass of options becomes a verb's command line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from paha.errors import PahaError
+
+if TYPE_CHECKING:
+    from paha.config import PahaConfig, TrainConfig
+
+PresetName = Annotated[str, typer.Option("--preset", help="debug, presenter or paper.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="Override an option, e.g. --set train.batch_size=4.")
+]
+Steps = Annotated[int | None, typer.Option(help="Training steps (the preset's by default).", min=1)]
+SampleSteps = Annotated[int | None, typer.Option(help="DDIM steps (the model's by default).", min=1, max=1000)]
+Data = Annotated[Path, typer.Option("--data", help="Dataset folder (manifest.jsonl).")]
+Run = Annotated[Path, typer.Option("--out", "-o", help="Run folder; an interrupted run there goes on.")]
+Minutes = Annotated[float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.", min=0.0)]
+Engine = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
+Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a folder or safetensors file).")]
+ModelFolder = Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default.")]
+CodecFolder = Annotated[Path | None, typer.Option(help="Codec folder; the shipped one by default.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best there is by default.")]
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+
+def verb(app: typer.Typer, name: str | None = None) -> Callable[[Function], Function]:
+    """Make a function a verb of `app`. Each parameter whose type is a dataclass stands for the dataclass's fields.
+
+    typer reads options from a signature; a dataclass whose fields have the same annotations says them once, and goes on
+    whole to what the verb calls.
+    """
+
+    def register(function: Function) -> Function:
+        shown, groups = [], {}
+        for parameter in inspect.signature(function, eval_str=True).parameters.values():
+            if is_dataclass(parameter.annotation):
+                groups[parameter.name] = parameter.annotation
+                shown += _options(parameter.annotation)
+            else:
+                shown.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+        def run(**values: Any) -> None:
+            for group, kind in groups.items():
+                values[group] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            function(**values)
+
+        run.__name__, run.__doc__ = function.__name__, function.__doc__
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+        run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        app.command(name)(run)
+        return function
+
+    return register
+
+
+def _options(kind: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    only = inspect.Parameter.KEYWORD_ONLY
+    return [inspect.Parameter(f.name, only, default=_default(f), annotation=hints[f.name]) for f in fields(kind)]
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def parse_size(text: str | None) -> tuple[int | None, int | None]:
+    """'128' or '512x896' to (width, height). Raises PahaError for anything else."""
+    if text is None:
+        return None, None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise PahaError(f"--size {text}: give N or WIDTHxHEIGHT in pixels, e.g. 512x896")
+    return int(sides[0]), int(sides[-1])
+
+
+def parse_settings(settings: list[str], *, steps: int | None = None) -> dict[str, object]:
+    """['train.seed=1', ...] to {'train.seed': 1, ...}; values are YAML scalars or lists. steps: `train.steps`, goes
+    over the settings."""
+    import yaml
+
+    changes: dict[str, object] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise PahaError(f"--set {setting}: give NAME=VALUE")
+        try:
+            changes[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise PahaError(f"--set {setting}: '{value}' is no value") from error
+    return changes | ({} if steps is None else {"train.steps": steps})
+
+
+def configuration(
+    preset: str, settings: list[str], *, steps: int | None = None, train: TrainConfig | None = None
+) -> PahaConfig:
+    """A preset with NAME=VALUE changes, on other training options than its own where `train` is given. Raises PahaError
+    for unknown names and bad values."""
+    from paha.config import override
+    from paha.presets import preset as preset_by_name
+
+    config = preset_by_name(preset)
+    config = config if train is None else config.model_copy(update={"train": train})
+    return override(config, parse_settings(settings, steps=steps))
+
+
+def parse_part(text: str, option: str) -> tuple[int, int]:
+    """'2/8' to (2, 8): the third of eight parts. Raises PahaError for anything else."""
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
+        raise PahaError(f"{option} {text}: give I/N with I from 0 to N-1, e.g. 0/4 to 3/4 on four machines")
+    return int(part), int(parts)
+
+
+def seconds(minutes: float | None) -> float | None:
+    """Of --stop-after-minutes."""
+    return None if minutes is None else 60 * minutes
+
+
+def tell(line: str) -> None:
+    """Progress, on stderr."""
+    typer.echo(line, err=True)

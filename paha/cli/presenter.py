@@ -1,0 +1,64 @@
+"""`paha train codec` and `paha train pose-reader`: the small networks beside UniVDM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paha.cli import options as common
+from paha.cli.features import load_codec_of
+
+
+@dataclass(frozen=True)
+class SmallTraining:
+    """A training on a dataset's frames or keypoints."""
+
+    data: common.Data
+    out: common.Run
+    steps: common.Steps = None
+    settings: common.Settings = field(default_factory=list)
+    stop_after_minutes: common.Minutes = None
+
+
+def train_codec(*, options: SmallTraining, preset: common.PresetName = "presenter", init: common.Init = None) -> None:
+    """Train the small autoencoder on a dataset's frames; OUT/model is then a codec folder."""
+    from paha.training.loop import fit
+    from paha.training.motion.codec_job import CODEC_TRAIN, codec_job
+
+    config = common.configuration(preset, options.settings, steps=options.steps, train=CODEC_TRAIN)
+    stop = common.seconds(options.stop_after_minutes)
+    fit(codec_job(config, options.data), config.train, options.out, init=init, stop_after_s=stop)
+
+
+def train_pose_reader(
+    *,
+    options: SmallTraining,
+    codec: Annotated[Path | None, typer.Option(help="Codec folder: train on its round trips as well.")] = None,
+    init: common.Init = None,
+) -> None:
+    """Train the reader of keypoints, face box and mouth opening on a presenter corpus."""
+    from paha.training.loop import fit
+    from paha.training.motion.keypoint_estimator_job import POSE_READER_TRAIN, pose_reader_job
+
+    config = common.configuration("presenter", options.settings, steps=options.steps, train=POSE_READER_TRAIN)
+    loaded = None if codec is None else load_codec_of(config, codec)
+    job = pose_reader_job(options.data, batch_size=config.train.batch_size, codec=loaded)
+    fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
+
+
+def train_pose_autoencoder(
+    *,
+    options: SmallTraining,
+    fps: Annotated[float, typer.Option(help="Clock of the windows: 15 as published, 25 for the video's own.")] = 15.0,
+    frames: Annotated[int, typer.Option(help="Frames of a window.", min=12)] = 34,
+) -> None:
+    """Train the autoencoder of FGD and Diversity on a dataset's keypoints (paha evaluate --pose-autoencoder)."""
+    from paha.training.loop import fit
+    from paha.training.pose_autoencoder import POSE_AUTOENCODER_TRAIN, pose_autoencoder_job
+
+    config = common.configuration("presenter", options.settings, steps=options.steps, train=POSE_AUTOENCODER_TRAIN)
+    job = pose_autoencoder_job(options.data, batch_size=config.train.batch_size, fps=fps, num_frames=frames)
+    fit(job, config.train, options.out, stop_after_s=common.seconds(options.stop_after_minutes))
