@@ -56,6 +56,13 @@ presenter: $(VENV)/dev
 	$(BIN)/python -m paha.training.motion.ship --univdm $(WORK)/univdm_1 --univdm $(WORK)/univdm_2 --pose-reader $(WORK)/pose_reader \
 	  --data $(WORK)/corpus --classifier $(WORK)/classifier_face --classifier $(WORK)/classifier_non_face
 
+# Photographs and speech that are not part of the project; without them it says what it skips. REPORT_OPTIONS=--quick: six people.
+SHARED ?= ../shared
+REPORT_OPTIONS ?=
+presenter-report: $(VENV)/dev
+	$(BIN)/python -m experiments.presenter.report --stills $(SHARED)/stills --media $(SHARED)/media --speech $(SHARED)/speech \
+	  --out out/presenter_report $(REPORT_OPTIONS)
+
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
