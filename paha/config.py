@@ -78,13 +78,14 @@ class DiffusionConfig(Section):
 
 
 class CodecConfig(Section):
-    """Which autoencoder. `presenter` is our own small one, `svd` is SVD's VAE (AutoencoderKLTemporalDecoder)."""
+    """Which codec. `motion` is motion since a reference photograph (`paha.motion.motion_codec`), `svd` SVD's VAE
+    (AutoencoderKLTemporalDecoder), `pixel` a small autoencoder of pixels for tests."""
 
-    kind: Literal["presenter", "svd"] = "svd"
+    kind: Literal["motion", "svd", "pixel"] = "svd"
     latent_channels: int = Field(default=4, ge=1)
     downsample: int = Field(default=8, ge=1)
     widths: tuple[int, ...] = (32, 64)
-    """Of the presenter codec's refiner, at half and quarter resolution."""
+    """Of the pixel codec's refiner, at half and quarter resolution."""
 
 
 class AudioConfig(Section):
@@ -136,15 +137,8 @@ class TrainConfig(Section):
     drop_reference_prob: float = Field(default=0.1, ge=0, le=1)
     drop_audio_prob: float = Field(default=0.1, ge=0, le=1)
     audio_pretraining_steps: int = Field(default=0, ge=0)
-    """Steps of `paha.training.univdm.audio_pretraining` before a UniVDM from nothing; its audio projection is frozen then."""
-    crop_cells: int = Field(default=0, ge=0)
-    """Some steps see crops of so many latent cells a side about a face or a hand; 0 for whole frames only."""
-    crop_share: float = Field(default=0.5, ge=0, le=1)
-    """How many of the steps."""
-    crop_fade: bool = False
-    """Crops first, frames last: crop_share falls linearly to 0 over the steps."""
-    crop_face_share: float = Field(default=0.7, ge=0, le=1)
-    """How many of the crops are about the face; the others are about a hand."""
+    """Steps of `paha.training.univdm.audio_pretraining` before a UniVDM from nothing; its audio projection is frozen
+    then."""
     num_micro_batches: int = Field(default=1, ge=1)
     """Parts of a step, `batch_size` clips each, that all processes share: the step's batch is batch_size times this,
     whatever the number of processes."""

@@ -20,18 +20,20 @@ PAPER = PahaConfig(
     train=TrainConfig(batch_size=1, num_micro_batches=8, gradient_checkpointing=True, mixed_precision="bf16"),
 )
 
+# Motion latents: 8 x 8 cells of 12 channels about the person, whatever the picture's size (docs/design.md).
 PRESENTER = PahaConfig(
     name="presenter",
+    # Of the grid's square, where loss weights are drawn; a video is as large as its photograph.
     height=128,
     width=128,
     num_frames=32,
     model=ModelConfig(
-        latent_channels=8,
-        block_out_channels=(64, 64, 96),
-        attention_levels=(False, True, True),
-        num_attention_heads=(4, 4, 6),
+        latent_channels=12,
+        block_out_channels=(48, 64),
+        attention_levels=(True, True),
+        num_attention_heads=(4, 4),
         layers_per_block=1,
-        cross_attention_dim=8,
+        cross_attention_dim=12,
         norm_groups=4,
         audio_in_time=True,
         output_gate=True,
@@ -43,25 +45,22 @@ PRESENTER = PahaConfig(
         num_time_ids=0,
         time_ids=(),
     ),
-    codec=CodecConfig(kind="presenter", latent_channels=8, downsample=8, widths=(32, 64)),
+    codec=CodecConfig(kind="motion", latent_channels=12, downsample=16, widths=()),
     audio=AudioConfig(kind="logmel"),
     image=ImageConfig(kind="pooled", pool=4),
-    diffusion=DiffusionConfig(target="residual"),
     train=TrainConfig(
-        batch_size=2,
+        batch_size=4,
         learning_rate=2e-3,
-        steps=5000,
-        audio_pretraining_steps=3000,
-        crop_cells=8,
-        crop_face_share=1.0,
-        warmup_steps=100,
+        steps=2200,
+        audio_pretraining_steps=2500,
+        warmup_steps=50,
         cosine_decay=True,
         ema_decay=0.998,
         checkpoint_every=250,
         sample_every=500,
+        log_every=10,
     ),
-    # Two evaluations a step: the audio dropped and guided, which lips need (docs/log.md).
-    sample=SampleConfig(steps=6, cfg_scale=6.0, guidance_scales=(20.0, 20.0, 0.25), guidance_skip_first=True),
+    sample=SampleConfig(steps=4),
 )
 
 DEBUG = PahaConfig(
@@ -81,7 +80,7 @@ DEBUG = PahaConfig(
             "audio_hidden_dim": 32,
         }
     ),
-    codec=CodecConfig(kind="presenter", latent_channels=4, downsample=8, widths=(32, 32)),
+    codec=CodecConfig(kind="pixel", latent_channels=4, downsample=8, widths=(32, 32)),
     audio=AudioConfig(kind="logmel"),
     image=ImageConfig(kind="pooled", pool=2),
     diffusion=DiffusionConfig(target="residual"),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from paha.config import PahaConfig
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 from paha.pipeline.pipeline import PahaPipeline
 from paha.presets import preset
 from paha.univdm.univdm import UniVDM
@@ -23,15 +23,15 @@ def toy_univdm(config: PahaConfig) -> UniVDM:
     return univdm
 
 
-def toy_codec(config: PahaConfig) -> PresenterCodec:
+def toy_codec(config: PahaConfig) -> PixelCodec:
     torch.manual_seed(0)
-    return PresenterCodec.from_codec_config(config.codec).eval().requires_grad_(False)
+    return PixelCodec.from_codec_config(config.codec).eval().requires_grad_(False)
 
 
-def toy_pipeline(config: PahaConfig | None = None, *, reference_psnr_db: float = 0.0) -> PahaPipeline:
+def toy_pipeline(config: PahaConfig | None = None) -> PahaPipeline:
     """The debug preset with random weights, and no warning about its random codec."""
     config = config or preset("debug")
-    pipeline = PahaPipeline(toy_univdm(config), toy_codec(config), config, reference_psnr_db=reference_psnr_db)
+    pipeline = PahaPipeline(toy_univdm(config), toy_codec(config), config)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

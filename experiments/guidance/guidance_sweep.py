@@ -1,6 +1,6 @@
 """Guided videos of many settings, all held-out clips in one batch, read by the pose reader where they are made.
 
-python -m experiments.guidance.guidance_sweep run --data HELDOUT --out OUT --cfg-scale 1 none sg sg/nf=10/face=0 dg/rate=1/reuse=3
+python -m experiments.guidance.guidance_sweep run --data HELDOUT --out OUT --cfg-scale 1 none sg sg/nf=10/face=0
 python -m experiments.guidance.guidance_sweep report --data HELDOUT --out OUT
 
 `run` belongs on a GPU: OUT/<setting>.npz has every clip's keypoints and mouth opening (not the pixels, a megabyte or
@@ -8,7 +8,7 @@ two a setting), OUT/sweep.json what made them; finished settings are kept. `repo
 differences to the setting `none` with paired 95 % intervals, OUT/report.md and OUT/report.json.
 
 A setting is `none`, or sg or dg with changes: nf, face, diff (the scales), form, and any other of `GuidanceOptions`.
-The noise of a clip is the same in every setting, and that of `benchmarks/guidance_quality.py`.
+The noise of a clip is the same in every setting.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ import typer
 import yaml
 from torch import Tensor
 
+from experiments.guidance.settings import KEPT, STEPS_OF_HEIGHT
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
+from paha.extractors.choose import PRESENTER_READER
 from paha.extractors.pose import PresenterPose
 from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
 from paha.guidance.equations import GuidanceStats
@@ -47,14 +49,10 @@ from paha.runtime.atomic import atomic_path, write_bytes
 from paha.runtime.fingerprint import model_fingerprint
 from paha.sampling.long_video import Segment, chain_segments, segment_noise
 from paha.sampling.sampler import sample
-from paha.types import LEFT_HAND, RIGHT_HAND, ClipRecord, Keypoints
+from paha.types import ClipRecord, Keypoints
 from paha.univdm.conditioning import Conditioning
 
 SHORT = {"nf": "non_face_scale", "face": "face_scale", "diff": "diff_scale", "form": "dg_form", "deep": "share_deep"}
-KEPT = np.r_[0:23, LEFT_HAND.start : RIGHT_HAND.stop]
-"""Keypoints that are kept: body, feet and hands; of the face, its mouth opening is."""
-STEPS_OF_HEIGHT = 2**15
-"""Coordinates are kept in so many steps a frame height, from half a height outside: 0.004 px of 128."""
 SHEET = (6, 8)
 """Clips and frames of a setting's picture."""
 
@@ -105,7 +103,9 @@ def load_clips(
     fitted = np.stack([fit_image(image, width=config.width, height=config.height) for image in images])
     boxes = torch.from_numpy(presenter_boxes(fitted, pose))
     scenes = [
-        pipeline.encode_inputs(image, data / record.audio, num_frames=min(frames or record.num_frames, record.num_frames))
+        pipeline.encode_inputs(
+            image, data / record.audio, num_frames=min(frames or record.num_frames, record.num_frames)
+        )
         for image, record in zip(images, records, strict=True)
     ]
     order = sorted(range(len(records)), key=lambda i: (-len(scenes[i].segments), i))
@@ -136,7 +136,7 @@ def generate(
             common: dict[str, Any] = {"schedule": pipeline.schedule, "latent_size": tuple(shape[1:])}
             box = held.box[: len(scenes)]
             if options.redetect:
-                reader = pipeline.pose_reader_folder or SHIPPED_MODEL / "pose_reader"
+                reader = PRESENTER_READER
                 find = find_faces_like(FaceBox(box[0].numpy(), "the pose reader"), reader)
                 common["detect"] = face_detector(pipeline, find)
             guidance = make_guidance(options, classifiers, box=box, observe=observe, **common)(told)
@@ -185,20 +185,6 @@ def save_reading(path: Path, keypoints: Keypoints, mouth: np.ndarray, *, height:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         arrays: dict[str, Any] = {"points": points, "height": np.array(height), **kept, **others}
         np.savez_compressed(file, allow_pickle=False, **arrays)
-
-
-def read_setting(path: Path) -> tuple[list[Keypoints], list[np.ndarray], dict[str, np.ndarray]]:
-    """(keypoints, mouth openings) by clip, and the other arrays; the face's points, not kept, have score 0."""
-    with np.load(path) as file:
-        kept = {name: file[name] for name in file.files}
-    ends = np.cumsum(kept["lengths"])[:-1]
-    points = np.zeros((len(kept["points"]), 133, 2), np.float32)
-    scores = np.zeros(points.shape[:2], np.float32)
-    points[:, KEPT] = (kept.pop("points") / STEPS_OF_HEIGHT - 0.5) * float(kept["height"])
-    scores[:, KEPT] = kept.pop("scores")
-    parts = zip(np.split(points, ends), np.split(scores, ends), strict=True)
-    mouths = np.split(kept.pop("mouth").astype(np.float64), ends)
-    return [Keypoints(p, s) for p, s in parts], mouths, kept
 
 
 def make_setting(
@@ -271,7 +257,7 @@ def run(
     if cfg_scale is not None:
         sampling = pipeline.preset.sample.model_copy(update={"cfg_scale": cfg_scale})
         pipeline.preset = pipeline.preset.model_copy(update={"sample": sampling})
-    reader = pipeline.pose_reader_folder or SHIPPED_MODEL / "pose_reader"
+    reader = PRESENTER_READER
     pose = PresenterPose.load(reader)
     reader_model: Any = pose.reader
     reader_model.to(pipeline.device)

@@ -27,7 +27,7 @@ DEVICE_SHARE = 0.4
 
 
 @dataclass(frozen=True)
-class Clip:
+class ClipFeatures:
     """Features of one clip, as `paha.dataset.features.CLIP_TENSORS` says."""
 
     clip_id: str
@@ -86,16 +86,16 @@ class FeatureDataset:
         dataset = cls.__new__(cls)
         dataset.folder = data_dir
         encoders = (codec, audio_encoder, image_encoder if config.image.kind == "clip" else None)
-        clips = [
-            Clip(record.clip_id, record.identity, clip_features(data_dir, record, config, *encoders, device=device))
-            for record in read_manifest(data_dir)
-        ]
+        clips = []
+        for record in read_manifest(data_dir):
+            tensors = clip_features(data_dir, record, config, *encoders, device=device)
+            clips.append(ClipFeatures(record.clip_id, record.identity, tensors))
         dataset._hold(clips, config, channel_scale(codec), image_encoder=None, device=device, in_ram=True)
         return dataset
 
     def _hold(
         self,
-        clips: list[Clip],
+        clips: list[ClipFeatures],
         config: PahaConfig,
         scale: float,
         *,
@@ -193,7 +193,7 @@ class _Store:
         return self.values[index.to(self.values.device, non_blocking=True)].float()
 
 
-def _end_to_end(clips: list[Clip], device: torch.device) -> dict[str, _Store]:
+def _end_to_end(clips: list[ClipFeatures], device: torch.device) -> dict[str, _Store]:
     """A store of every tensor; the clips' own become views of it, or of a copy where it lies on an accelerator."""
     size = sum(value.nbytes for clip in clips for value in clip.tensors.values())
     fits = device.type != "cuda" or size <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
@@ -261,7 +261,7 @@ def _check_index(index: dict[str, Any], config: PahaConfig, folder: Path) -> Non
             raise PahaError(f"{folder} was made with {key} {index.get(key)}, not {value}; run `paha features` again")
 
 
-def _load_clip(path: Path, entry: dict[str, str]) -> Clip:
+def _load_clip(path: Path, entry: dict[str, str]) -> ClipFeatures:
     try:
         tensors = load_file(path)  # pages of the file, read when touched
     except (OSError, SafetensorError) as error:
@@ -269,10 +269,10 @@ def _load_clip(path: Path, entry: dict[str, str]) -> Clip:
     missing = [name for name in CLIP_TENSORS if name not in tensors]
     if missing:
         raise PahaError(f"{path} has no '{missing[0]}'; remove it and run `paha features` again")
-    return Clip(entry["clip_id"], entry["identity"], tensors)
+    return ClipFeatures(entry["clip_id"], entry["identity"], tensors)
 
 
-def _check_shapes(clip: Clip, config: PahaConfig, folder: Path) -> None:
+def _check_shapes(clip: ClipFeatures, config: PahaConfig, folder: Path) -> None:
     model = config.model
     size = (config.height // config.codec.downsample, config.width // config.codec.downsample)
     for name, wanted in {

@@ -13,7 +13,7 @@ from paha.extractors.pose import PoseTrack
 from paha.extractors.weights import find_weight
 
 KINDS = ("presenter", "mediapipe", "dwpose")
-PRESENTER_READER = Path(__file__).parents[1] / "assets" / "presenter" / "pose_reader"
+PRESENTER_READER = Path(__file__).parents[1] / "assets" / "pose_reader"
 
 
 class PoseExtractor(Protocol):
@@ -27,8 +27,8 @@ class PoseExtractor(Protocol):
 def choose_pose(kind: str = "auto") -> str:
     """The extractor that `kind` stands for: itself, or for `auto` the best whose package and weights are here.
 
-    dwpose before mediapipe before the shipped presenter reader, which needs nothing but knows drawn presenters alone:
-    say so where it is what `auto` comes to. Raises PahaError for an unknown kind.
+    dwpose before mediapipe before the shipped presenter reader, which needs no weights but reads drawn presenters only:
+    callers say so where `auto` gives it. Raises PahaError for an unknown kind.
     """
     if kind in KINDS:
         return kind

@@ -1,8 +1,8 @@
-"""Autoencoders behind one interface: the presenter codec and Stable Video Diffusion's.
+"""Autoencoders of pixels behind one interface: Stable Video Diffusion's and the tests' small one.
 
 Both have `encode` (pixels (N, 3, H, W) in [-1, 1] to scaled latents (N, C, h, w)), `encode_unscaled` (what the channel
 half of a frame's input holds, design row 1), `decode`, `downsample` and `latent_channels`. The N frames of a `decode`
-are one video in order.
+are one video in order. `PixelReference` is to them what `paha.motion.motion_reference.MotionReference` is to motion.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from paha.config import CodecConfig
 from paha.errors import PahaError
-from paha.motion.pixel_codec import PresenterCodec
+from paha.media.pixels import pixels_to_frames
+from paha.motion.pixel_codec import PixelCodec
 from paha.univdm.pretrained import load_part
 from paha.univdm.svd_weights import find_network
 
@@ -23,6 +25,25 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKLTemporalDecoder
 
 SVD_NAME = "stabilityai/stable-video-diffusion-img2vid"
+
+
+class PixelReference:
+    """A reference image as UniVDM is told of it, by a codec of pixels. pixels: (1, 3, H, W) in [-1, 1].
+
+    latent, channels: (1, C, h, w) float32, scaled and unscaled. pooled: what image tokens are pooled from.
+    """
+
+    @torch.no_grad()
+    def __init__(self, codec: Codec, pixels: Tensor) -> None:
+        self.codec, self.pixels = codec, pixels.to(codec.device, codec.dtype)
+        self.height, self.width = pixels.shape[-2:]
+        self.latent = codec.encode(self.pixels).float()
+        self.channels = codec.encode_unscaled(self.pixels).float()
+        self.pooled = self.latent
+
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """Frames (T, H, W, 3) uint8 of scaled latents (T, C, h, w)."""
+        return pixels_to_frames(self.codec.decode(latents.to(self.codec.dtype)))
 
 
 class SVDCodec(nn.Module):
@@ -72,7 +93,7 @@ class SVDCodec(nn.Module):
         ).clamp(-1, 1)
 
 
-Codec = PresenterCodec | SVDCodec
+Codec = PixelCodec | SVDCodec
 
 
 def load_codec(config: CodecConfig, source: str | Path | None = None) -> Codec:
@@ -86,7 +107,7 @@ def load_codec(config: CodecConfig, source: str | Path | None = None) -> Codec:
         return load_svd_codec(SVD_NAME if source is None else source)
     if source is None or not Path(source).is_dir():
         raise PahaError(f"no presenter codec at {source}; train one with `paha train codec` and give its model folder")
-    codec = load_part(PresenterCodec, Path(source), remedy="train it again with `paha train codec` or copy it again")
+    codec = load_part(PixelCodec, Path(source), remedy="train it again with `paha train codec` or copy it again")
     wanted = (config.latent_channels, config.downsample)
     if (codec.latent_channels, codec.downsample) != wanted:
         raise PahaError(

@@ -38,6 +38,8 @@ CHANNELS = (
 # About 1.5 over the deviation of each signal in the training stream (`python -m experiments.motion_scales`).
 SCALES = (25.0, 25.0, 18.0, 30.0, 18.0, 40.0, 90.0, 4.0, 6.0, 90.0, 4.0, 8.0)
 CELLS = 8
+DOWNSAMPLE = 16
+"""Pixels of a cell in the square of 128 in which loss weights are drawn."""
 MEAN_MOUTH_WIDTH = 0.31
 FACE_CELLS = (slice(1, 3), slice(3, 5))
 """Rows and columns of the face's cells (it always lies there, `geometry.FACE_AT`): what only a face does is painted
@@ -56,7 +58,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
     def __init__(self, cells: int = CELLS, scales: tuple[float, ...] = SCALES) -> None:
         super().__init__()
         self.cells = cells
-        self.latent_channels = len(CHANNELS)
+        self.latent_channels, self.downsample = len(CHANNELS), DOWNSAMPLE
         self.register_buffer("channel_scales", torch.tensor(scales))
 
     def grid(self, geometry: Geometry) -> PersonGrid:

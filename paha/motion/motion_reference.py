@@ -28,6 +28,7 @@ class MotionReference:
         self.codec, self.image, self.landmarks = codec, image, landmarks
         self.geometry = Geometry.of(landmarks.points, landmarks.scores, gaze=gaze_of(landmarks))
         self.grid: PersonGrid = codec.grid(self.geometry)
+        self._channels = self.grid.reference_channels()[None]
 
     @property
     def width(self) -> int:
@@ -44,10 +45,10 @@ class MotionReference:
         """(1, C, G, G): no motion."""
         return torch.zeros_like(self.channels)
 
-    @cached_property
+    @property
     def channels(self) -> Tensor:
         """(1, C, G, G): where the person's parts are."""
-        return self.grid.reference_channels()[None]
+        return self._channels
 
     @property
     def pooled(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""PresenterCodec: a small autoencoder between frames and latents, made for two CPU cores.
+"""PixelCodec: a small autoencoder between frames and latents, made for two CPU cores.
 
 Legend: N frames, C latent channels, H W pixels, h w latent size (H / downsample). Pixels are in [-1, 1].
 
@@ -57,7 +57,7 @@ class Refiner(nn.Module):
         return x + F.pixel_shuffle(self.conv_out(F.silu(h)), 2)
 
 
-class PresenterCodec(ModelMixin, ConfigMixin):
+class PixelCodec(ModelMixin, ConfigMixin):
     """The presenter presets' autoencoder.
 
     latent_channels: C. downsample: side of a patch. widths: channels of the refiner at half and quarter resolution.
@@ -86,7 +86,7 @@ class PresenterCodec(ModelMixin, ConfigMixin):
         self.refiner = Refiner((widths[0], widths[1]), num_blocks)
 
     @classmethod
-    def from_codec_config(cls, config: CodecConfig) -> PresenterCodec:
+    def from_codec_config(cls, config: CodecConfig) -> PixelCodec:
         """Build with a random basis. Raises PahaError where the options do not fit together."""
         if len(config.widths) != 2 or config.downsample % 4:
             raise PahaError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +90,8 @@ class Conditioning:
     def cat(cls, several: Sequence[Self]) -> Self:
         """One batch of several conditionings that hold the same parts."""
         values = {f.name: [getattr(each, f.name) for each in several] for f in fields(cls)}
-        return cls(**{name: None if v[0] is None else torch.cat(v) for name, v in values.items()})
+        joined: dict[str, Any] = {name: None if v[0] is None else torch.cat(v) for name, v in values.items()}
+        return cls(**joined)
 
     def without_audio(self) -> Self:
         """The same with every clip's audio dropped."""

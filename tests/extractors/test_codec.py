@@ -6,7 +6,7 @@ from paha import presets
 from paha.config import CodecConfig
 from paha.errors import PahaError
 from paha.extractors.codec import SVDCodec, load_codec, load_svd_codec
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 
 SVD = CodecConfig(kind="svd")
 
@@ -26,7 +26,7 @@ def svd_folder(vae, tmp_path_factory):
 
 @pytest.fixture
 def presenter_folder(tmp_path):
-    PresenterCodec.from_codec_config(presets.DEBUG.codec).half().save_pretrained(tmp_path)
+    PixelCodec.from_codec_config(presets.DEBUG.codec).half().save_pretrained(tmp_path)
     return tmp_path
 
 
@@ -70,7 +70,7 @@ def test_svd_loads_from_the_folder_of_the_vae_itself(svd_folder):
 
 def test_the_presenter_codec_loads_in_full_precision_without_gradients(presenter_folder):
     codec = load_codec(presets.DEBUG.codec, presenter_folder)
-    assert isinstance(codec, PresenterCodec)
+    assert isinstance(codec, PixelCodec)
     assert codec.dtype == torch.float32
     assert not codec.training
     assert not any(p.requires_grad for p in codec.parameters())

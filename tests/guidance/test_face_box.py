@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from paha.errors import PahaError
+from paha.extractors.choose import PRESENTER_READER
 from paha.guidance.face_box import find_face_box, parse_face_box
 from paha.media.image_io import read_image
 from paha.pipeline.loading import SHIPPED_MODEL
 
-READER = SHIPPED_MODEL / "pose_reader"
+READER = PRESENTER_READER
 IMAGE = SHIPPED_MODEL.with_name("presenter_images") / "amara.png"
 
 

@@ -3,13 +3,13 @@ import torch
 
 from paha import presets
 from paha.errors import PahaError
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 
 
 @pytest.fixture
 def codec():
     torch.manual_seed(0)
-    return PresenterCodec(latent_channels=4, downsample=8, widths=(8, 16), num_blocks=1).eval()
+    return PixelCodec(latent_channels=4, downsample=8, widths=(8, 16), num_blocks=1).eval()
 
 
 def pixels(count=2, height=32, width=32, seed=0):
@@ -26,7 +26,7 @@ def fitted(codec, x):
 @pytest.mark.parametrize("name", ["debug", "presenter"])
 def test_presets_give_the_latent_shape_of_their_configuration(name):
     config = presets.preset(name)
-    codec = PresenterCodec.from_codec_config(config.codec).eval()
+    codec = PixelCodec.from_codec_config(config.codec).eval()
     x = pixels(1, config.height, config.width)
     side = config.height // config.codec.downsample
     with torch.no_grad():
@@ -46,7 +46,7 @@ def test_frames_need_not_be_square_but_must_fit_the_downsampling(codec):
 @pytest.mark.parametrize("change", [{"downsample": 6}, {"widths": (8, 8, 8)}])
 def test_options_that_do_not_fit_are_named(change):
     with pytest.raises(PahaError, match="downsample"):
-        PresenterCodec.from_codec_config(presets.DEBUG.codec.model_copy(update=change))
+        PixelCodec.from_codec_config(presets.DEBUG.codec.model_copy(update=change))
 
 
 def test_latents_of_the_fitted_data_have_zero_mean_and_unit_variance(codec):
@@ -111,7 +111,7 @@ def test_saved_in_half_precision_it_loads_strictly_and_agrees(codec, tmp_path):
     x = pixels(16)
     expected = fitted(codec, x).encode(x)
     codec.half().save_pretrained(tmp_path)
-    loaded = PresenterCodec.from_pretrained(tmp_path, torch_dtype=torch.float32)
+    loaded = PixelCodec.from_pretrained(tmp_path, torch_dtype=torch.float32)
     assert loaded.config["scaling_factor"] == 1
     with torch.no_grad():
         torch.testing.assert_close(loaded.encode(x), expected, atol=2e-2, rtol=2e-2)

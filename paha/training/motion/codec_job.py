@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from paha.config import PahaConfig, TrainConfig
 from paha.media.video_io import contact_sheet, save_png
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 from paha.training.loop import Job, StepContext
 from paha.training.motion.augment import colour_jitter, pixel_shifts, uniform, warp, warp_points
 from paha.training.motion.frames import FrameSet, load_frames, to_images, to_pixels
@@ -60,10 +60,10 @@ def codec_job(config: PahaConfig, data_dir: Path, *, every: int = 3) -> Job:
     Raises PahaError for a folder without clips.
     """
     frames = load_frames(data_dir, every=every, size=config.height)
-    return codec_job_on(PresenterCodec.from_codec_config(config.codec), frames, batch_size=config.train.batch_size)
+    return codec_job_on(PixelCodec.from_codec_config(config.codec), frames, batch_size=config.train.batch_size)
 
 
-def codec_job_on(model: PresenterCodec, frames: FrameSet, *, batch_size: int) -> Job:
+def codec_job_on(model: PixelCodec, frames: FrameSet, *, batch_size: int) -> Job:
     """The same on frames in memory. The basis is fitted here and stays; the steps train the refiner."""
     seen = frames.spread(BASIS_FRAMES)
     x = to_pixels(seen.images)
@@ -81,7 +81,7 @@ def codec_job_on(model: PresenterCodec, frames: FrameSet, *, batch_size: int) ->
 
 
 def codec_loss(
-    model: nn.Module, context: StepContext, *, codec: PresenterCodec, frames: FrameSet, batch_size: int
+    model: nn.Module, context: StepContext, *, codec: PixelCodec, frames: FrameSet, batch_size: int
 ) -> tuple[Tensor, dict[str, float | Tensor]]:
     """Part-weighted absolute and squared errors of pixels decoded from noisy latents.
 
@@ -144,11 +144,11 @@ def part_mask(points: Tensor, scores: Tensor, part: str, *, height: int, width: 
 
 def save_codec(model: nn.Module, folder: Path) -> None:
     """Write the codec as fp16 safetensors."""
-    copy.deepcopy(cast(PresenterCodec, model)).half().save_pretrained(folder)
+    copy.deepcopy(cast(PixelCodec, model)).half().save_pretrained(folder)
 
 
 @torch.no_grad()
-def round_trip(model: PresenterCodec, frames: FrameSet) -> Tensor:
+def round_trip(model: PixelCodec, frames: FrameSet) -> Tensor:
     """Frames coded and decoded, (N, 3, H, W) on the CPU."""
     return torch.cat([model.decode(model.encode(x)).cpu() for x in frames.pixel_batches(32, device=model.device)])
 
@@ -156,17 +156,17 @@ def round_trip(model: PresenterCodec, frames: FrameSet) -> Tensor:
 def sample_codec(model: nn.Module, step: int, path: Path, *, frames: FrameSet) -> None:
     """Originals over their round trips."""
     shown = frames.spread(SHEET_FRAMES)
-    pictures = torch.cat([to_pixels(shown.images), round_trip(cast(PresenterCodec, model), shown)])
+    pictures = torch.cat([to_pixels(shown.images), round_trip(cast(PixelCodec, model), shown)])
     save_png(path, contact_sheet(to_images(pictures), columns=len(shown)))
 
 
 def probe_codec(model: nn.Module, step: int, *, frames: FrameSet) -> dict[str, float | Tensor]:
     """PSNR in dB of round trips: whole frames, mouths, hands."""
     seen = frames.spread(PROBE_FRAMES)
-    return dict(evaluate_codec(cast(PresenterCodec, model), seen))
+    return dict(evaluate_codec(cast(PixelCodec, model), seen))
 
 
-def evaluate_codec(codec: PresenterCodec, frames: FrameSet) -> dict[str, float]:
+def evaluate_codec(codec: PixelCodec, frames: FrameSet) -> dict[str, float]:
     """PSNR in dB of round trips over whole frames and within each part's rectangles."""
     square = (round_trip(codec, frames) - to_pixels(frames.images)).square().mean(1, keepdim=True)
     points, scores = torch.from_numpy(frames.points), torch.from_numpy(frames.scores)

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from paha.config import TrainConfig
 from paha.dataset.manifest import read_manifest
 from paha.media.video_io import contact_sheet, save_png
+from paha.motion.pixel_codec import PixelCodec
 from paha.motion.pose_reader import INPUT_SIZE, PoseReader, PoseReading, ReaderOutput
-from paha.motion.pixel_codec import PresenterCodec
 from paha.runtime.statistics import lip_r
 from paha.training.loop import Job, StepContext
 from paha.training.motion.augment import colour_jitter, degrade, inside, random_affine, uniform, warp, warp_points
@@ -57,7 +57,7 @@ def pose_reader_job(
     data_dir: Path,
     *,
     batch_size: int,
-    codec: PresenterCodec | None = None,
+    codec: PixelCodec | None = None,
     every: int = 3,
     model: PoseReader | None = None,
 ) -> Job:
@@ -69,9 +69,7 @@ def pose_reader_job(
     return pose_reader_job_on(model or PoseReader(), frames, batch_size=batch_size, codec=codec)
 
 
-def pose_reader_job_on(
-    model: PoseReader, frames: FrameSet, *, batch_size: int, codec: PresenterCodec | None = None
-) -> Job:
+def pose_reader_job_on(model: PoseReader, frames: FrameSet, *, batch_size: int, codec: PixelCodec | None = None) -> Job:
     """The same on frames in memory, 128 px."""
     if codec is not None:
         codec.eval().requires_grad_(False)
@@ -87,7 +85,7 @@ def pose_reader_job_on(
 
 
 def reader_loss(
-    model: nn.Module, context: StepContext, *, frames: FrameSet, batch_size: int, codec: PresenterCodec | None
+    model: nn.Module, context: StepContext, *, frames: FrameSet, batch_size: int, codec: PixelCodec | None
 ) -> tuple[Tensor, dict[str, float | Tensor]]:
     """Points (both stages), confidences, face box and mouth opening of an augmented batch."""
     draw = context.generator("batch")
@@ -101,7 +99,7 @@ def reader_loss(
 
 
 def augment(
-    batch: FrameSet, *, codec: PresenterCodec | None, generator: torch.Generator, device: torch.device | str = "cpu"
+    batch: FrameSet, *, codec: PixelCodec | None, generator: torch.Generator, device: torch.device | str = "cpu"
 ) -> tuple[Tensor, ReaderOutput]:
     """Pixels and the truth about them, moved, coloured, coded and degraded. `score_logits` of the truth holds plain
     scores.
@@ -119,7 +117,7 @@ def augment(
 
 
 @torch.no_grad()
-def code(x: Tensor, codec: PresenterCodec, *, generator: torch.Generator) -> Tensor:
+def code(x: Tensor, codec: PixelCodec, *, generator: torch.Generator) -> Tensor:
     """The first frames of a (shuffled) batch through the codec, with noise of random strength on their latents."""
     count = round(CODED_SHARE * len(x))
     z = codec.encode(x[:count].to(codec.dtype))
@@ -230,7 +228,7 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return overlap / np.clip(area - overlap, 1e-6, None)
 
 
-def codec_transform(codec: PresenterCodec) -> Transform:
+def codec_transform(codec: PixelCodec) -> Transform:
     """Frames (T, H, W, 3) uint8 through the codec and back: the ceiling of what a model on its latents can show."""
 
     @torch.no_grad()

@@ -8,21 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from accelerate import PartialState
 from torch import Tensor, nn
 
-from paha.config import PahaConfig, dump
+from paha.config import PahaConfig, TrainConfig, dump
 from paha.dataset.dataset import FeatureDataset, measure_residual_std, to_device
+from paha.motion.person import PersonMotion
 from paha.par import loss_weight as par
 from paha.par.losses import par_loss, region_losses
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import to_target
 from paha.training.loop import Job, StepContext
-from paha.training.univdm.crops import crop_batch, crop_config
-from paha.training.univdm.probe import GRID_STEPS, PROBE_SEED, audio_probe, generate, save_grid
+from paha.training.motion.probe import HeldOut, lip_scores, sampled_motion, save_curves
+from paha.training.univdm.probe import GRID_STEPS, audio_probe, generate, save_grid
 from paha.types import ClipBatch
 from paha.univdm.conditioning import Conditioning, predict
 
@@ -176,51 +176,64 @@ def build_univdm(config: PahaConfig) -> nn.Module:
     return model
 
 
+class TrainingData(Protocol):
+    """Where a UniVDM's batches come from: cached features of clips, or the stream of motion."""
+
+    channel_scale: float
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What a resumed run must share."""
+        ...
+
+    def training_batch(self, context: StepContext, train: TrainConfig) -> ClipBatch:
+        """The clips of a part of a step: a function of the seed and the counters alone."""
+        ...
+
+    def fixed_batches(self, count: int, batch_size: int) -> list[ClipBatch]:
+        """The same few batches at every call, to probe with."""
+        ...
+
+
 def univdm_job(
     config: PahaConfig,
-    features_dir: Path,
+    dataset: TrainingData,
     *,
     codec: Any = None,
     model: nn.Module | None = None,
-    pretrain: bool = False,
     probe_batches: int = 2,
     grid_clips: int = 2,
+    held_out: HeldOut | None = None,
 ) -> Job:
-    """The job that `paha train univdm` fits on the features in `features_dir`.
+    """The job that `paha train univdm` fits.
 
-    model: a fresh one by default. pretrain: run the audio pretraining that the configuration asks for (not when resuming or
-    starting from earlier weights, whose projection has had it). codec: decodes the sample grids and completes the model
-    folder; neither without it.
-    Raises PahaError where features and configuration do not fit.
+    model: a fresh one by default. codec: decodes the sample grids and completes the model folder; neither without it.
+    held_out: of motion latents, whose lips are probed and drawn instead of pictures.
     """
-    dataset = FeatureDataset(features_dir, config=config, device=PartialState().device or "cpu")
-    config = resolve(config, dataset)
     model = model or build_univdm(config)
-    if config.train.audio_pretraining_steps:
-        _prepare_audio(model, dataset, config, pretrain=pretrain)
     common = {"config": config, "schedule": Schedule(config.diffusion), "channel_scale": dataset.channel_scale}
-    cropped = crop_config(config) if config.train.crop_cells else config
-    crops = config.train.batch_size * (config.height * config.width // (cropped.height * cropped.width))
-    fixed = torch.Generator().manual_seed(PROBE_SEED)
-    size = max(PROBE_CLIPS, config.train.batch_size)
-    batches = [dataset.batch(fixed, size) for _ in range(probe_batches)]
-    grid_batch = dataset.batch(fixed, grid_clips)
+    batches = dataset.fixed_batches(probe_batches, max(PROBE_CLIPS, config.train.batch_size))
+    grid_batch = dataset.fixed_batches(1, grid_clips)[0]
+    made: dict[int, list[PersonMotion]] = {}
 
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
-        draw, noise = context.generator("batch"), context.generator("noise")
-        train = config.train
-        crop_share = train.crop_share * (1 - context.step / train.steps if train.crop_fade else 1)
-        if train.crop_cells and torch.rand((), generator=context.generator("crop")) < crop_share:
-            clips = dataset.batch(draw, crops)
-            cut = {"cells": train.crop_cells, "face_share": train.crop_face_share, "generator": draw}
-            batch = crop_batch(clips, **cut)
-            options: dict[str, Any] = common | {"config": cropped, "log_regions": False}
-        else:
-            batch = dataset.batch(draw, train.batch_size)
-            options = common | {"log_regions": context.step % REGIONS_EVERY == 0}
-        return univdm_loss(model, to_device(batch, context.device), generator=noise, **options)
+        batch = to_device(dataset.training_batch(context, config.train), context.device)
+        log_regions = context.step % REGIONS_EVERY == 0
+        return univdm_loss(model, batch, generator=context.generator("noise"), log_regions=log_regions, **common)
+
+    def lips(model: nn.Module, step: int) -> list[PersonMotion]:
+        """Sampled once a step, for the probe and the picture."""
+        assert held_out is not None
+        if step not in made:
+            made.clear()
+            options = {"config": config, "schedule": common["schedule"], "steps": config.sample.steps}
+            made[step] = sampled_motion(model, held_out, **options)
+        return made[step]
 
     def sample(model: nn.Module, step: int, path: Path) -> None:
+        if held_out is not None:
+            save_curves(path, held_out.true, lips(model, step))
+            return
         device = next(model.parameters()).device
         batch = to_device(grid_batch, device)
         generated = generate(model, batch, steps=min(GRID_STEPS, config.sample.steps), **common)
@@ -228,7 +241,8 @@ def univdm_job(
 
     def probe(model: nn.Module, step: int) -> dict[str, float]:
         device = next(model.parameters()).device
-        return audio_probe(model, [to_device(batch, device) for batch in batches], **common)
+        scores = audio_probe(model, [to_device(batch, device) for batch in batches], **common)
+        return scores | (lip_scores(held_out.true, lips(model, step)) if held_out is not None else {})
 
     return Job(
         name="univdm",
@@ -237,18 +251,8 @@ def univdm_job(
         save=partial(save_model, config=config, codec=codec),
         sample=sample if codec is not None else None,
         probe=probe if batches else None,
-        fingerprint=_fingerprint(config, dataset),
+        fingerprint=config.model_dump(mode="json", exclude={"name", "train", "sample"}) | dataset.fingerprint,
     )
-
-
-def _prepare_audio(model: Any, dataset: FeatureDataset, config: PahaConfig, *, pretrain: bool) -> None:
-    from paha.training.univdm.audio_pretraining import pretrain_audio
-
-    if pretrain:
-        steps, seed = config.train.audio_pretraining_steps, config.train.seed
-        explained = pretrain_audio(model, dataset, steps=steps, seed=seed, device=dataset.device)
-        print(f"audio pretraining: {explained:.0%} of the variance of lips and spectrum explained")
-    model.audio_projection.requires_grad_(False)
 
 
 def save_model(model: Any, folder: Path, *, config: PahaConfig, codec: Any) -> None:
@@ -260,8 +264,3 @@ def save_model(model: Any, folder: Path, *, config: PahaConfig, codec: Any) -> N
     from paha.pipeline.pipeline import PahaPipeline
 
     PahaPipeline(model, codec, config).save_pretrained(folder)
-
-
-def _fingerprint(config: PahaConfig, dataset: FeatureDataset) -> dict[str, Any]:
-    own = config.model_dump(mode="json", exclude={"name", "train", "sample"})
-    return own | {"features": dataset.folder.name, "windows": dataset.num_windows}

@@ -7,7 +7,7 @@ from paha import presets
 from paha.dataset.manifest import write_manifest
 from paha.errors import PahaError
 from paha.extractors.codec import load_codec
-from paha.motion.pixel_codec import PresenterCodec
+from paha.motion.pixel_codec import PixelCodec
 from paha.training.loop import StepContext, fit
 from paha.training.motion.augment import inside, pixel_shifts, warp, warp_points
 from paha.training.motion.codec_job import (
@@ -137,7 +137,7 @@ def test_a_short_training_learns_and_its_model_loads(corpus, frames, tmp_path):
     changes = {"steps": 200, "batch_size": 4, "warmup_steps": 5, "ema_decay": 0.9, "sample_every": 200}
     fit(job, CODEC_TRAIN.model_copy(update=changes), tmp_path, progress=False)
     codec = load_codec(config.codec, tmp_path / "model")
-    assert isinstance(codec, PresenterCodec)
+    assert isinstance(codec, PixelCodec)
     after = evaluate_codec(codec, frames)
     assert after["psnr"] > before["psnr"] + 0.1
     assert after.keys() == {"psnr", "psnr_face", "psnr_eyes", "psnr_mouth", "psnr_hands"}
@@ -159,7 +159,7 @@ def test_a_better_refiner_leaves_cached_features_valid(corpus, frames):
 
 def test_the_loss_is_finite_in_low_precision_too(frames):
     torch.manual_seed(0)
-    model = PresenterCodec.from_codec_config(presets.DEBUG.codec).train()
+    model = PixelCodec.from_codec_config(presets.DEBUG.codec).train()
 
     def loss():
         return codec_loss(model, CONTEXT, codec=model, frames=frames, batch_size=4)

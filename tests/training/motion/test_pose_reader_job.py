@@ -9,8 +9,8 @@ from paha import presets
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
 from paha.extractors.pose import PresenterPose
+from paha.motion.pixel_codec import PixelCodec
 from paha.motion.pose_reader import PoseReader, PoseReading
-from paha.motion.pixel_codec import PresenterCodec
 from paha.training.loop import fit
 from paha.training.motion.augment import blockify, blur, dct_matrix, degrade
 from paha.training.motion.frames import load_clip, load_frames
@@ -48,7 +48,7 @@ def reader():
 @pytest.fixture(scope="module")
 def codec():
     torch.manual_seed(0)
-    return PresenterCodec.from_codec_config(presets.DEBUG.codec).eval()
+    return PixelCodec.from_codec_config(presets.DEBUG.codec).eval()
 
 
 def generator(seed=0):

@@ -236,7 +236,7 @@ def test_fresh_models_depend_on_the_seed_alone():
 def debug_curve(folder: Path) -> list[float]:
     """Losses of 20 steps of the debug preset on the tiny features."""
     features = write_features(folder / "features", DEBUG)
-    fit(univdm_job(DEBUG, features), DEBUG.train, folder / "run", progress=False)
+    fit(univdm_job(DEBUG, FeatureDataset(features, config=DEBUG)), DEBUG.train, folder / "run", progress=False)
     return [json.loads(line)["loss"] for line in (folder / "run/stats.jsonl").read_text().splitlines()]
 
 
@@ -253,7 +253,7 @@ def test_job_trains_resumes_probes_and_saves(features, tmp_path):
     out = tmp_path / "run"
 
     def run(config):
-        fit(univdm_job(config, features, codec=codec, probe_batches=1), config.train, out, progress=False)
+        fit(univdm_job(config, FeatureDataset(features, config=config), codec=codec, probe_batches=1), config.train, out, progress=False)
 
     run(with_options(train__sample_every=3, train__checkpoint_every=2, train__steps=4, sample__steps=2))
     run(config)
@@ -264,11 +264,11 @@ def test_job_trains_resumes_probes_and_saves(features, tmp_path):
     saved = configuration.load(out / "model/paha.yaml")
     assert saved.diffusion.residual_std != 1.0
     whole = tmp_path / "whole"
-    fit(univdm_job(config, features, codec=codec), config.train, whole, progress=False)
+    fit(univdm_job(config, FeatureDataset(features, config=config), codec=codec), config.train, whole, progress=False)
     a, b = (load_file(each / "model/univdm/diffusion_pytorch_model.safetensors") for each in (out, whole))
     assert all(torch.equal(a[key], b[key]) for key in a)
     fit(
-        univdm_job(with_options(train__steps=1), features), with_options(train__steps=1).train, tmp_path / "c", init=out
+        univdm_job(with_options(train__steps=1), FeatureDataset(features, config=DEBUG)), with_options(train__steps=1).train, tmp_path / "c", init=out
     )
     with pytest.raises(PahaError, match=r"'diffusion\.prediction_type' was 'v_prediction' and is now 'epsilon'"):
         run(with_options(train__steps=8, train__sample_every=3, diffusion__prediction_type="epsilon"))

@@ -1,0 +1,39 @@
+"""UniVDM on motion latents: the same job, its batches drawn from the endless stream of speech and motion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paha.config import PahaConfig
+from paha.dataset.motion_dataset import MotionDataset
+from paha.motion.motion_codec import MotionCodec
+from paha.training.loop import Job
+from paha.training.motion.probe import HeldOut
+from paha.training.report import say
+from paha.training.univdm.audio_pretraining import SpeechFrames, pretrain_audio
+from paha.training.univdm.job import build_univdm, univdm_job
+
+HELD_OUT_CLIPS = 24
+
+
+def motion_job(config: PahaConfig, *, speech: str | None = None, workers: int = 1, pretrain: bool = True) -> Job:
+    """speech: a folder of aligned natural speech, beside espeak-ng. workers: processes that make clips ahead. pretrain:
+    run the audio pretraining that the configuration asks for (not where earlier weights are loaded, which have had it).
+
+    Raises PahaError for a folder of speech that cannot be used.
+    """
+    dataset = MotionDataset(config, speech=speech, seed=config.train.seed, workers=workers)
+    probed = MotionDataset(config, speech=speech, seed=config.train.seed, held_out=True, workers=0)
+    model: Any = build_univdm(config)
+    if config.train.audio_pretraining_steps:
+        _pretrain(model, dataset, config, pretrain=pretrain)
+    return univdm_job(config, dataset, codec=MotionCodec(), model=model, held_out=HeldOut.of(probed, HELD_OUT_CLIPS))
+
+
+def _pretrain(model: Any, dataset: MotionDataset, config: PahaConfig, *, pretrain: bool) -> None:
+    model.audio_projection.requires_grad_(False)
+    if not pretrain:
+        return
+    frames, train = SpeechFrames.of(dataset.clips), config.train
+    explained = pretrain_audio(model, frames, steps=train.audio_pretraining_steps, seed=train.seed)
+    say(f"audio pretraining: {explained:.0%} of the lips' variance explained")
