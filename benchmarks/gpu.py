@@ -5,8 +5,8 @@ python -m benchmarks.gpu --toy                      the debug preset, for CI
 python -m benchmarks.gpu --profile kernels.txt      also the kernels that take most, and what would make steps faster
 
 Random weights, no network, no data. Beside UniVDM at T frames and its reference slot stands diffusers' SVD U-Net of the
-same widths at T + 1 frames, in the same run. Flops are counted on the meta device (`paha.planning.accounting`); the share
-is of the matrix rate that the device reaches on one large product in the same run. Rows come in the order of their
+same widths at T + 1 frames, in the same run. Flops are counted on the meta device (`paha.planning.accounting`); the
+share is of the matrix rate that the device reaches on one large product in the same run. Rows come in the order of their
 weight, each is printed and written to --json at once, and those that do not fit or have no time left say so. SG and DG
 guide half of the steps, with random classifiers.
 """

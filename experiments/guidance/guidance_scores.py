@@ -15,21 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from experiments.guidance.guidance_quality import ByClip, as_plain, jerk, mean, paired
-from experiments.guidance.guidance_sweep import read_setting
+from experiments.guidance.settings import read_setting
 from paha.dataset.manifest import load_annotations
 from paha.evaluation.metrics.beats import beat_alignment, motion_beats_s
 from paha.evaluation.metrics.clips import Clip, find_clips, speech
 from paha.evaluation.metrics.evaluate import measure_set, score_real
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
-from paha.evaluation.metrics.keypoints import HANDS
+from paha.evaluation.metrics.keypoints import GESTURE, HANDS, fill_unseen
 from paha.evaluation.metrics.measure import Measured, load_measured
 from paha.evaluation.metrics.onsets import STEP_S, onset_frames
 from paha.evaluation.metrics.scores import RowScores
 from paha.runtime.atomic import write_bytes
-from paha.runtime.statistics import lip_r
+from paha.runtime.statistics import Interval, bootstrap, lip_r
 from paha.types import FPS, Keypoints
 
+ByClip = dict[str, dict[str, float]]
+"""Metric -> clip -> value."""
 BY_CLIP = ("lip_r", "lip_r_read", "bas", "bas_chance", "motion_beats", "jerk", "hand_motion", "hand_error")
 OF_SET = ("fgd", "div")
 DECIDING = ("lip_r", "bas")
@@ -195,3 +196,28 @@ def cell(made: Scores, plain: Scores | None, name: str) -> str:
         return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
     sign = "**" if change.low > 0 or change.high < 0 else ""
     return f"{value.mean:.3f}; {sign}{change.mean:+.3f}{sign} [{change.low:+.3f}, {change.high:+.3f}]"
+
+
+def jerk(keypoints: Keypoints, *, height: int) -> float | None:
+    """None where no arm or hand was seen, or the clip is shorter than four frames."""
+    points, seen = fill_unseen(keypoints.points[:, GESTURE], keypoints.scores[:, GESTURE])
+    if len(points) < 4 or not seen.any():
+        return None
+    third = np.diff(points[:, seen], n=3, axis=0) * FPS**3 / height
+    return float(np.linalg.norm(third, axis=-1).mean())
+
+
+def paired(made: dict[str, float], before: dict[str, float]) -> Interval | None:
+    """Mean difference over the clips that both have, with its 95 % interval."""
+    both = sorted(made.keys() & before.keys())
+    return bootstrap([made[clip] - before[clip] for clip in both]) if both else None
+
+
+def mean(values: dict[str, float]) -> Interval | None:
+    """Mean over clips with its interval; None without clips."""
+    return bootstrap(list(values.values())) if values else None
+
+
+def as_plain(value: Interval | str | None) -> Any:
+    """For JSON."""
+    return vars(value) if isinstance(value, Interval) else value

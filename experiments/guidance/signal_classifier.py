@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from paha.cli.options import parse_settings
 from paha.config import PahaConfig
-from paha.dataset.dataset import Clip, FeatureDataset
+from paha.dataset.dataset import ClipFeatures, FeatureDataset
 from paha.errors import PahaError
 from paha.pce.classifier import ClassifierConfig, SyncHead, bce_loss
 from paha.pce.regions import Region
@@ -75,7 +75,7 @@ class SignalStore(ClipStore):
         super().__init__({})
         self.region: Region = region
 
-    def latents(self, places: Sequence[tuple[Clip | int, int]], length: int) -> Tensor:
+    def latents(self, places: Sequence[tuple[ClipFeatures | int, int]], length: int) -> Tensor:
         """As `FrameStore`; of clips alone."""
         cut = []
         for clip, start in places:

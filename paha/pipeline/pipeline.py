@@ -299,7 +299,8 @@ class PahaPipeline(DiffusionPipeline):
         callback: StepCallback | None,
     ) -> Tensor:
         """One segment: (T, C, h, w) float32 on the CPU. options: whole, of the preset."""
-        assert options.steps is not None and options.cfg_scale is not None
+        assert options.steps is not None
+        assert options.cfg_scale is not None
         conditioning = inputs.conditioning(segment, audio_margin=self.preset.model.audio_margin)
         shape = (1, segment.length, *inputs.ref_latent.shape[1:])
         z_0 = sample(

@@ -12,6 +12,7 @@ from toy import toy_audio, toy_image, toy_pipeline
 
 from experiments.guidance import guidance_sweep
 from experiments.guidance.guidance_scores import Scores, markdown
+from experiments.guidance.settings import KEPT, read_setting
 from paha.errors import PahaError
 from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
 from paha.guidance.equations import GuidanceStats
@@ -83,10 +84,10 @@ def test_readings_are_kept_by_clip(tmp_path):
     keypoints, mouth = Keypoints(points, rng.uniform(0, 1, (9, 133)).astype(np.float32)), rng.uniform(0, 1, 9)
     path = tmp_path / "sg.npz"
     guidance_sweep.save_reading(path, keypoints, mouth, height=128, lengths=np.array([5, 4]))
-    tracks, mouths, others = guidance_sweep.read_setting(path)
+    tracks, mouths, others = read_setting(path)
     assert [len(m) for m in mouths] == [5, 4]
     assert others["height"] == 128
-    kept = guidance_sweep.KEPT
+    kept = KEPT
     np.testing.assert_allclose(tracks[1].points[:, kept], points[5:, kept], atol=0.003)
     np.testing.assert_allclose(np.concatenate(mouths), mouth, atol=1e-3)
     assert (tracks[0].scores[:, 23:91] == 0).all()

@@ -25,6 +25,7 @@ from paha.dataset.prepare.source import Source, is_whole, make_source, one_line,
 from paha.errors import PahaError
 from paha.runtime.atomic import write_bytes
 from paha.runtime.engine import run_tasks
+from paha.runtime.workers import num_cores
 from paha.types import ClipRecord
 
 SETTINGS, REJECTED, FAILED, SPLITS = "prepare.json", "rejected.jsonl", "failed.jsonl", "splits.json"
@@ -66,8 +67,8 @@ def prepare_dataset(
     """Make (or go on with) a dataset out of raw files and folders of such.
 
     identity: whose footage it is; "" takes each file's own name, "folder" the name of the folder it lies in. listed:
-    path -> the stretches that a published list names in it (`paha.dataset.prepare.pats`). published: clip id -> `train` or
-    `test`; other clips are split by `split_of`. workers: processes, one a core by
+    path -> the stretches that a published list names in it (`paha.dataset.prepare.pats`). published: clip id ->
+    `train` or `test`; other clips are split by `split_of`. workers: processes, one a core by
     default. Raises PahaError where nothing is given, OUT was begun with other options, or another run is at work in it.
     """
     out = Path(out)
@@ -81,7 +82,7 @@ def prepare_dataset(
         if todo:
             _clear_partial(out)
         tasks = [(source, out, config) for source in todo]
-        workers = min(workers or os.cpu_count() or 1, max(1, len(tasks)))
+        workers = min(workers or num_cores(), max(1, len(tasks)))
         outcomes = run_tasks(prepare_source, tasks, workers=workers, engine=engine)
         for index, result, error in _tracked(outcomes, todo, enabled=progress):
             results[todo[index].source_id] = result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class AblationRun:
     pipelines: dict[Variant, PahaPipeline]
     absent: dict[Variant, str]
     base: GuidanceOptions
-    sample: SampleOptions = SampleOptions()
+    sample: SampleOptions = field(default_factory=SampleOptions)
     workers: int | None = None
 
 

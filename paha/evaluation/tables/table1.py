@@ -76,7 +76,7 @@ class Table1Run:
     records: Sequence[ClipRecord]
     library: Path | None = None
     limit: int | None = None
-    sample: SampleOptions = SampleOptions()
+    sample: SampleOptions = field(default_factory=SampleOptions)
     workers: int | None = None
 
 

@@ -19,6 +19,7 @@ from paha.errors import PahaError
 from paha.pce.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bce_loss
 from paha.pce.regions import Region, select_region
 from paha.sampling.schedule import Schedule
+from paha.training.distributed import broadcast_weights, from_main
 from paha.training.loop import Job, StepContext
 from paha.training.pce.negatives import pair_lengths
 from paha.training.pce.pair_store import Kind, PairBatch
@@ -161,7 +162,8 @@ def classifier_job(
 
     if pretrain is not None and run.sync_pretraining_steps:
         own: dict[str, Any] = {"region": region, "run": run, "config": config, "schedule": schedule}
-        _pretrain(model, train, **own, device=pretrain, stopped=stopped)
+        from_main("pretraining", lambda: _pretrain(model, train, **own, device=pretrain, stopped=stopped))
+        broadcast_weights(model)
 
     def loss(model: nn.Module, context: StepContext) -> tuple[Tensor, dict[str, Tensor]]:
         num_pairs = max(1, run.train.batch_size // 2)
@@ -202,7 +204,9 @@ def _pretrain(
     schedule: Schedule,
     device: torch.device,
     stopped: Callable[[], bool],
-) -> None:
+) -> str:
+    """In place; returns what it says of it."""
+
     def draw(step: int) -> PretrainingBatch:
         context = StepContext(step, 0, run.train.seed, 0, 1, device)
         count = max(2, run.train.batch_size // 2)
@@ -223,7 +227,9 @@ def _pretrain(
         if end.steps == run.sync_pretraining_steps
         else f" (stopped at step {end.steps} of {run.sync_pretraining_steps})"
     )
-    say(f"sync pretraining{short}: loss of frames {end.frame_loss:.2f}, of clips {end.clip_loss:.3f} (0.693 is chance)")
+    told = f"loss of frames {end.frame_loss:.2f}, of clips {end.clip_loss:.3f} (0.693 is chance)"
+    say(f"sync pretraining{short}: {told}")
+    return told
 
 
 def _save(model: Any, folder: Path) -> None:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from paha.config import PahaConfig
-from paha.dataset.dataset import Clip, FeatureDataset
+from paha.dataset.dataset import ClipFeatures, FeatureDataset
 from paha.errors import PahaError
 from paha.runtime.atomic import atomic_path, write_bytes
 from paha.sampling.long_video import chain_segments, plan_segments, segment_noise
@@ -63,7 +63,7 @@ def pair_lengths(num_frames: int) -> tuple[int, ...]:
 
 
 def plan_pairs(
-    clips: Sequence[Clip],
+    clips: Sequence[ClipFeatures],
     count: int,
     *,
     lengths: Sequence[int],
@@ -113,7 +113,7 @@ def shards_of(pairs: Sequence[Pair], size: int) -> list[list[Pair]]:
 def generate_pairs(
     univdm: Any,
     pairs: Sequence[Pair],
-    clips: dict[str, Clip],
+    clips: dict[str, ClipFeatures],
     *,
     config: PahaConfig,
     channel_scale: float = 1.0,
@@ -220,7 +220,7 @@ def make_shard(
     *,
     batch_size: int,
     univdm: Any,
-    clips: dict[str, Clip],
+    clips: dict[str, ClipFeatures],
     **options: Any,
 ) -> None:
     """Generate the pairs of a shard in batches of equal length and save them. Options as in `generate_pairs`."""
@@ -249,7 +249,7 @@ def shard_path(out: Path, index: int) -> Path:
     return out / SHARDS / f"{index:05d}.safetensors"
 
 
-def clips_by_id(dataset: FeatureDataset) -> dict[str, Clip]:
+def clips_by_id(dataset: FeatureDataset) -> dict[str, ClipFeatures]:
     """The clips of a dataset by name."""
     return {clip.clip_id: clip for clip in dataset.clips}
 

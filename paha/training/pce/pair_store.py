@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from paha.config import PahaConfig
-from paha.dataset.dataset import Clip
+from paha.dataset.dataset import ClipFeatures
 from paha.pce.regions import grow_box
 from paha.sampling.target import to_target
 from paha.univdm.audio_window import window_frames
@@ -24,13 +24,13 @@ ON_DEVICE_LIMIT_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True)
-class Window:
+class ClipWindow:
     """Where a member comes from: frames of a clip, its reference frame, and its audio."""
 
-    clip: Clip
+    clip: ClipFeatures
     start: int
     ref_frame: int
-    audio_clip: Clip
+    audio_clip: ClipFeatures
     audio_start: int
 
 
@@ -40,8 +40,8 @@ class Member:
     negative's audio. generated: number of the generated video and first frame in it; None where the negative is
     the real video. box: the reference frame's face box, not grown."""
 
-    real: Window
-    fake_audio: tuple[Clip, int]
+    real: ClipWindow
+    fake_audio: tuple[ClipFeatures, int]
     generated: tuple[int, int] | None
     box: tuple[float, ...]
     kind: Kind
@@ -68,11 +68,11 @@ class PairBatch:
 class FrameStore(Protocol):
     """Frames by their places. All float32."""
 
-    def latents(self, places: Sequence[tuple[Clip | int, int]], length: int) -> Tensor:
+    def latents(self, places: Sequence[tuple[ClipFeatures | int, int]], length: int) -> Tensor:
         """(P, T, C, H, W): `length` frames of a clip, or of the generated video of that number, from each start."""
         ...
 
-    def audio(self, places: Sequence[tuple[Clip, int]], length: int, margin: int) -> Tensor:
+    def audio(self, places: Sequence[tuple[ClipFeatures, int]], length: int, margin: int) -> Tensor:
         """A(f) (P, T, 2m+1, L, D) of `length` frames from each start, clamped at the clip's ends."""
         ...
 
@@ -83,13 +83,13 @@ class ClipStore:
     def __init__(self, generated: Mapping[int, Tensor]) -> None:
         self.generated = generated
 
-    def latents(self, places: Sequence[tuple[Clip | int, int]], length: int) -> Tensor:
+    def latents(self, places: Sequence[tuple[ClipFeatures | int, int]], length: int) -> Tensor:
         """As `FrameStore`."""
         videos = [self.generated[v] if isinstance(v, int) else v.tensors["latents"] for v, _ in places]
         cut = [video[start : start + length] for video, (_, start) in zip(videos, places, strict=True)]
         return torch.stack(cut).float()
 
-    def audio(self, places: Sequence[tuple[Clip, int]], length: int, margin: int) -> Tensor:
+    def audio(self, places: Sequence[tuple[ClipFeatures, int]], length: int, margin: int) -> Tensor:
         """As `FrameStore`."""
         windows = []
         for features, start in ((clip.tensors["audio"], start) for clip, start in places):
@@ -101,20 +101,22 @@ class ClipStore:
 class DeviceStore:
     """All frames one after the other in a few tensors on a device, so that a batch is a few gathers."""
 
-    def __init__(self, clips: Sequence[Clip], generated: Mapping[int, Tensor], device: torch.device | str) -> None:
+    def __init__(
+        self, clips: Sequence[ClipFeatures], generated: Mapping[int, Tensor], device: torch.device | str
+    ) -> None:
         videos = {clip.clip_id: clip.tensors["latents"] for clip in clips} | dict(generated)
         self.device = torch.device(device)
         self._latents, self._at = _joined(videos, self.device)
         self._audio, self._audio_at = _joined({clip.clip_id: clip.tensors["audio"] for clip in clips}, self.device)
 
-    def latents(self, places: Sequence[tuple[Clip | int, int]], length: int) -> Tensor:
+    def latents(self, places: Sequence[tuple[ClipFeatures | int, int]], length: int) -> Tensor:
         """As `FrameStore`."""
         names = [video if isinstance(video, int) else video.clip_id for video, _ in places]
         first = [self._at[name] + start for name, (_, start) in zip(names, places, strict=True)]
         frames = torch.tensor(first)[:, None] + torch.arange(length)
         return self._latents[frames.to(self.device)].float()
 
-    def audio(self, places: Sequence[tuple[Clip, int]], length: int, margin: int) -> Tensor:
+    def audio(self, places: Sequence[tuple[ClipFeatures, int]], length: int, margin: int) -> Tensor:
         """As `FrameStore`."""
         starts, lasts = torch.tensor([(start, len(c.tensors["audio"]) - 1) for c, start in places]).unbind(1)
         inside = window_frames(starts[:, None] + torch.arange(length), margin, last=lasts[:, None, None])
@@ -138,7 +140,7 @@ def gather(store: FrameStore, members: Sequence[Member], length: int, config: Pa
     return PairBatch(z_0, fake, audio, fake_audio, box, tuple(m.kind for m in members))
 
 
-def fits_on_device(clips: Sequence[Clip], generated: Mapping[int, Tensor]) -> bool:
+def fits_on_device(clips: Sequence[ClipFeatures], generated: Mapping[int, Tensor]) -> bool:
     """Whether `DeviceStore` may hold these clips and videos."""
     tensors = [clip.tensors[name] for clip in clips for name in ("latents", "audio")] + list(generated.values())
     return sum(t.numel() * t.element_size() for t in tensors) <= ON_DEVICE_LIMIT_BYTES

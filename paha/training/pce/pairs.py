@@ -15,17 +15,17 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from paha.config import PahaConfig, Section
-from paha.dataset.dataset import Clip, FeatureDataset
+from paha.dataset.dataset import ClipFeatures, FeatureDataset
 from paha.errors import PahaError
 from paha.training.pce.negatives import Pair, load_negatives
 from paha.training.pce.pair_store import (
     ClipStore,
+    ClipWindow,
     DeviceStore,
     FrameStore,
     Kind,
     Member,
     PairBatch,
-    Window,
     fits_on_device,
     gather,
 )
@@ -86,7 +86,7 @@ class PairDataset:
             self.generated = [pair for pair in found if pair.clip_id in self._by_id]
             self._latents = {pair.number: latents[pair.number] for pair in self.generated}
             self._by_id |= {pair.audio_clip_id: known[pair.audio_clip_id] for pair in self.generated}
-        self._usable_clips: dict[int, list[Clip]] = {}
+        self._usable_clips: dict[int, list[ClipFeatures]] = {}
         self._places: dict[int, dict[str, int]] = {}
         self._fitting_pairs: dict[int, list[Pair]] = {}
         self._store = ClipStore(self._latents)
@@ -114,7 +114,7 @@ class PairDataset:
         members = [self._member(kind or self._draw_kind(generator), length, generator) for _ in range(num_pairs)]
         return gather(self._store_on(torch.device(device)), members, length, self.config).to(device)
 
-    def windows(self, generator: torch.Generator, count: int, length: int, *, margin: int = 0) -> list[Window]:
+    def windows(self, generator: torch.Generator, count: int, length: int, *, margin: int = 0) -> list[ClipWindow]:
         """Real windows of the split with `margin` further frames of the clip on both sides."""
         usable = [clip for clip in self.clips if clip.num_frames >= length + 2 * margin]
         if not usable:
@@ -123,16 +123,16 @@ class PairDataset:
         for number in range(count):
             clip = usable[number % len(usable)]
             start = margin + _draw(clip.num_frames - length - 2 * margin + 1, generator)
-            windows.append(Window(clip, start, self._reference(clip, start, generator), clip, start))
+            windows.append(ClipWindow(clip, start, self._reference(clip, start, generator), clip, start))
         return windows
 
-    def real(self, window: Window, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    def real(self, window: ClipWindow, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """z_0 (T, C, H, W), audio windows (T, 2m+1, L, D) and grown face box (4,) of a real window."""
         place = (window.audio_clip, window.audio_start)
         batch = gather(self._store, [Member(window, place, None, _box(window), "shifted")], length, self.config)
         return batch.real[0], batch.fake_audio[0], batch.box[0]
 
-    def audio(self, clip: Clip, starts: Sequence[int], length: int) -> Tensor:
+    def audio(self, clip: ClipFeatures, starts: Sequence[int], length: int) -> Tensor:
         """A(f) (S, T, 2m+1, L, D) of `length` frames of a clip from each start, clamped at its ends."""
         return self._store.audio([(clip, start) for start in starts], length, self.config.model.audio_margin)
 
@@ -165,17 +165,17 @@ class PairDataset:
         pair = fitting[_draw(len(fitting), generator)]
         offset = _draw(pair.num_frames - length + 1, generator)
         clip, voice = self._by_id[pair.clip_id], self._by_id[pair.audio_clip_id]
-        window = Window(clip, pair.start + offset, pair.ref_frame, clip, pair.start + offset)
+        window = ClipWindow(clip, pair.start + offset, pair.ref_frame, clip, pair.start + offset)
         heard = (voice, pair.audio_start + offset)
         return Member(window, heard, (pair.number, offset), pair.face_box, "generated")
 
-    def _window(self, generator: torch.Generator, length: int) -> Window:
+    def _window(self, generator: torch.Generator, length: int) -> ClipWindow:
         usable = self._usable(length)
         clip = usable[_draw(len(usable), generator)]
         start = _draw(clip.num_frames - length + 1, generator)
-        return Window(clip, start, self._reference(clip, start, generator), clip, start)
+        return ClipWindow(clip, start, self._reference(clip, start, generator), clip, start)
 
-    def _reference(self, clip: Clip, start: int, generator: torch.Generator) -> int:
+    def _reference(self, clip: ClipFeatures, start: int, generator: torch.Generator) -> int:
         drawn = _draw(clip.num_frames, generator)
         return drawn if self.options.random_reference else start
 
@@ -185,14 +185,14 @@ class PairDataset:
             return "generated"
         return "swapped" if swap < self.options.swap_prob else "shifted"
 
-    def _draw_shift(self, window: Window, length: int, generator: torch.Generator) -> int | None:
+    def _draw_shift(self, window: ClipWindow, length: int, generator: torch.Generator) -> int | None:
         """A shift in frames that keeps the audio inside the clip; None where the clip is too short for any."""
         last = window.clip.num_frames - length
         sizes = range(self.options.min_shift, self.options.max_shift + 1)
         shifts = [s for size in sizes for s in (-size, size) if 0 <= window.start + s <= last]
         return shifts[_draw(len(shifts), generator)] if shifts else None
 
-    def _other(self, clip: Clip, length: int, generator: torch.Generator) -> Clip:
+    def _other(self, clip: ClipFeatures, length: int, generator: torch.Generator) -> ClipFeatures:
         usable = self._usable(length)
         if len(usable) < 2:
             raise PahaError("hard negatives need a second clip to take the audio from; make more clips")
@@ -200,7 +200,7 @@ class PairDataset:
         place, drawn = self._places[length][clip.clip_id], _draw(len(usable) - 1, generator)
         return usable[drawn if drawn < place else drawn + 1]
 
-    def _usable(self, length: int) -> list[Clip]:
+    def _usable(self, length: int) -> list[ClipFeatures]:
         """The clips of `length` frames or more."""
         if length not in self._usable_clips:
             self._usable_clips[length] = [clip for clip in self.clips if clip.num_frames >= length]
@@ -220,7 +220,7 @@ def split_of(identity: str, held_out: float) -> Split:
     return "held_out" if int.from_bytes(digest, "little") / 2**32 < held_out else "train"
 
 
-def _check_known(pairs: Sequence[Pair], known: dict[str, Clip], negatives: Path) -> None:
+def _check_known(pairs: Sequence[Pair], known: dict[str, ClipFeatures], negatives: Path) -> None:
     for pair in pairs:
         for name in (pair.clip_id, pair.audio_clip_id):
             if name not in known:
@@ -229,7 +229,7 @@ def _check_known(pairs: Sequence[Pair], known: dict[str, Clip], negatives: Path)
                 )
 
 
-def _box(window: Window) -> tuple[float, ...]:
+def _box(window: ClipWindow) -> tuple[float, ...]:
     return tuple(window.clip.tensors["face_box"][window.ref_frame].tolist())
 
 
