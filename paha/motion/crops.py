@@ -55,9 +55,10 @@ class Square:
         part = image[low[1] : high[1], low[0] : high[0]]
         shape = np.maximum(1, np.round((high - low) * factor)).astype(int)
         small = cv2.resize(part, (int(shape[0]), int(shape[1])), interpolation=cv2.INTER_AREA)
-        scale = shape / (high - low)
-        moved = Square(((self.corner - low) * scale.mean()).astype(np.float32), float(self.side * scale.mean()))
-        matrix = moved.matrix(size)
+        # From the small picture's coordinates to the crop's, then to OpenCV's indices at pixel centres.
+        gain = factor * (high - low) / shape
+        move = factor * (low - self.corner) + 0.5 * gain - 0.5
+        matrix = np.array([[gain[0], 0, move[0]], [0, gain[1], move[1]]])
         return cv2.warpAffine(small, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 

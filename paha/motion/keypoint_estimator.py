@@ -49,9 +49,11 @@ class FaceReading(NamedTuple):
 
 
 class BodyReading(NamedTuple):
-    """points: (N, 65, 2) in [0, 1] of the crop. score_logits: (N, 65). mask_logits: (N, S/2, S/2)."""
+    """points: (N, 65, 2) in [0, 1] of the crop. log_heat: (N, 65, h w), logarithm of the chance that a point is in
+    a cell of the grid S/4. score_logits: (N, 65). mask_logits: (N, S/2, S/2)."""
 
     points: Tensor
+    log_heat: Tensor
     score_logits: Tensor
     mask_logits: Tensor
 
@@ -157,7 +159,8 @@ class FaceNet(nn.Module):
 
 
 class PersonNet(nn.Module):
-    """Person crops (N, 4, 160, 160) in [-1, 1] (`paha.motion.person_crop`) to `BodyReading`: down to 1/16 and up to 1/4, skips added."""
+    """Person crops (N, 4, 160, 160) in [-1, 1] (`paha.motion.person_crop`) to `BodyReading`: down to 1/16 of the
+    resolution and up to 1/4, skips added."""
 
     def __init__(self, widths: tuple[int, int, int]) -> None:
         super().__init__()
@@ -178,11 +181,12 @@ class PersonNet(nn.Module):
         middle = self.middle(fine)
         middle = self.last_middle(middle + upsample(self.up_deep(self.deep(middle))))
         features = self.last(fine + upsample(self.up_middle(middle)))
-        attention = self.heatmaps(features).flatten(2).float().softmax(-1)
+        log_heat = self.heatmaps(features).flatten(2).float().log_softmax(-1)
+        attention = log_heat.exp()
         points = attention @ cell_centres(features.shape[-2:], like=attention)
         under = attention @ features.flatten(2).mT.to(attention.dtype)
         score_logits = (under * self.score_weight).sum(-1) + self.score_bias
-        return BodyReading(points, score_logits, self.mask(features).float().squeeze(1))
+        return BodyReading(points, log_heat, score_logits, self.mask(features).float().squeeze(1))
 
 
 class KeypointEstimator(ModelMixin, ConfigMixin):
@@ -204,7 +208,7 @@ class KeypointEstimator(ModelMixin, ConfigMixin):
     def forward(
         self, pictures: Tensor | None = None, faces: Tensor | None = None, people: Tensor | None = None
     ) -> EstimatorOutput:
-        """Whole pictures, face crops (N, 3, S, S) and person crops (N, 4, S, S) in [-1, 1], each through its network."""
+        """Whole pictures and face crops (N, 3, S, S), person crops (N, 4, S, S), in [-1, 1], each to its network."""
         return EstimatorOutput(
             found=None if pictures is None else self.finder(_last(pictures)),
             face=None if faces is None else self.face(_last(faces)),

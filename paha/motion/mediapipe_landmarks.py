@@ -22,6 +22,7 @@ from paha.extractors.mediapipe_pose import (
 from paha.extractors.weights import weight
 from paha.motion.crops import Square, paste, unique_boxes
 from paha.motion.face_model import IBUG_68
+from paha.motion.landmark_checks import MIN_FACE_PX
 from paha.motion.landmarks import PersonReading
 from paha.types import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
@@ -87,7 +88,7 @@ class MediaPipeLandmarks:
         longer = max(image.shape[:2])
         for side in (longer, longer // 2, longer // 4):
             largest = max((float(box[3] - box[1]) for box in found), default=0.0)
-            if largest > _LARGE_FACE * longer or (found and side < longer // 2):
+            if largest > _LARGE_FACE * longer or (found and side < longer // 2) or side < MIN_FACE_PX:
                 break
             for x, y, tile in [(0, 0, image)] if side == longer else tiles(image, side):
                 for box in self._boxes(tile):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from paha.errors import PahaError
 from paha.extractors.faces import tiles
@@ -17,11 +19,13 @@ from paha.motion.face_model import IBUG_68
 from paha.motion.keypoint_estimator import (
     FACE_SIZE,
     FINDER_SIZE,
-    FINDER_STRIDE,
     PERSON_SIZE,
+    BodyReading,
     FaceReading,
+    FoundFaces,
     KeypointEstimator,
 )
+from paha.motion.landmark_checks import MIN_FACE_PX
 from paha.motion.landmarks import PersonReading
 from paha.motion.person_crop import PERSON_POINTS, person_input, person_square
 from paha.types import FACE, NUM_KEYPOINTS
@@ -42,14 +46,17 @@ class OwnLandmarks:
     source = "own"
 
     def __init__(self, estimator: KeypointEstimator) -> None:
-        self.estimator = estimator.eval()
+        self.estimator = estimator.eval().requires_grad_(False)
+        self._finder: Callable[[Tensor], FoundFaces] = estimator.finder
+        self._face: Callable[[Tensor], FaceReading] = estimator.face
+        self._person: Callable[[Tensor], BodyReading] = estimator.person
 
     @classmethod
     def load(cls, folder: Path = SHIPPED_ESTIMATOR) -> OwnLandmarks:
         """With the weights of a folder. Raises PahaError where there are none."""
         if not (folder / "config.json").is_file():
             raise PahaError(f"no keypoint estimator in {folder}; make one with `paha train keypoint-estimator`")
-        estimator = KeypointEstimator.from_pretrained(folder, torch_dtype=torch.float32)
+        estimator = KeypointEstimator.from_pretrained(folder, dtype=torch.float32)
         return cls(estimator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
     def find_faces(self, image: np.ndarray) -> np.ndarray:
@@ -62,7 +69,7 @@ class OwnLandmarks:
         longer = max(image.shape[:2])
         for side in (longer, longer // 2, longer // 4):
             largest = max((float(box[3] - box[1]) for box in found), default=0.0)
-            if largest > _LARGE_FACE * longer or (found and side < longer // 2) or side < FINDER_STRIDE:
+            if largest > _LARGE_FACE * longer or (found and side < longer // 2) or side < MIN_FACE_PX:
                 break
             for x, y, tile in [(0, 0, image)] if side == longer else tiles(image, side):
                 for box in self._search(tile):
@@ -79,7 +86,7 @@ class OwnLandmarks:
         points[FACE], scores[FACE] = mesh[IBUG_68, :2], score
         face = _box_of(mesh)
         square = person_square(face, image.shape[:2])
-        seen = self.estimator(people=_tensor(person_input(image, square, face, size=PERSON_SIZE))).body
+        seen = self._person(_tensor(person_input(image, square, face, size=PERSON_SIZE)))
         points[PERSON_POINTS] = seen.points[0].numpy() * square.side + square.corner
         chances = seen.score_logits[0].sigmoid().numpy()
         scores[PERSON_POINTS] = np.where(chances > _SEEN, chances, 0)
@@ -91,7 +98,7 @@ class OwnLandmarks:
     def _search(self, image: np.ndarray) -> list[np.ndarray]:
         """FaceFinder's boxes (5,) in a picture, in its pixels, best first."""
         square = Square.around_all(image.shape[:2])
-        found = self.estimator(pictures=_tensor(square.cut(image, side=FINDER_SIZE))).found
+        found = self._finder(_tensor(square.cut(image, side=FINDER_SIZE)))
         boxes = decode_faces(found.heat_logits[0].sigmoid().numpy(), found.boxes[0].numpy())
         boxes[:, :4] = boxes[:, :4] * square.side + np.tile(square.corner, 2)
         return list(boxes)
@@ -106,7 +113,7 @@ class OwnLandmarks:
         """Mesh (478, 3) px and score of the face in a box (4,): each reading says where the next one looks."""
         crop, score, mesh = FaceCrop.of_box(box), 0.0, np.zeros((0, 3), np.float32)
         for _ in range(_PASSES):
-            reading: FaceReading = self.estimator(faces=_tensor(crop.cut(image, FACE_SIZE))).face
+            reading = self._face(_tensor(crop.cut(image, FACE_SIZE)))
             mesh = crop.to_picture(reading.mesh[0].numpy() * FACE_SIZE, FACE_SIZE)
             score = float(reading.flag_logits[0, 0].sigmoid())
             if score < _IS_FACE:
@@ -116,7 +123,7 @@ class OwnLandmarks:
 
 
 def decode_faces(heat: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Boxes (N, 5) in [0, 1] of the picture, with scores, best first, from heat (h, w) in [0, 1] and boxes (4, h, w)."""
+    """Boxes (N, 5) in [0, 1] of the picture, scores in the fifth, best first, of heat (h, w) and boxes (4, h, w)."""
     peaks = (heat >= cv2.dilate(heat, np.ones((3, 3), np.uint8))) & (heat > FOUND)
     rows, columns = np.nonzero(peaks)
     order = np.argsort(-heat[rows, columns])
@@ -140,6 +147,7 @@ def _box_of(mesh: np.ndarray) -> np.ndarray:
     return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
 
 
-def _tensor(image: np.ndarray) -> torch.Tensor:
+def _tensor(image: np.ndarray) -> Tensor:
     """(S, S, C) uint8 to (1, C, S, S) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return x.contiguous(memory_format=torch.channels_last)

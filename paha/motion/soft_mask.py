@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 _WORK_SIDE = 640
-_RADIUS = 0.012
+_RADIUS = 0.02
 """Radius of the guided filter, as a share of the picture's longer side."""
 _EPSILON = 1e-4
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from paha.media.image_io import read_image
 from paha.motion.crops import Square
 from paha.motion.person_crop import PERSON_POINTS
-from paha.training.motion.still_labels import StillLabel, read_picture
+from paha.training.motion.still_labels import StillLabel
 
 PICTURE_SIDE = 320
 """Longer side of kept pictures."""
@@ -47,7 +48,7 @@ class Example:
 
 def example_of(label: StillLabel) -> Example:
     """A label with its picture, made small."""
-    image = read_picture(label.path)
+    image = read_image(label.path)
     factor = min(1.0, PICTURE_SIDE / max(image.shape[:2]))
     height, width = (max(1, round(length * factor)) for length in image.shape[:2])
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -69,16 +69,17 @@ def face_total(losses: dict[str, Tensor]) -> Tensor:
     return losses["coarse"] + losses["mesh"] + GAP_WEIGHT * losses["gap"] + FLAG_WEIGHT * losses["flags"]
 
 
-POINT_WEIGHT, SCORE_WEIGHT, MASK_WEIGHT = 1.0, 2.0, 2.0
+POINT_WEIGHT, HEATMAP_WEIGHT, SCORE_WEIGHT, MASK_WEIGHT = 0.5, 2.0, 3.0, 4.0
 HEAT_WEIGHT, BOX_WEIGHT = 1.0, 1.0
 
 
 def person_losses(reading: BodyReading, truth: PersonBatch) -> dict[str, Tensor]:
-    """Errors of the points that are seen, cross entropy of what is seen, and of the mask."""
+    """Errors of the points that are seen, cross entropies of their heat maps, of what is seen, and of the mask."""
     seen = (truth.scores > 0).float()
     error = F.smooth_l1_loss(100 * reading.points, 100 * truth.points, reduction="none", beta=_BETA).sum(-1)
     return {
         "points": (error * seen).sum() / seen.sum().clamp(min=1),
+        "heat_65": (heat_cross_entropy(reading.log_heat, truth.points) * seen).sum() / seen.sum().clamp(min=1),
         "scores": F.binary_cross_entropy_with_logits(reading.score_logits, seen),
         "mask": F.binary_cross_entropy_with_logits(reading.mask_logits, truth.mask),
     }
@@ -86,7 +87,23 @@ def person_losses(reading: BodyReading, truth: PersonBatch) -> dict[str, Tensor]
 
 def person_total(losses: dict[str, Tensor]) -> Tensor:
     """The loss of PersonNet."""
-    return POINT_WEIGHT * losses["points"] + SCORE_WEIGHT * losses["scores"] + MASK_WEIGHT * losses["mask"]
+    of_points = POINT_WEIGHT * losses["points"] + HEATMAP_WEIGHT * losses["heat_65"]
+    return of_points + SCORE_WEIGHT * losses["scores"] + MASK_WEIGHT * losses["mask"]
+
+
+def heat_cross_entropy(log_heat: Tensor, points: Tensor) -> Tensor:
+    """(N, P) cross entropy of heat maps (N, P, s s), s cells a side, with points (N, P, 2) in [0, 1]: a point belongs
+    to its four nearest cells, as bilinear interpolation has it. Expectations alone learn too slowly."""
+    side = round(log_heat.shape[-1] ** 0.5)
+    place = (points * side - 0.5).clamp(0, side - 1.001)
+    low = place.floor()
+    part = place - low
+    total = torch.zeros_like(log_heat[..., 0])
+    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        weight = (part[..., 0] if dx else 1 - part[..., 0]) * (part[..., 1] if dy else 1 - part[..., 1])
+        index = ((low[..., 1] + dy) * side + low[..., 0] + dx).long()
+        total = total - weight * log_heat.gather(-1, index[..., None]).squeeze(-1)
+    return total
 
 
 def finder_losses(found: FoundFaces, truth: FinderBatch) -> dict[str, Tensor]:

@@ -36,7 +36,7 @@ from paha.training.motion.person_batches import Drawer, draw_people, draw_pictur
 from paha.training.motion.still_labels import label_stills
 
 ESTIMATOR_TRAIN = TrainConfig(
-    batch_size=32,
+    batch_size=24,
     steps=2400,
     learning_rate=2e-3,
     weight_decay=0.01,
@@ -48,9 +48,8 @@ ESTIMATOR_TRAIN = TrainConfig(
     sample_every=200,
     log_every=10,
 )
-"""batch_size: face crops of a step; a quarter as many person crops and whole pictures go with them."""
+"""batch_size: face crops of a step; half as many person crops and a third as many whole pictures go with them."""
 DRAWN_CHARACTERS = 240
-_OTHERS_SHARE = 4
 _PROBE_EXAMPLES = 48
 _DRAWN_DISAGREEMENT = 0.05
 """Drawn faces that MediaPipe reads so far from the rig's points (mean, face heights) teach nothing of the mesh."""
@@ -142,12 +141,13 @@ def estimator_loss(
 ) -> tuple[Tensor, dict[str, float | Tensor]]:
     """The sum of the three networks' losses on fresh batches."""
     rng = np.random.default_rng(context.hashed_seed("batch"))
-    others = max(2, batch_size // _OTHERS_SHARE)
     faces = _to(draw_faces(data.examples, batch_size, mirror=data.mirror, rng=rng), context.device)
-    people = _to(draw_people(data.drawer, others, rng=rng), context.device)
-    pictures = _to(draw_pictures(data.drawer, others, rng=rng), context.device)
+    people = _to(draw_people(data.drawer, max(2, batch_size // 2), rng=rng), context.device)
+    pictures = _to(draw_pictures(data.drawer, max(2, batch_size // 3), rng=rng), context.device)
     output: EstimatorOutput = model(pictures=pictures.pixels, faces=faces.pixels, people=people.pixels)
-    assert output.face is not None and output.body is not None and output.found is not None
+    assert output.face is not None
+    assert output.body is not None
+    assert output.found is not None
     of_face, of_person = face_losses(output.face, faces), person_losses(output.body, people)
     of_finder = finder_losses(output.found, pictures)
     total = face_total(of_face) + person_total(of_person) + finder_total(of_finder)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from paha.errors import PahaError
+from paha.media.image_io import read_image
 from paha.motion.landmarks import Landmarks, landmark_reader, read_landmarks
 from paha.training.report import say
 
@@ -34,15 +35,6 @@ class StillLabel:
     faces: np.ndarray
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8, turned as the camera was held. Raises PahaError for what is no picture."""
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except OSError as error:
-        raise PahaError(f"cannot read {path} as a picture: {error}") from error
-
-
 def label_stills(stills: Path, cache: Path) -> list[StillLabel]:
     """Labels of all pictures in a folder, in order of name; those in `cache` are read, the others made and kept there.
 
@@ -66,7 +58,7 @@ def label_stills(stills: Path, cache: Path) -> list[StillLabel]:
 
 
 def _write(file: Path, path: Path) -> None:
-    image = read_picture(path)
+    image = read_image(path)
     try:
         reader = landmark_reader("mediapipe")
         faces = reader.find_faces(image)
