@@ -18,7 +18,7 @@ from paha.cli.inspect import inspect
 from paha.cli.negatives import negatives
 from paha.cli.options import verb
 from paha.cli.prepare import prepare
-from paha.cli.presenter import train_codec, train_pose_autoencoder, train_pose_reader
+from paha.cli.presenter import train_codec, train_keypoint_estimator, train_pose_autoencoder, train_pose_reader
 from paha.cli.study import create, report, serve
 from paha.cli.synth import synth
 from paha.cli.tables import tables
@@ -31,7 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="PAHA: one reference image and one speech recording become a video of that person speaking.",
 )
-train = typer.Typer(no_args_is_help=True, help="Train a codec, a pose reader, UniVDM or a PCE classifier.")
+train = typer.Typer(
+    no_args_is_help=True, help="Train UniVDM, a PCE classifier, or one of the small networks beside them."
+)
 study = typer.Typer(no_args_is_help=True, help="The user study of section 5.4: create, serve, report.")
 
 for _function in (animate, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
@@ -40,6 +42,7 @@ app.add_typer(train, name="train")
 for _name, _function in {
     "classifier": train_classifier,
     "codec": train_codec,
+    "keypoint-estimator": train_keypoint_estimator,
     "pose-reader": train_pose_reader,
     "pose-autoencoder": train_pose_autoencoder,
     "univdm": train_univdm,

@@ -1,4 +1,4 @@
-"""`paha train codec` and `paha train pose-reader`: the small networks beside UniVDM."""
+"""`paha train codec`, `pose-reader`, `pose-autoencoder`, `keypoint-estimator`: the small networks beside UniVDM."""
 
 from __future__ import annotations
 
@@ -41,11 +41,32 @@ def train_pose_reader(
 ) -> None:
     """Train the reader of keypoints, face box and mouth opening on a presenter corpus."""
     from paha.training.loop import fit
-    from paha.training.motion.keypoint_estimator_job import POSE_READER_TRAIN, pose_reader_job
+    from paha.training.motion.pose_reader_job import POSE_READER_TRAIN, pose_reader_job
 
     config = common.configuration("presenter", options.settings, steps=options.steps, train=POSE_READER_TRAIN)
     loaded = None if codec is None else load_codec_of(config, codec)
     job = pose_reader_job(options.data, batch_size=config.train.batch_size, codec=loaded)
+    fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
+
+
+@dataclass(frozen=True)
+class EstimatorTraining:
+    """A training on pictures."""
+
+    stills: Annotated[Path, typer.Option(help="Folder of pictures of people; MediaPipe labels them, once.")]
+    out: common.Run
+    steps: common.Steps = None
+    settings: common.Settings = field(default_factory=list)
+    stop_after_minutes: common.Minutes = None
+
+
+def train_keypoint_estimator(*, options: EstimatorTraining, init: common.Init = None) -> None:
+    """Train what reads a photograph's face, body and mask without MediaPipe; labels are kept in OUT/data."""
+    from paha.training.loop import fit
+    from paha.training.motion.keypoint_estimator_job import ESTIMATOR_TRAIN, keypoint_estimator_job
+
+    config = common.configuration("presenter", options.settings, steps=options.steps, train=ESTIMATOR_TRAIN)
+    job = keypoint_estimator_job(options.stills, options.out / "data", batch_size=config.train.batch_size)
     fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
 
 

@@ -231,6 +231,3 @@ def cell_centres(size: torch.Size | tuple[int, int], *, like: Tensor) -> Tensor:
 
 def _last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
-
-
-from paha.motion.pose_reader import INPUT_SIZE, PoseReader, PoseReading, ReaderOutput  # noqa: E402, F401

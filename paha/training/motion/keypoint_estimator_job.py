@@ -198,6 +198,3 @@ def sample_estimator(model: nn.Module, step: int, path: Path, *, examples: Seque
             cv2.circle(picture, (int(x), int(y)), 1, (60, 255, 60), -1)
         shown.append(picture)
     save_png(path, contact_sheet(np.stack(shown), columns=4))
-
-
-from paha.training.motion.pose_reader_job import POSE_READER_TRAIN, VISIBLE_SCORE, codec_transform, pose_reader_job  # noqa: E402, F401
