@@ -1,80 +1,137 @@
-"""A photograph in layers: a still background, the body over it, and each forearm with its hand over the body.
+"""Arms that move on their own: each hand, with its forearm where that is bare, in a layer over the body.
 
-A layer is kept premultiplied, as what it adds to what lies under it: P = I - (1 - a) U, with I the picture with the layer
-and U the one without. Put back without motion it gives the picture to the rounding, whatever the mask a is worth; with
-motion, errors of the mask show only in what moves past it.
+A layer and the body under it move alike where one goes over into the other, at the elbow or at the cuff, and part only
+where the hand is. Hands that touch the face stay; hands that touch one another, hold or lean on something go a little
+way with all that is about them, without a layer.
 Letters: H W the picture, h w the grid.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
+from paha.motion.arm_cut import ARMS, ArmCut, ArmPoints, filled_hull
 from paha.motion.fields import smoothstep
+from paha.motion.matting import disk
 from paha.motion.person import PersonMotion
-from paha.motion.photograph import Photograph, guided_filter
-from paha.types import LEFT_HAND, RIGHT_HAND
+from paha.motion.photograph import Photograph
+from paha.motion.uncovered import without_arm
 
-ARM_SCORE = 0.7
-"""Elbow and wrist must be seen as clearly for an arm to move, and the hand's points on average."""
-CLEAR = 0.35
-"""Face heights that a hand must keep from the other hand and from the face: what touches stays."""
-MAX_REACH = 0.5
-"""Face heights that a wrist moves at most."""
-_ARMS = ((5, 7, 9, LEFT_HAND), (6, 8, 10, RIGHT_HAND))
-
-
-@dataclass(frozen=True)
-class Layer:
-    """premultiplied: (H, W, 4) float32, P in 0 to 255 and a in [0, 1]."""
-
-    premultiplied: np.ndarray
-
-    @classmethod
-    def of(cls, picture: np.ndarray, alpha: np.ndarray, under: np.ndarray) -> Layer:
-        """picture: (H, W, 3) with the layer. alpha: (H, W). under: (H, W, 3) without it."""
-        over = picture.astype(np.float32) - (1 - alpha[..., None]) * under.astype(np.float32)
-        return cls(np.ascontiguousarray(np.concatenate([over, alpha[..., None]], 2, dtype=np.float32)))
+FACE_CLEAR = 0.3
+"""Face heights that a hand must keep from the face to move at all."""
+HANDS_CLEAR = 0.2
+"""Face heights between hands from which each moves on its own."""
+REACH_BARE, REACH_SLEEVE, REACH_CARRIED = 0.38, 0.24, 0.06
+"""Face heights that a wrist moves at most: with a bare forearm; in a sleeve, which the body's own warp must carry; in a
+hand that touches or holds something."""
+ELBOW_REACH = 0.2
+SLOPE = 0.4
+"""Displacement per length that a forearm is stretched by at most."""
+_FLESH = 0.07
+"""Face heights that a hand is wider than its points on every side; it does not bend there."""
+_LEANING = 0.72
+"""Share of a hand's surroundings that is the person: so much, and the hand lies on the body."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A forearm with its hand. side: 0 left, 1 right. mask: (H, W) float32. along: (h, w) 0 at the elbow, 1 at the wrist
-    and beyond. turning: (h, w) how much turns with the hand. bend: (h, w) how much of the body goes with the elbow.
-    shoulder, elbow, wrist: (2,) pixels."""
+    """A forearm with its hand, and how it takes the body along.
+
+    points: keypoints in the picture. cut: its layer, or None. reach: face heights that the wrist moves at most.
+    with_hand: (h, w) 0 up to the elbow to 1 on the hand: how much moves as the hand does. bend: (h, w) how much of the
+    body goes with the elbow. follow: (h, w) how much of the body goes with the hand. sides: the wrists whose mean moves it.
+    """
 
     side: int
-    mask: np.ndarray
-    along: np.ndarray
-    turning: np.ndarray
+    points: ArmPoints
+    cut: ArmCut | None
+    reach: float
+    with_hand: np.ndarray
     bend: np.ndarray
-    elbow: np.ndarray
-    wrist: np.ndarray
+    follow: np.ndarray
+    sides: tuple[int, ...]
 
-    def displacement(self, photo: Photograph, motion: PersonMotion, t: int, body: np.ndarray) -> np.ndarray:
-        """(h, w, 2) of the arm's layer. body: the body's displacement (h, w, 2), which the elbow's end shares."""
-        wrist = limited(motion.parts[t, 4 + self.side], MAX_REACH) * photo.unit
-        elbow = body_at(photo, body, self.elbow)
-        angle = float(np.clip(motion.hand_rotation[t, self.side], -0.5, 0.5))
-        c, s = np.cos(angle) - 1, np.sin(angle)
-        spoke = photo.grid - self.wrist
+    @classmethod
+    def of(cls, photo: Photograph, side: int, *, cut: ArmCut | None, sides: tuple[int, ...]) -> Arm:
+        """cut: None for an arm without a layer. sides: (0, 1) for hands that touch one another."""
+        points, grid, unit = ArmPoints.of(photo.landmarks, side, photo.unit), photo.grid, photo.unit
+        to_hand = _hand_distance(points, grid)
+        share = _along(points, grid, to_hand)
+        upper = points.shoulder - points.elbow
+        t = np.clip(((grid - points.elbow) @ upper) / max(float(upper @ upper), 1.0), 0, 1)
+        to_upper = np.linalg.norm(grid - (points.elbow + t[..., None] * upper), axis=-1)
+        bend = (1 - t) * (1 - smoothstep(0.12, 0.5, to_upper / unit))
+        bone = points.wrist - points.elbow
+        s = np.clip(((grid - points.elbow) @ bone) / max(float(bone @ bone), 1.0), 0, 1)
+        to_arm = np.minimum(to_hand, np.linalg.norm(grid - (points.elbow + s[..., None] * bone), axis=-1)) / unit
+        with_hand = smoothstep(0.1, 1.0, share)
+        if cut is None:
+            reach, follow = REACH_CARRIED, with_hand * (1 - smoothstep(0.2, 0.7, to_arm))
+        else:
+            reach = REACH_BARE + cut.sleeve * (REACH_SLEEVE - REACH_BARE)
+            follow = cut.sleeve * with_hand * (1 - smoothstep(0.1, 0.55, to_arm))
+        return cls(side, points, cut, reach, with_hand, bend.astype(np.float32), follow.astype(np.float32), sides)
+
+    @cached_property
+    def length(self) -> float:
+        """Pixels from the elbow to the hand, over which the forearm gives way."""
+        to_hand = float(_hand_distance(self.points, self.points.elbow[None])[0])
+        return max(to_hand, 0.2 * self.points.unit)
+
+    def moves(self, motion: PersonMotion, t: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Displacement of elbow and wrist (2,), pixels, and the hand's turn, radians: what the signals ask for, within
+        reach, and without tearing the forearm, for which the elbow comes along."""
+        sides, unit = list(self.sides), self.points.unit
+        wrist = limited(motion.parts[t, 4:6][sides].mean(0), self.reach) * unit
+        elbow = limited(motion.parts[t, 2 + self.side], min(ELBOW_REACH, self.reach)) * unit
+        angle = float(motion.hand_rotation[t, self.side])
+        most = SLOPE * self.length
+        elbow = wrist - limited(wrist - elbow, most)
+        elbow = limited(elbow / unit, ELBOW_REACH) * unit
+        wrist = elbow + limited(wrist - elbow, most)
+        share = min(1.0, self.reach / REACH_SLEEVE)
+        return elbow, wrist, share * 0.4 * float(np.tanh(angle / 0.4))
+
+    def carry(self, body: np.ndarray, grid: np.ndarray, motion: PersonMotion, t: int) -> np.ndarray:
+        """The body's displacement (h, w, 2) with what elbow and hand take along."""
+        elbow, wrist, angle = self.moves(motion, t)
+        bent = body + self.bend[..., None] * (elbow.astype(np.float32) - body)
+        return bent + self.follow[..., None] * (self._hand(grid, wrist, angle) - bent)
+
+    def displacement(self, body: np.ndarray, grid: np.ndarray, motion: PersonMotion, t: int) -> np.ndarray:
+        """(h, w, 2) of the arm's layer. body: what `carry` gave, with the head's."""
+        elbow, wrist, angle = self.moves(motion, t)
+        from_elbow = smoothstep(0.0, 0.3, self.with_hand)[..., None]
+        base = body + from_elbow * (elbow.astype(np.float32) - body)
+        return base + self.with_hand[..., None] * (self._hand(grid, wrist, angle) - base)
+
+    def _hand(self, grid: np.ndarray, wrist: np.ndarray, angle: float) -> np.ndarray:
+        """(h, w, 2): the hand's move continued everywhere."""
+        c, s = np.float32(np.cos(angle) - 1), np.float32(np.sin(angle))
+        spoke = grid - self.points.wrist.astype(np.float32)
         turn = np.stack([c * spoke[..., 0] - s * spoke[..., 1], s * spoke[..., 0] + c * spoke[..., 1]], -1)
-        along = self.along[..., None]
-        return ((1 - along) * elbow + along * wrist + self.turning[..., None] * turn).astype(np.float32)
+        return wrist.astype(np.float32) + turn
 
-    def body_displacement(self, photo: Photograph, motion: PersonMotion, t: int) -> np.ndarray:
-        """(h, w, 2) that the elbow adds to the body."""
-        elbow = limited(motion.parts[t, 2 + self.side], 0.6 * MAX_REACH) * photo.unit
-        return self.bend[..., None] * elbow.astype(np.float32)
+    def along(self, places: np.ndarray) -> np.ndarray:
+        """0 up to the elbow to 1 on the hand, at positions (..., 2)."""
+        return _along(self.points, places, _hand_distance(self.points, places))
 
 
-def body_at(photo: Photograph, u: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """(2,) of a field at one point."""
-    nodes = photo.to_nodes(point)[None, None]
-    return cv2.remap(u, nodes[..., 0], nodes[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0, 0]
+def _hand_distance(points: ArmPoints, places: np.ndarray) -> np.ndarray:
+    """Pixels from the hand, flesh about its points included; 0 on it."""
+    return np.maximum(outside_distance(places, points.hull) - _FLESH * points.unit, 0)
+
+
+def _along(points: ArmPoints, places: np.ndarray, to_hand: np.ndarray) -> np.ndarray:
+    to_elbow = np.linalg.norm(places - points.elbow, axis=-1)
+    axis = points.hand.mean(0) - points.elbow
+    ahead = ((places - points.elbow) @ axis) / max(float(np.hypot(*axis)), 1e-6) / points.unit
+    share = to_elbow / np.maximum(to_elbow + to_hand, 1e-6)
+    return np.where(to_hand <= 0, 1, share * smoothstep(-0.1, 0.1, ahead)).astype(np.float32)
 
 
 def limited(move: np.ndarray, most: float) -> np.ndarray:
@@ -83,72 +140,82 @@ def limited(move: np.ndarray, most: float) -> np.ndarray:
     return move * (most * np.tanh(length / most) / max(length, 1e-6))
 
 
+def outside_distance(places: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """Distance of positions (..., 2) from a convex polygon (N, 2); 0 within."""
+    ends = np.roll(polygon, -1, axis=0)
+    nearest = np.full(places.shape[:-1], np.inf)
+    left, right = np.zeros(places.shape[:-1], bool), np.zeros(places.shape[:-1], bool)
+    for a, b in zip(polygon, ends, strict=True):
+        edge, spoke = b - a, places - a
+        t = np.clip((spoke @ edge) / max(float(edge @ edge), 1e-9), 0, 1)
+        nearest = np.minimum(nearest, np.linalg.norm(spoke - t[..., None] * edge, axis=-1))
+        cross = edge[0] * spoke[..., 1] - edge[1] * spoke[..., 0]
+        left, right = left | (cross > 0), right | (cross < 0)
+    return np.where(left & right, nearest, 0)
+
+
 def find_arms(photo: Photograph) -> list[Arm]:
-    """The arms that can move: seen from elbow to fingers, and touching neither the face nor one another."""
-    return [
-        arm_of(photo, side) for side in (0, 1) if _seen(photo, side) and _clear_of_face(photo, side) and _apart(photo)
-    ]
+    """The arms that can move, those with a layer and those without."""
+    open_ = [side for side in photo.arm_cuts if _clear_of_face(photo, side)]
+    if not _apart(photo):
+        both = all(_clear_of_face(photo, side) for side in (0, 1))
+        return [Arm.of(photo, side, cut=None, sides=tuple(open_)) for side in open_ if both]
+    return [Arm.of(photo, side, cut=photo.arm_cuts[side], sides=(side,)) for side in open_ if not _leans(photo, side)]
 
 
-def _seen(photo: Photograph, side: int) -> bool:
-    _, elbow, wrist, hand = _ARMS[side]
-    scores = photo.landmarks.scores
-    height, width = photo.image.shape[:2]
-    inside = (photo.landmarks.points[[elbow, wrist]] < (width, height)).all()
-    return bool(min(scores[elbow], scores[wrist], scores[hand].mean()) >= ARM_SCORE and inside)
+@dataclass(frozen=True)
+class ArmLayer:
+    """arm: with a cut. picture, under: (H, W, 3) uint8 with and without it. alpha: (H, W) float32."""
+
+    arm: Arm
+    picture: np.ndarray
+    under: np.ndarray
+    alpha: np.ndarray
+
+
+def take_apart(photo: Photograph, arms: list[Arm]) -> tuple[np.ndarray, np.ndarray, list[ArmLayer]]:
+    """The picture (H, W, 3) uint8 without its moving arms, the person's alpha (H, W) in it, and the arms' layers, the
+    last one the lowest."""
+    picture, alpha, layers = photo.image, photo.alpha, []
+    for arm in arms:
+        if arm.cut is None:
+            continue
+        rows, columns = arm.cut.rows, arm.cut.columns
+        x, y = np.arange(columns.start, columns.stop) + 0.5, np.arange(rows.start, rows.stop) + 0.5
+        along = arm.along(np.stack(np.meshgrid(x, y), -1).astype(np.float32))
+        mask = np.zeros(alpha.shape, np.float32)
+        bare = 1 - arm.cut.sleeve
+        mask[rows, columns] = np.rint(arm.cut.alpha * (1 - bare * (1 - smoothstep(0.05, 0.2, along))) * 255) / 255
+        # Near a bare elbow the layer only covers what the body keeps, and moves with it. What little of the arm lies past
+        # the mask's edge goes too, and is added where the arm moves to.
+        gone = cv2.dilate((mask[rows, columns] > 0).astype(np.float32), disk(round(0.012 * photo.unit)))
+        gone = cv2.blur(gone, (3, 3)) * (1 - bare * (1 - smoothstep(0.2, 0.4, along)))
+        under, alpha = without_arm(picture, alpha, photo.background, arm.cut, gone)
+        layers.append(ArmLayer(arm, picture, under, mask))
+        picture = under
+    return picture, alpha, layers
 
 
 def _clear_of_face(photo: Photograph, side: int) -> bool:
-    hand = photo.landmarks.points[_ARMS[side][3]]
+    hand = photo.landmarks.points[ARMS[side][3]]
     face = photo.landmarks.face[:468, :2]
     low, high = face.min(0), face.max(0)
     away = np.maximum(np.maximum(low - hand, hand - high), 0)
-    return bool(np.hypot(*away.T).min() > CLEAR * photo.unit)
+    return bool(np.hypot(*away.T).min() > FACE_CLEAR * photo.unit)
 
 
 def _apart(photo: Photograph) -> bool:
-    left, right = (photo.landmarks.points[hand] for *_, hand in _ARMS)
-    if min(photo.landmarks.scores[hand].mean() for *_, hand in _ARMS) < 0.3:
+    left, right = (photo.landmarks.points[hand] for *_, hand in ARMS)
+    if min(photo.landmarks.scores[hand].mean() for *_, hand in ARMS) < 0.3:
         return True
-    return bool(np.linalg.norm(left[:, None] - right[None], axis=-1).min() > CLEAR * photo.unit)
+    return bool(np.linalg.norm(left[:, None] - right[None], axis=-1).min() > HANDS_CLEAR * photo.unit)
 
 
-def arm_of(photo: Photograph, side: int) -> Arm:
-    """An arm's mask and fields, from its keypoints."""
-    shoulder, elbow, wrist, hand = _ARMS[side]
-    points, unit = photo.landmarks.points, photo.unit
-    a, b, fingers = points[elbow], points[wrist], points[hand]
-    top = points[shoulder]
-    bone = b - a
-    length = max(float(np.hypot(*bone)), 0.05 * unit)
-    along = ((photo.grid - a) @ bone) / length**2
-    reach = max(1.0, float(np.linalg.norm(fingers - b, axis=1).max()) / length + 1)
-    turning = smoothstep(0.75, 0.75 + 0.5 * min(1.0, reach - 0.75), along)
-    upper = top - a
-    t = np.clip(((photo.grid - a) @ upper) / max(float(upper @ upper), 1.0), 0, 1)
-    distance = np.linalg.norm(photo.grid - (a + t[..., None] * upper), axis=-1) / unit
-    bend = (1 - t) * (1 - smoothstep(0.12, 0.5, distance))
-    return Arm(side, arm_mask(photo, a, b, fingers), np.clip(along, 0, 1).astype(np.float32), turning, bend.astype(np.float32), a, b)  # fmt: skip
-
-
-def arm_mask(photo: Photograph, elbow: np.ndarray, wrist: np.ndarray, fingers: np.ndarray) -> np.ndarray:
-    """(H, W) float32: forearm and hand, following the picture's edges, fading in from the elbow."""
-    height, width = photo.image.shape[:2]
-    unit = photo.unit
-    drawn = np.zeros((height, width), np.uint8)
-    for t in np.linspace(0, 1, 24):
-        middle = elbow + t * (wrist - elbow)
-        radius = unit * (0.21 - 0.09 * t)
-        cv2.circle(drawn, np.rint(middle).astype(int).tolist(), max(1, round(radius)), 255, -1)
-    cv2.fillConvexPoly(drawn, cv2.convexHull(np.rint(fingers).astype(np.int32)), 255)
-    hand = np.zeros_like(drawn)
-    cv2.fillConvexPoly(hand, cv2.convexHull(np.rint(np.concatenate([fingers, wrist[None]])).astype(np.int32)), 255)
-    radius = max(1, round(0.07 * unit))
-    hand = cv2.dilate(hand, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
-    mask = np.maximum(drawn, hand).astype(np.float32) / 255
-    mask = np.minimum(mask, np.clip(photo.alpha * 1.2, 0, 1))
-    mask = np.clip((guided_filter(photo.image, mask, radius=max(2, round(0.05 * unit))) - 0.1) / 0.8, 0, 1)
-    bone = wrist - elbow
-    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    along = ((x - elbow[0]) * bone[0] + (y - elbow[1]) * bone[1]) / max(float(bone @ bone), 1.0)
-    return (mask * smoothstep(-0.05, 0.3, along)).astype(np.float32)
+def _leans(photo: Photograph, side: int) -> bool:
+    """Whether a hand lies on the person's own body, as far as its surroundings tell."""
+    cut, points = photo.arm_cuts[side], ArmPoints.of(photo.landmarks, side, photo.unit)
+    hand = filled_hull(photo.image.shape, points.hand)[cut.rows, cut.columns]
+    near, far = (cv2.dilate(hand, disk(round(r * photo.unit))) > 0 for r in (0.06, 0.16))
+    about = far & ~near & ~cut.inside
+    person = photo.landmarks.mask[cut.rows, cut.columns]
+    return not about.any() or float((person[about] > 0.5).mean()) > _LEANING

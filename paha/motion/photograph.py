@@ -13,10 +13,13 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from paha.motion.arm_cut import ARMS, ArmCut, ArmPoints, cut_arm, refined_about
 from paha.motion.geometry import Geometry
 from paha.motion.landmarks import Landmarks
 from paha.motion.lattice import Lattice
+from paha.motion.matting import disk
 from paha.motion.person import measure
+from paha.motion.uncovered import with_held, without_person
 
 GRID_STEP = 1 / 20
 """Width of a grid cell in face heights, at least 2 pixels: head, neck, torso and arms move smoothly."""
@@ -24,6 +27,8 @@ REACH = 0.35
 """Face heights about the person that may move."""
 HALO = 0.02
 """Face heights by which the person's mask is grown: hair that the mask misses moves along rather than staying behind."""
+ARM_SCORE = 0.7
+"""Elbow and wrist must be seen as clearly for an arm to move, and the hand's points on average."""
 IRIS = {"left": 473, "right": 468}
 
 
@@ -88,18 +93,41 @@ class Photograph:
         return ((points - self.grid[0, 0]) / self.step).astype(np.float32)
 
     @cached_property
+    def arm_cuts(self) -> dict[int, ArmCut]:
+        """Arms whose hand is open, by side (0 left, 1 right), cut out of the picture."""
+        return {side: cut_arm(self.image, self.landmarks, side, self.unit) for side in self._hands(open_=True)}
+
+    def _hands(self, *, open_: bool) -> list[int]:
+        """Sides whose elbow, wrist and hand are seen, the hand open or not."""
+        points, scores = self.landmarks.points, self.landmarks.scores
+        size = self.image.shape[1::-1]
+        found = []
+        for side, (_, elbow, wrist, hand) in enumerate(ARMS):
+            inside = ((points[[elbow, wrist]] >= 0) & (points[[elbow, wrist]] < size)).all()
+            seen = min(scores[elbow], scores[wrist], scores[hand].mean()) >= ARM_SCORE
+            if inside and seen and ArmPoints.of(self.landmarks, side, self.unit).open == open_:
+                found.append(side)
+        return found
+
+    @cached_property
     def alpha(self) -> np.ndarray:
-        """(H, W) float32 in [0, 1]: how much of a pixel is the person, refined along the picture's own edges."""
-        grown = self.landmarks.mask
-        radius = max(1, round(HALO * self.unit))
-        grown = cv2.dilate(grown, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
+        """(H, W) float32 in [0, 1]: how much of a pixel is the person, refined along the picture's own edges.
+
+        It is grown a little where there may be hair, close about arms, and holds what closed hands hold.
+        """
+        mask = self.landmarks.mask
+        grown = cv2.dilate(mask, disk(round(HALO * self.unit)))
         refined = guided_filter(self.image, grown.astype(np.float32), radius=max(2, round(0.04 * self.unit)))
-        return np.clip((refined - 0.08) / 0.84, 0, 1).astype(np.float32)
+        alpha = np.clip((refined - 0.08) / 0.84, 0, 1).astype(np.float32)
+        for cut in self.arm_cuts.values():
+            alpha = refined_about(alpha, self.image, mask, cut, unit=self.unit)
+        held = [self.landmarks.points[ARMS[side][3]] for side in self._hands(open_=False)]
+        return with_held(alpha, held, radius=0.6 * self.unit)
 
     @cached_property
     def background(self) -> np.ndarray:
         """(H, W, 3) uint8: the picture without the person, where moving may uncover it; untouched elsewhere."""
-        return inpaint(self.image, self.alpha > 0.02, scale=min(1.0, 96 / self.unit))
+        return without_person(self.image, self.alpha, unit=self.unit)
 
 
 def guided_filter(image: np.ndarray, mask: np.ndarray, *, radius: int, eps: float = 1e-3) -> np.ndarray:
@@ -110,17 +138,3 @@ def guided_filter(image: np.ndarray, mask: np.ndarray, *, radius: int, eps: floa
     a = (mean(grey * mask) - mean_grey * mean_mask) / (mean(grey * grey) - mean_grey**2 + eps)
     b = mean_mask - a * mean_grey
     return mean(a) * grey + mean(b)
-
-
-def inpaint(image: np.ndarray, hole: np.ndarray, *, scale: float = 1.0) -> np.ndarray:
-    """(H, W, 3) uint8 with the hole (H, W) filled from around it, coarsely: only a rim of it is ever seen."""
-    height, width = hole.shape
-    size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    grown = cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8))
-    small_hole = cv2.resize(grown, size, interpolation=cv2.INTER_NEAREST)
-    filled = cv2.resize(cv2.inpaint(small, small_hole, 4, cv2.INPAINT_TELEA), (width, height))
-    blend = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), 2)[..., None]
-    blend = np.maximum(blend, hole[..., None])
-    mixed = filled * blend + image * (1 - blend)
-    return np.where(blend > 0, np.rint(mixed), image).astype(np.uint8)

@@ -18,15 +18,17 @@ import numpy as np
 from paha.motion import fields
 from paha.motion.compositing import Box, Sheet, texture_places
 from paha.motion.expression import Expression
-from paha.motion.fields import MAX_OPEN, Head
+from paha.motion.fields import MAX_OPEN, OPEN_GAIN, OVERLAP, Head
 from paha.motion.lattice import Lattice, inverse
-from paha.motion.layers import find_arms
+from paha.motion.layers import Arm, find_arms, take_apart
 from paha.motion.mouth import Interior
 from paha.motion.person import PersonMotion
-from paha.motion.photograph import Photograph, inpaint
+from paha.motion.photograph import Photograph
 from paha.motion.resampling import SCALE, OpenCVResampler, Resampler
 
 FIXED_POINT_STEPS = 4
+LID_RELAXATION = 0.5
+"""Upper lids stretch to two or three times their height: plain steps would not converge."""
 SUPERSAMPLE = 4
 """Of the edges of lips and lids."""
 STILL = 1 / 128
@@ -52,20 +54,16 @@ class Renderer:
         self._background = np.ascontiguousarray(self._region.of(photo.background))
         self._armless, self._body, self._arm_sheets = self._sheets()
 
-    def _sheets(self) -> tuple[np.ndarray, Sheet, list[Sheet]]:
+    def _sheets(self) -> tuple[np.ndarray, Sheet, list[tuple[Arm, Sheet]]]:
         """The picture without its moving arms, the body of it, and the arms."""
         photo, make = self.photo, self.resampler
-        picture, alpha = photo.image, photo.alpha
+        picture, alpha, layers = take_apart(photo, self.arms)
         arms = []
-        for arm in self.arms:
-            hole = arm.mask > 0.02
-            under = inpaint(picture, hole, scale=min(1.0, 128 / photo.unit))
-            rows, columns = np.nonzero((arm.mask > 1 / 512) | (picture != under).any(-1))
+        for layer in layers:
+            rows, columns = np.nonzero((layer.alpha > 1 / 512) | (layer.picture != layer.under).any(-1))
             box = Box.about(np.array([columns.min(), rows.min()]), np.array([columns.max() + 1, rows.max() + 1]))
-            arms.append(Sheet.of(make, box.grown(3).within(self._region), picture, arm.mask, under))
-            picture = under
-            grey = np.repeat(np.rint(alpha * 255).astype(np.uint8)[..., None], 3, 2)
-            alpha = inpaint(grey, hole)[..., 0] / np.float32(255)
+            box = box.grown(3).within(self._region)
+            arms.append((layer.arm, Sheet.of(make, box, layer.picture, layer.alpha, layer.under)))
         return picture, Sheet.of(make, self._region, picture, alpha, photo.background), arms
 
     def frames(self, motion: PersonMotion, *, workers: int = 2) -> Iterator[np.ndarray]:
@@ -118,13 +116,14 @@ class _Frame:
         head = renderer.head.displacement(motion, t, self.photo.unit)
         torso = renderer.torso.displacement(motion, t, self.photo.unit)
         for arm in renderer.arms:
-            torso += arm.body_displacement(self.photo, motion, t)
+            torso = arm.carry(torso, self.photo.grid, motion, t)
         return torso + renderer.head.weight[..., None] * (head - torso)
 
     def _opening(self) -> float:
         """Face heights that the gap changes by: no further than closed, nor than a jaw goes."""
         gap = self.renderer.interior.gap
-        return float(np.clip(self.motion.mouth_open[self.t], -gap, max(MAX_OPEN - gap, 0.02)))
+        asked = OPEN_GAIN * self.motion.mouth_open[self.t]
+        return float(np.clip(asked, -gap - OVERLAP, max(MAX_OPEN - gap, 0.02)))
 
     def _at(self, lattice: Lattice, source: np.ndarray, box: Box, origin: Box) -> np.ndarray:
         """(h, w, 2): places of a box's pixels in a texture over `origin`. source: (h', w', 2) positions at nodes."""
@@ -158,20 +157,21 @@ class _Frame:
         low, high = inside.min((0, 1)), inside.max((0, 1))
         return Box.about(corners[0] + low, corners[1] + high).within(self.region)
 
-    def _solve(self, fine: Lattice, e: np.ndarray) -> np.ndarray:
-        """(h, w, 2): x + w(x) + e(x) = y at the nodes y of a fine lattice."""
+    def _solve(self, fine: Lattice, e: np.ndarray, relaxation: float = 1.0) -> np.ndarray:
+        """(h, w, 2): x + w(x) + e(x) = y at the nodes y of a fine lattice; relaxed where e is steep, in twice the steps."""
         coarse, face = self.photo.lattice, self.expression.lattice
         p = fine.nodes + coarse.read(self.source - coarse.nodes, fine.nodes)
         fixed = p + coarse.read(self.whole, p)
         x = p - face.read(e, p)
-        for _ in range(FIXED_POINT_STEPS):
-            x = fixed - coarse.read(self.whole, x) - face.read(e, x)
+        for _ in range(FIXED_POINT_STEPS if relaxation == 1 else 2 * FIXED_POINT_STEPS):
+            step = fixed - coarse.read(self.whole, x) - face.read(e, x)
+            x = step if relaxation == 1 else x + np.float32(relaxation) * (step - x)
         return x
 
     def _lay_arms(self) -> None:
         photo, lattice = self.photo, self.photo.lattice
-        for arm, sheet in zip(self.renderer.arms[::-1], self.renderer._arm_sheets[::-1], strict=True):
-            u = arm.displacement(photo, self.motion, self.t, self.whole)
+        for arm, sheet in self.renderer._arm_sheets[::-1]:
+            u = arm.displacement(self.whole, photo.grid, self.motion, self.t)
             source = inverse(lattice, u, steps=FIXED_POINT_STEPS)
             inside = lattice.read(u, lattice_nodes(lattice, sheet.box))
             low, high = inside.min((0, 1)), inside.max((0, 1))
@@ -191,7 +191,7 @@ class _Frame:
             lid = self.upper + np.float32(closing) * eye.close
             edge = self._moved(eye.upper, lid)
             brow = self._moved(eye.upper, self.upper) - 1.1 * eye.room * photo.down
-            self._lay(lid, np.concatenate([edge, brow[::-1]]))
+            self._lay(lid, np.concatenate([edge, brow[::-1]]), relaxation=LID_RELAXATION)
 
     def _open_mouth(self) -> None:
         photo, mouth = self.photo, self.expression.mouth
@@ -201,6 +201,8 @@ class _Frame:
         if below.max() > 0.5 and self.opening * photo.unit > 0.5:
             skull = self._moved(mouth.lower, self.upper)
             self.renderer.interior.paint(self.out, top, bottom, skull)
+        if np.abs(self.lower - self.upper).max() <= STILL:
+            return
         chin = bottom + 0.3 * photo.unit * photo.down
         self._lay(self.lower, np.concatenate([bottom, chin[::-1]]))
 
@@ -209,14 +211,15 @@ class _Frame:
         own = self.expression.lattice.read(e, points[None])[0]
         return points + own + self.photo.lattice.read(self.whole, points[None])[0]
 
-    def _lay(self, e: np.ndarray, polygon: np.ndarray) -> None:
+    def _lay(self, e: np.ndarray, polygon: np.ndarray, relaxation: float = 1.0) -> None:
         """Draw the picture as another side of a tear moves it, inside a polygon (N, 2)."""
         box = Box.about(polygon.min(0) - 1, polygon.max(0) + 1).within(self.region)
         if box.empty:
             return
         fine = Lattice.over(box.columns, box.rows, self.expression.lattice.step)
-        at = self._at(fine, self._solve(fine, e), box, self.region)
-        above = self.renderer._body.inside(self.renderer.resampler, at)
+        at = self._at(fine, self._solve(fine, e, relaxation), box, self.region)
+        under = box.of(self.renderer._background, self.region)
+        above = self.renderer._body.over(self.renderer.resampler, under, at)
         share = cover(polygon, box)
         box.of(self.out)[:] = blended(box.of(self.out), above, share)
 
