@@ -12,13 +12,19 @@ def synth(
     out: Annotated[Path, typer.Argument(help="Dataset folder to make or to go on with.")],
     clips: Annotated[int, typer.Option(help="How many clips.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Clip i has seed + i; from 900000 on for evaluation only.", min=0)] = 0,
-    size: Annotated[int, typer.Option(help="Pixels of a side.", min=32)] = 128,
+    size: Annotated[int, typer.Option(help="Pixels of a side; of a photograph, of its longer side.", min=32)] = 128,
     seconds: Annotated[tuple[float, float], typer.Option(help="Shortest and longest clip.")] = (3.0, 6.0),
     characters: Annotated[int | None, typer.Option(help="Only so many characters (one a clip by default).")] = None,
     recording: Annotated[list[Path], typer.Option(help="Real speech that half of the clips use; repeat.")] = [],  # noqa: B006
+    speech: Annotated[
+        Path | None, typer.Option(help="Folder of aligned natural speech (alignment.jsonl) that half of the clips use.")
+    ] = None,
+    stills: Annotated[
+        Path | None, typer.Option(help="Folder of photographs to move instead of drawing people; mind --size.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (one a core by default).", min=1)] = None,
 ) -> None:
-    """Make a presenter corpus: illustrated people speaking, with exact keypoints and the true signals."""
+    """Make a presenter corpus: drawn or photographed people speaking, with their keypoints and the true signals."""
     from paha.dataset.synth.corpus import make_corpus
 
     records = make_corpus(
@@ -29,6 +35,8 @@ def synth(
         seconds=seconds,
         characters=characters,
         recordings=recording or None,
+        speech=speech,
+        stills=stills,
         workers=workers,
     )
     typer.echo(f"{len(records)} clips, {sum(r.num_frames for r in records)} frames in {out}; look at {out}/sheet.png")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from paha.dataset.synth.loudness import num_frames
+from paha.dataset.synth.natural_speech import NaturalSpeech
 from paha.dataset.synth.rig import RigSignals, rig_from_speech
 from paha.dataset.synth.room import record
 from paha.dataset.synth.speech import Speech, random_speech, speech_from_recording
@@ -14,8 +19,11 @@ from paha.types import FPS, SAMPLE_RATE_HZ, ClipRecord, Keypoints
 
 CORPUS_VERSION = 2
 """Raised whenever the same seed would give another clip."""
+HELD_OUT_SEED = 900_000
+"""Seeds from here on are for evaluation: no training corpus uses them."""
 _SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FPS
 _MARGIN_S = 1.5
+_Acted = TypeVar("_Acted")
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,9 @@ class ClipPlan:
     """All that decides a clip: a function of these values alone.
 
     seed: of what is said and done. character_seed: of who says it. size: pixels of a side. seconds: shortest, longest.
-    languages: of "en", "cmn". recordings: speech recordings that half of the clips use, if any.
+    languages: of "en", "cmn". recordings: speech recordings that half of the clips use, if any. speech: a folder of
+    aligned natural speech (`natural_speech`) that half of the others use; "" for none. stills: photographs; where there
+    are some, clip i shows the person of the character_seed-th instead of a drawn one.
     """
 
     seed: int
@@ -32,6 +42,8 @@ class ClipPlan:
     seconds: tuple[float, float]
     languages: tuple[str, ...]
     recordings: tuple[str, ...] = ()
+    speech: str = ""
+    stills: tuple[str, ...] = ()
 
     @property
     def clip_id(self) -> str:
@@ -39,35 +51,48 @@ class ClipPlan:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scene(Generic[_Acted]):
     """A clip before it is drawn.
 
-    samples: (640 T,) float32, what is heard. rig: T frames. text, language: of the speech that the clip is cut from.
-    source: "espeak-ng <voice>" or the recording's name.
+    samples: (640 T,) float32, what is heard. rig: T frames of what is done. text, language: of the speech that
+    the clip is cut from. source: "espeak-ng <voice>", a natural voice, or the recording's name.
     """
 
     samples: np.ndarray
-    rig: RigSignals
+    rig: _Acted
     text: str
     language: str
     source: str
 
 
-def plan_scene(plan: ClipPlan) -> Scene:
+def plan_scene(plan: ClipPlan) -> Scene[RigSignals]:
+    """The scene of a drawn person."""
+    return act_scene(plan, rig_from_speech, RigSignals.slice)
+
+
+def act_scene(plan: ClipPlan, act: Callable[..., _Acted], cut: Callable[[_Acted, int, int], _Acted]) -> Scene[_Acted]:
     """Choose, synthesise (or read) and act the speech of a clip, and cut it to the clip's length.
 
-    Acted on the whole speech first, so that a clip may begin in the middle of a word and of a gesture.
+    Acted on the whole speech first, so that a clip may begin in the middle of a word and of a gesture. act: (speech,
+    rng=) to what is done, a frame for each of the speech's. cut: that from one frame to another.
     """
     rng = np.random.default_rng([CORPUS_VERSION, plan.seed])
-    num_frames = max(1, round(rng.uniform(*plan.seconds) * FPS))
-    speech = _speech(plan, num_frames / FPS + _MARGIN_S, rng)
-    rig = rig_from_speech(speech, rng=rng)
+    count = max(1, round(rng.uniform(*plan.seconds) * FPS))
+    speech = _speech(plan, count / FPS + _MARGIN_S, rng)
+    acted = act(speech, rng=rng)
     heard = record(speech.samples, rng=rng) if speech.phonemes else speech.samples
-    start = int(rng.integers(0, max(1, len(rig) - num_frames)))
-    stop = min(len(rig), start + num_frames)
+    available = num_frames(speech.samples)
+    start = int(rng.integers(0, max(1, available - count)))
+    stop = min(available, start + count)
     samples = _exactly(heard[start * _SAMPLES_PER_FRAME :], (stop - start) * _SAMPLES_PER_FRAME)
-    source = f"espeak-ng {speech.voice}" if speech.phonemes else speech.voice
-    return Scene(samples, rig.slice(start, stop), speech.text, speech.language, source)
+    return Scene(samples, cut(acted, start, stop), speech.text, speech.language, _source(plan, speech))
+
+
+def _source(plan: ClipPlan, speech: Speech) -> str:
+    """Who speaks: a recording's name, or a voice."""
+    if not speech.phonemes:
+        return speech.voice
+    return speech.voice if plan.speech and speech.voice in _natural(plan).by_voice else f"espeak-ng {speech.voice}"
 
 
 def _speech(plan: ClipPlan, min_seconds: float, rng: np.random.Generator) -> Speech:
@@ -76,7 +101,18 @@ def _speech(plan: ClipPlan, min_seconds: float, rng: np.random.Generator) -> Spe
         spare = len(speech.samples) - round(min_seconds * SAMPLE_RATE_HZ)
         start = int(rng.integers(0, spare)) if spare > 0 else 0
         return Speech(speech.samples[start : start + round(min_seconds * SAMPLE_RATE_HZ)], voice=speech.voice)
+    if plan.speech and rng.random() < 0.5:
+        return _natural(plan).random_speech(rng, min_seconds=min_seconds)
     return random_speech(rng, language=str(rng.choice(plan.languages)), min_seconds=min_seconds)
+
+
+def _natural(plan: ClipPlan) -> NaturalSpeech:
+    return _natural_speech(plan.speech, plan.seed >= HELD_OUT_SEED)
+
+
+@lru_cache(maxsize=2)
+def _natural_speech(folder: str, held_out: bool) -> NaturalSpeech:
+    return NaturalSpeech(folder, held_out=held_out)
 
 
 def _exactly(samples: np.ndarray, count: int) -> np.ndarray:
@@ -89,12 +125,19 @@ def make_clip(plan: ClipPlan, out: Path) -> ClipRecord:
     from paha.media.audio_io import write_wav
     from paha.media.video_writer import write_video
 
-    scene = plan_scene(plan)
-    frames, annotations = draw_scene(scene.rig, character_seed=plan.character_seed, size=plan.size)
+    if plan.stills:
+        from paha.dataset.synth.photographed import render_plan
+
+        scene, frames, annotations, identity = render_plan(plan)
+    else:
+        scene = plan_scene(plan)
+        frames, annotations = draw_scene(scene.rig, character_seed=plan.character_seed, size=plan.size)
+        identity = f"presenter-{plan.character_seed:06d}"
     stem = f"clips/{plan.clip_id}"
     save_annotations(out / f"{stem}.safetensors", annotations)
     write_wav(out / f"{stem}.wav", scene.samples, SAMPLE_RATE_HZ)
-    comment = f"illustrated presenter {plan.character_seed}, clip seed {plan.seed}, made by paha synth"
+    kind = "photographed" if plan.stills else "illustrated"
+    comment = f"{kind} presenter {identity}, clip seed {plan.seed}, made by paha synth"
     write_video(out / f"{stem}.mp4", frames, crf=12, comment=comment)
     return ClipRecord(
         clip_id=plan.clip_id,
@@ -102,14 +145,15 @@ def make_clip(plan: ClipPlan, out: Path) -> ClipRecord:
         audio=f"{stem}.wav",
         annotations=f"{stem}.safetensors",
         num_frames=len(frames),
-        width=plan.size,
-        height=plan.size,
-        identity=f"presenter-{plan.character_seed:06d}",
+        width=frames.shape[2],
+        height=frames.shape[1],
+        identity=identity,
         source=f"paha.synth/{CORPUS_VERSION} {scene.source}",
         language=scene.language,
         text=scene.text,
         seed=plan.seed,
-        licence="CC0-1.0" if scene.text else "",
+        # Photographs and recordings keep whatever licence they have.
+        licence="CC0-1.0" if scene.text and not plan.stills and scene.source.startswith("espeak-ng") else "",
     )
 
 

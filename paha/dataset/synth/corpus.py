@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from paha.dataset.synth.clip import CORPUS_VERSION, ClipPlan, make_clip
+from paha.dataset.synth.clip import CORPUS_VERSION, HELD_OUT_SEED, ClipPlan, make_clip
+from paha.dataset.synth.natural_speech import NaturalSpeech
+from paha.dataset.synth.photographed import find_stills
 from paha.dataset.synth.speech import LANGUAGES
 from paha.errors import PahaError
 from paha.runtime.workers import begin_worker
 from paha.types import ClipRecord
 
-HELD_OUT_SEED = 900_000
-"""Seeds from here on are for evaluation: no training corpus uses them."""
 _SETTINGS = "synth.json"
 _SHEET_CLIPS, _SHEET_TIMES = 8, 6
 
@@ -35,13 +35,17 @@ def make_corpus(
     workers: int | None = None,
     recordings: Sequence[Path | str] | None = None,
     characters: int | None = None,
+    speech: Path | str | None = None,
+    stills: Path | str | None = None,
     progress: bool = True,
 ) -> list[ClipRecord]:
-    """Make a dataset of illustrated presenters; returns the records of its manifest, in order of seed.
+    """Make a dataset of presenters, drawn or photographed; returns the records of its manifest, in order of seed.
 
     Clip i has seed + i and shows a character of its own, or the (i mod characters)-th of `characters`. A clip that is
     in the manifest with its files is kept, so that an interrupted run goes on, and a larger `clips` extends a corpus.
-    recordings: files of speech that half of the clips then use. workers: processes, by default one a core; 1 stays in
+    recordings: files of speech that half of the clips then use. speech: a folder of aligned natural speech that half of
+    the others use (the held-out voices for held-out seeds). stills: a folder of photographs that are moved instead of
+    drawn characters; `size` is then the longer side's. workers: processes, by default one a core; 1 stays in
     this process. Writes manifest.jsonl, clips/, synth.json and the preview sheet.png.
     Raises PahaError for senseless options and for a folder that was begun with other ones.
     """
@@ -56,6 +60,8 @@ def make_corpus(
         languages=languages,
         recordings=recordings,
         characters=characters,
+        speech=speech,
+        stills=stills,
     )
     _check_settings(out, plans[0], characters)
     done = _finished(out)
@@ -77,10 +83,15 @@ def plan_corpus(
     languages: Sequence[str] = LANGUAGES,
     recordings: Sequence[Path | str] | None = None,
     characters: int | None = None,
+    speech: Path | str | None = None,
+    stills: Path | str | None = None,
 ) -> list[ClipPlan]:
     """The plans of a corpus's clips, checked. Options as in `make_corpus`."""
     _check_options(clips, seed, size, seconds, languages, characters)
     files = tuple(str(Path(path)) for path in recordings or ())
+    pictures = () if stills is None else find_stills(Path(stills))
+    if speech is not None:
+        NaturalSpeech(speech, held_out=seed >= HELD_OUT_SEED)  # says what is wrong with the folder
     return [
         ClipPlan(
             seed=seed + i,
@@ -89,6 +100,8 @@ def plan_corpus(
             seconds=(float(seconds[0]), float(seconds[1])),
             languages=tuple(languages),
             recordings=files,
+            speech="" if speech is None else str(Path(speech)),
+            stills=pictures,
         )
         for i in range(clips)
     ]
@@ -117,6 +130,7 @@ def _check_settings(out: Path, plan: ClipPlan, characters: int | None) -> None:
     cast = None if characters is None else {"characters": characters, "first": plan.character_seed}
     settings = {"version": CORPUS_VERSION, "size": plan.size, "seconds": list(plan.seconds), "cast": cast}
     settings |= {"languages": list(plan.languages), "recordings": [Path(name).name for name in plan.recordings]}
+    settings |= {"speech": Path(plan.speech).name, "stills": [Path(name).name for name in plan.stills]}
     path = out / _SETTINGS
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
         raise PahaError(f"{out} was begun with other options (see {path}): repeat those, or give another folder")
@@ -185,6 +199,8 @@ def write_sheet(out: Path, records: Sequence[ClipRecord]) -> None:
     from paha.media.image_io import contact_sheet, save_png
     from paha.media.video_io import read_video
 
+    # Photographs of other shapes than the first are left out: a sheet has one.
+    records = [r for r in records if (r.width, r.height) == (records[0].width, records[0].height)]
     chosen = [records[i] for i in np.unique(np.linspace(0, len(records) - 1, _SHEET_CLIPS).astype(int))]
     frames: list[np.ndarray] = []
     for record in chosen:
