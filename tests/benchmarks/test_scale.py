@@ -7,8 +7,10 @@ import json
 import pytest
 import torch
 
-from benchmarks import forward, gpu, gpu_parts, memory
-from benchmarks.bench_device import Bench, Reading, Table
+from benchmarks import forward, memory
+from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu import parts
+from benchmarks.gpu.device import Bench, Reading, Table
 from paha.cli.options import configuration
 from paha.presets import preset
 from paha.univdm.svd_weights import new_keys
@@ -64,7 +66,7 @@ def test_a_rehearsal_in_half_precision_has_every_row(capsys):
 def test_what_is_trained_lies_on_the_device_as_a_whole():
     bench = Bench(CPU, seconds=60)
     bench.device = torch.device("meta")  # the one other device that every machine has
-    for make in (gpu_parts.univdm_trainee, gpu_parts.twin_trainee):
+    for make in (parts.univdm_trainee, parts.twin_trainee):
         trainee = make(gpu.toy_paper(), bench)
         assert trainee.compute(trainee.model).device == bench.device
 

@@ -1,4 +1,4 @@
-"""What `benchmarks.gpu` measures of one case. Each part yields (measure, reading), the ones that matter most first."""
+"""What `benchmarks.gpu` measures of one case. Each part yields (measure, reading), those that matter most first."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.bench_device import Bench, Reading, free
 from benchmarks.forward import diffusers_twin
+from benchmarks.gpu.device import Bench, Reading, free
 from paha.config import PahaConfig
 from paha.extractors.codec import SVDCodec
 from paha.guidance.classifier_gradient import GuidanceKind, GuidanceOptions, make_guidance

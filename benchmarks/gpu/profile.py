@@ -12,8 +12,8 @@ from torch.autograd import DeviceType
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.bench_device import Bench, Reading
-from benchmarks.gpu_parts import Case, Rows, Trainee, univdm_forward, univdm_trainee
+from benchmarks.gpu.device import Bench, Reading
+from benchmarks.gpu.parts import Case, Rows, Trainee, univdm_forward, univdm_trainee
 from paha.univdm import attention
 
 TOP = 15

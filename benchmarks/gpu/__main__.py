@@ -6,9 +6,9 @@ python -m benchmarks.gpu --profile kernels.txt      also the kernels that take m
 
 Random weights, no network, no data. Beside UniVDM at T frames and its reference slot stands diffusers' SVD U-Net of the
 same widths at T + 1 frames, in the same run. Flops are counted on the meta device (`paha.planning.accounting`); the
-share is of the matrix rate that the device reaches on one large product in the same run. Rows come in the order of their
-weight, each is printed and written to --json at once, and those that do not fit or have no time left say so. SG and DG
-guide half of the steps, with random classifiers.
+share is of the matrix rate that the device reaches on one large product in the same run. Rows come in the order of
+their weight, each is printed and written to --json at once, and those that do not fit or have no time left say so. SG
+and DG guide half of the steps, with random classifiers.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmarks.bench_device import Bench, Table
-from benchmarks.gpu_parts import Case, Rows, forward_rows, sampling_rows, training_rows
-from benchmarks.gpu_profile import captured_rows, profile_rows, variant_rows
+from benchmarks.gpu.device import Bench, Table
+from benchmarks.gpu.parts import Case, Rows, forward_rows, sampling_rows, training_rows
+from benchmarks.gpu.profile import captured_rows, profile_rows, variant_rows
 from paha.presets import preset
 from paha.runtime.atomic import write_bytes
 from paha.runtime.device import pick_device

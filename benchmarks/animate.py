@@ -1,6 +1,6 @@
 """Where the processor time of `paha animate` goes, and what is saved by computing what all steps share once a segment.
 
-python -m benchmarks.animate_cost [--model DIR] [--steps 30] [--repeats 9]
+python -m benchmarks.animate [--model DIR] [--steps 30] [--repeats 9]
 
 Times are of the processor, all threads, so that other programs on the machine count little; evaluations with and
 without the savings are timed in turn, the ratio is the median of the paired ratios, its interval their quartiles.
