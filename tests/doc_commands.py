@@ -84,7 +84,7 @@ def commands() -> list[Command]:
         for block, fenced in blocks(path.read_text("utf-8")):
             texts = [block.partition("\n")[2]] if fenced else [" ".join(span.split()) for span in SPAN.findall(block)]
             lines = (words for shell in texts for words in statements(shell))
-            found += [Command(name, tuple(words), fenced) for words in lines if words[0] in PROGRAMS]
+            found += [Command(name, tuple(words), fenced) for words in lines if words[0] in PROGRAMS and words[1:]]
     return list(dict.fromkeys(found))
 
 

@@ -39,6 +39,8 @@ def subcommands(command: Any) -> dict[str, Any]:
 
 def parse_error(words: list[str], *, whole: bool) -> str | None:
     """What is wrong with a command; None for nothing. whole: arguments may not be missing, nor be placeholders."""
+    if not whole and PLACEHOLDER.match(words[0]):
+        return None
     try:
         command, arguments = find(words)
         if arguments != ["--help"] and not (subcommands(command) and not arguments):
@@ -47,7 +49,10 @@ def parse_error(words: list[str], *, whole: bool) -> str | None:
         if not hasattr(error, "format_message"):
             raise
         kinds = {kind.__name__ for kind in type(error).__mro__}
-        if not whole and "MissingParameter" in kinds:
+        if not whole and kinds & {
+            "MissingParameter",
+            "BadOptionUsage",
+        }:  # an argument, or an option's value, is left out
             return None
         if not whole and "BadParameter" in kinds and any(PLACEHOLDER.match(word) for word in words):
             return None
