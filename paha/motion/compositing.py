@@ -1,8 +1,8 @@
 """Layers laid over one another through maps, on bytes.
 
-A layer is a picture I with it, the picture U without it and its mask a, held as I, B = (1 - a) U and a. Moved over what
-lies there now, V, it gives I' - B' + (1 - a') V, a dash for what is read through the map. Without motion, and with V = U,
-that is I to the bit whatever the mask is worth; inside the mask it is the picture alone.
+A layer is a picture I with it, the picture U without it and its mask a, held as I, B = (1 - a) U and a. Moved over
+what lies there now, V, it gives I' - B' + (1 - a') V, a dash for what is read through the map. Without motion, and with
+V = U, that is I to the bit whatever the mask is worth; inside the mask it is the picture alone.
 Letters: H W the picture, h w a box of it.
 """
 
@@ -80,10 +80,6 @@ class Sheet:
         picture, behind, alpha = resampler.sample((self.picture, self.behind, self.alpha), at)
         change = np.subtract(shown(under, alpha), behind, dtype=np.int16)
         return cv2.add(picture, change, dtype=cv2.CV_8U)
-
-    def inside(self, resampler: Resampler, at: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8: the picture alone."""
-        return resampler.sample((self.picture,), at)[0]
 
 
 def shown(under: np.ndarray, alpha: np.ndarray) -> np.ndarray:

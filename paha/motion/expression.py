@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paha.motion.compositing import Box
-from paha.motion.fields import BROWS, GAZE_SHIFT, LIDS, OVAL, Eye, Mouth, brow_field, smoothstep
+from paha.motion.fields import BROWS, GAZE_SHIFT, LIDS, OVAL, WIDE_GAIN, Eye, Mouth, brow_field, smoothstep
 from paha.motion.lattice import Lattice
 from paha.motion.person import PRESS_THICKNESS, PersonMotion
 from paha.motion.photograph import IRIS, Photograph
@@ -41,9 +41,9 @@ class Expression:
         return cls(photo, box, lattice, Mouth.of(photo, grid).faded(fade), eyes, brows)
 
     def upper_face(self, motion: PersonMotion, t: int) -> np.ndarray:
-        """(h, w, 2) displacement, pixels, of the mouth's width, brows and gaze: what both sides of lips and lids share."""
+        """(h, w, 2) displacement, pixels, of the mouth's width, brows and gaze: what both sides of a tear share."""
         photo, unit = self.photo, self.photo.unit
-        moved = self.mouth.wide[..., None] * (0.5 * unit * motion.mouth_wide[t] * photo.across)
+        moved = self.mouth.wide[..., None] * (0.5 * unit * WIDE_GAIN * motion.mouth_wide[t] * photo.across)
         for index, (side, eye) in enumerate(self.eyes.items()):
             moved += self.brows[side][..., None] * (-unit * motion.brows[t, index] * photo.down)
             look = GAZE_SHIFT * eye.width * (motion.gaze[t, 0] * photo.across + 0.5 * motion.gaze[t, 1] * photo.down)

@@ -1,7 +1,8 @@
 """Displacement fields of a photograph, on its grid: what each signal moves, and how far.
 
-All are smooth, so that a frame's backward map follows from a few fixed-point steps. Where the face must tear, at the lips
-and the lids, there are two fields, each continued smoothly beyond the edge, and `paha.motion.renderer` cuts between them.
+All are smooth, so that a frame's backward map follows from a few fixed-point steps. Where the face must tear, at the
+lips and the lids, there are two fields, each continued smoothly beyond the edge, and `paha.motion.renderer` cuts between
+them.
 Letters: h w the grid, (u, v) face heights along the face's own axes from a feature's middle.
 """
 
@@ -30,11 +31,18 @@ BROWS = {"left": (336, 296, 334, 293, 300), "right": (70, 63, 105, 66, 107)}
 BROWS_BELOW = {"left": (285, 295, 282, 283, 276), "right": (46, 53, 52, 65, 55)}
 UPPER_SHARE = 0.1
 """Of an opening, what the upper lip rises; the rest is the jaw's."""
-CORNER_SHARE = 0.35
-"""Of the jaw's move, what the corners of the mouth follow."""
+CHEEK_TOP = 0.25
+"""Face heights above the lips from which the cheeks stretch as the jaw falls: over a shorter way they streak."""
 GAZE_SHIFT = 0.1
 """Eye widths that an iris moves at gaze 1."""
-MAX_YAW, MAX_PITCH, MAX_ROLL = 0.22, 0.16, 0.16
+LIMITS = np.array([0.22, 0.16, 0.16])
+"""Radians of yaw, pitch and roll beyond which faces crumple."""
+RELIEF = np.array([0.2, 0.65])
+"""Depth of the face, added to MediaPipe's, that yaw and pitch need for MediaPipe to read the turn that was asked for."""
+OPEN_GAIN, WIDE_GAIN = 1.1, 1.3
+"""Of mouth_open and mouth_wide, so that MediaPipe reads off rendered frames what was asked for."""
+OVERLAP = 0.004
+"""Face heights that closed lips overlap by."""
 MAX_OPEN = 0.15
 
 
@@ -46,9 +54,11 @@ def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Head:
-    """The head as a solid: x - pivot in 3D at each grid node (h, w, 3), pixels, and how much a node belongs to it."""
+    """The head as a solid. solid: (h, w, 3) x - pivot in 3D at each grid node, pixels. relief: (h, w) depth from the
+    face's middle, pixels. weight: (h, w) how much a node belongs to the head."""
 
     solid: np.ndarray
+    relief: np.ndarray
     weight: np.ndarray
 
     @classmethod
@@ -68,14 +78,23 @@ class Head:
         turned = rotation_matrix(pose.rotation)[0] @ PIVOT * unit
         pivot = np.append(centre[:2] + turned[:2], centre[2] + turned[2])
         solid = np.concatenate([grid, depth[..., None]], -1) - pivot.astype(np.float32)
-        return cls(solid.astype(np.float32), head_weight(photo))
+        relief = depth - face[:468, 2].mean()
+        return cls(solid.astype(np.float32), relief.astype(np.float32), head_weight(photo))
 
     def displacement(self, motion: PersonMotion, t: int, unit: float) -> np.ndarray:
         """(h, w, 2) of the head's turn and shift, not weighted."""
-        limits = np.array([MAX_YAW, MAX_PITCH, MAX_ROLL])
-        angles = limits * np.tanh(motion.head_rotation[t] / limits)
-        turn = (rotation_matrix(angles) - np.eye(3))[:2].astype(np.float32)
-        return self.solid @ turn.T + (unit * motion.head_shift[t]).astype(np.float32)
+        turn = (rotation_matrix(limited_angles(motion.head_rotation[t])) - np.eye(3))[:2].astype(np.float32)
+        turn_relief = (turn[:, 2] * RELIEF).astype(np.float32)
+        return (
+            self.solid @ turn.T
+            + self.relief[..., None] * turn_relief
+            + (unit * motion.head_shift[t]).astype(np.float32)
+        )
+
+
+def limited_angles(rotation: np.ndarray) -> np.ndarray:
+    """(3,) radians drawn in to LIMITS: by 2 % at half of them, by 16 % at all."""
+    return rotation / (1 + (rotation / LIMITS) ** 4) ** 0.25
 
 
 def head_weight(photo: Photograph) -> np.ndarray:
@@ -161,21 +180,20 @@ class Mouth:
 
         v_upper, v_lower = above(upper), above(lower)
         profile = np.clip(1 - np.abs(u / half) ** 2.2, 0, 1) ** 0.7
-        # The chin and what lies below the lips follow the jaw; cheeks less; the throat no more.
-        sides = 1 - 0.55 * smoothstep(0.2, 0.42, np.abs(u))
+        # The chin follows the jaw; cheeks less, the further out and up; the throat no more.
+        ring = (face[list(OVAL)] - middle) @ across / unit
+        width = np.where(u < 0, max(-ring.min(), 0.2), max(ring.max(), 0.2))
+        sides = 1 - smoothstep(0.35, 1.25, np.abs(u) / width)
         throat = 1 - smoothstep(chin + 0.02, chin + 0.4, v)
-        below = smoothstep(0.0, 0.6 * chin, np.minimum(v_upper, v)) * sides * throat
-        # The corners go along by a part, with the skin about them on both sides of the lips.
-        corners_pull = CORNER_SHARE * np.exp(-(((np.abs(u) - half) / 0.1) ** 2)) * smoothstep(-0.22, 0.12, v) * throat
-        jaw_lower = np.maximum(profile * throat, below)
-        jaw_lower = np.maximum(jaw_lower, corners_pull)
+        cheek = smoothstep(-CHEEK_TOP, 0.9 * chin, v) * sides * throat
+        jaw_lower = np.maximum(profile * throat, cheek)
+        # Above the lips and between them, what lies within the corners stays with the skull.
+        beside = np.maximum(smoothstep(0.6, 1.0, np.abs(u) / half), smoothstep(0.0, 0.3, v_upper))
         lift = np.exp(-((u / (1.3 * outer)) ** 2)) * np.exp(-((np.minimum(v_upper, 0) / 0.1) ** 2)) * profile
         near = np.exp(-((u / (1.7 * outer)) ** 4) - (v / 0.2) ** 4)
         thickness = max(float(np.linalg.norm(face[0] - face[13])) / unit, 0.02)
         return cls(
-            jaw_upper=((1 - UPPER_SHARE) * np.maximum(below * (v_upper > 0), corners_pull) - UPPER_SHARE * lift).astype(
-                np.float32
-            ),
+            jaw_upper=((1 - UPPER_SHARE) * cheek * beside - UPPER_SHARE * lift).astype(np.float32),
             jaw_lower=((1 - UPPER_SHARE) * jaw_lower).astype(np.float32),
             wide=(np.clip(u / outer, -1.2, 1.2) * near).astype(np.float32),
             press_upper=(_hump(-v_upper, thickness) * profile).astype(np.float32),
@@ -221,6 +239,8 @@ class Eye:
         drop = np.interp(u, at[order], np.maximum(((lower - upper) @ down)[order], 0), left=0, right=0)
         room = max(float((upper[2:-2] - face[list(BROWS_BELOW[side])].max(0))[:, 1].min()), 0.045 * unit)
         fade = 1 - smoothstep(0.15, 1.0, (edge - v) / room)
+        # A little further than the mesh's lower lid, or a rim of white stays.
+        drop = 1.1 * drop + 0.04 * width * np.clip(1 - (u / (0.5 * width)) ** 2, 0, 1)
         close = (drop * fade)[..., None] * down
         centre = face[iris]
         radius = 0.32 * width

@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Lattice:
-    """h x w nodes, each in the middle of a square of `step` pixels; left, top: the first square's corner, whole pixels."""
+    """h x w nodes, each in the middle of a square of `step` pixels; left, top: corner of the first, whole pixels."""
 
     left: int
     top: int
