@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from paha.config import PahaConfig
-from paha.motion.pixel_codec import PixelCodec
+from paha.extractors.pixel_codec import PixelCodec
 from paha.pipeline.pipeline import PahaPipeline
 from paha.presets import preset
 from paha.univdm.univdm import UniVDM

@@ -17,12 +17,12 @@ from paha.dataset.synth.character import sample_character
 from paha.dataset.synth.renderer import Renderer
 from paha.dataset.synth.signals import RigSignals
 from paha.errors import PahaError
+from paha.extractors.pixel_codec import PixelCodec
 from paha.extractors.pose import PoseTrack, PresenterPose
 from paha.media.audio_io import read_audio, to_mono_16k
-from paha.motion.pixel_codec import PresenterCodec
 from paha.runtime.statistics import best_lag, lip_r, loudness_lips
 from paha.training.motion.frames import load_clip
-from paha.training.motion.keypoint_estimator_job import VISIBLE_SCORE, codec_transform
+from paha.training.motion.pose_reader_job import VISIBLE_SCORE, codec_transform
 from paha.types import FPS, LEFT_HAND, RIGHT_HAND, ClipRecord
 
 Row = dict[str, float]
@@ -90,7 +90,7 @@ def torso_box(points: np.ndarray, size: int) -> np.ndarray:
 
 
 def measure_clip(
-    truth: Truth, frames: np.ndarray, pose: PresenterPose, codec: PresenterCodec
+    truth: Truth, frames: np.ndarray, pose: PresenterPose, codec: PixelCodec
 ) -> tuple[Row, dict[str, np.ndarray]]:
     """A row of numbers, and curves (T,) of mouth opening by where they were read."""
     tracks = {"generated": pose.detect(frames), "renderings": pose.detect(truth.images)}

@@ -28,11 +28,11 @@ from experiments.presenter.presenter_measures import Truth, add_other_clips, loa
 from experiments.presenter.presenter_tables import REPORT, ROUND_TRIP, write_report
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
+from paha.extractors.pixel_codec import PixelCodec
 from paha.extractors.pose import PresenterPose
 from paha.media.audio_io import read_audio
 from paha.media.image_io import fit_image, read_image
 from paha.media.video_io import contact_sheet, save_png, write_video
-from paha.motion.pixel_codec import PresenterCodec
 from paha.pipeline.inputs import PahaWarning
 from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.model_folder import CODEC_FOLDER, load_part, read_config
@@ -40,7 +40,7 @@ from paha.runtime.atomic import write_bytes
 from paha.runtime.statistics import bootstrap, lip_r
 from paha.training.motion.codec_job import evaluate_codec
 from paha.training.motion.frames import load_clip
-from paha.training.motion.keypoint_estimator_job import codec_transform
+from paha.training.motion.pose_reader_job import codec_transform
 from paha.types import FPS, SAMPLE_RATE_HZ
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="What the presenter model is worth, measured.")
@@ -87,7 +87,7 @@ def report(
         Task(t.clip_id, t.images[0], t.sound, SAMPLE_RATE_HZ, len(t.images), seed + n) for n, t in enumerate(truths)
     ]
     make_videos(tasks, sampling, out / "frames", batch_size=batch_size, workers=workers)
-    pose, codec, rows, curves = PresenterPose.load(folder), load_part(PresenterCodec, model / CODEC_FOLDER), {}, {}
+    pose, codec, rows, curves = PresenterPose.load(folder), load_part(PixelCodec, model / CODEC_FOLDER), {}, {}
     for truth in truths:
         frames, seconds = load_video(out / "frames", truth.clip_id)
         rows[truth.clip_id], curves[truth.clip_id] = measure_clip(truth, frames, pose, codec)
@@ -110,7 +110,7 @@ def round_trip(
     pose_reader: Reader = None,
 ) -> None:
     """Lips read off renderings and off what the codec makes of them (lip r of at least 0.9 is wanted)."""
-    codec = load_part(PresenterCodec, model / CODEC_FOLDER if (model / CODEC_FOLDER).is_dir() else model)
+    codec = load_part(PixelCodec, model / CODEC_FOLDER if (model / CODEC_FOLDER).is_dir() else model)
     folder = find_reader(model, pose_reader)
     pose, rows, shown = PresenterPose.load(folder), {}, []
     for record in read_manifest(data):

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from experiments.presenter import scores
 from experiments.presenter.videos import borders_of, sample_latents
-from paha.dataset.motion_dataset import clip_tensors
 from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStream
+from paha.dataset.synth.motion_dataset import clip_tensors
 from paha.errors import PahaError
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import PersonGrid

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from paha.config import CodecConfig
 from paha.errors import PahaError
+from paha.extractors.pixel_codec import PixelCodec
 from paha.media.pixels import pixels_to_frames
-from paha.motion.pixel_codec import PixelCodec
 from paha.univdm.pretrained import load_part
 from paha.univdm.svd_weights import find_network
 
@@ -99,14 +99,14 @@ Codec = PixelCodec | SVDCodec
 def load_codec(config: CodecConfig, source: str | Path | None = None) -> Codec:
     """Load a codec's weights, in eval mode, float32, without gradients.
 
-    source: for `presenter` the folder that training wrote; for `svd` a local folder or hub name that holds the VAE
+    source: for `pixel` the folder that training wrote; for `svd` a local folder or hub name that holds the VAE
     itself or in its subfolder "vae" (SVD's own name by default). Raises PahaError that names what is missing and the
     remedy.
     """
     if config.kind == "svd":
         return load_svd_codec(SVD_NAME if source is None else source)
     if source is None or not Path(source).is_dir():
-        raise PahaError(f"no presenter codec at {source}; train one with `paha train codec` and give its model folder")
+        raise PahaError(f"no codec at {source}; train one with `paha train codec` and give its model folder")
     codec = load_part(PixelCodec, Path(source), remedy="train it again with `paha train codec` or copy it again")
     wanted = (config.latent_channels, config.downsample)
     if (codec.latent_channels, codec.downsample) != wanted:

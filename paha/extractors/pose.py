@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from paha.errors import PahaError
-from paha.motion.pose_reader import PoseReader
+from paha.extractors.pose_reader import PoseReader
 from paha.types import Keypoints
 from paha.univdm.pretrained import load_part
 

@@ -73,7 +73,7 @@ def load_model_codec(folder: Path, config: PahaConfig) -> Any:
     if config.codec.kind == "motion":
         from paha.motion.motion_codec import MotionCodec as Codec
     else:
-        from paha.motion.pixel_codec import PixelCodec as Codec
+        from paha.extractors.pixel_codec import PixelCodec as Codec
     codec: Any = load_part(Codec, folder / CODEC_FOLDER)
     found, wanted = (codec.latent_channels, codec.downsample), (config.codec.latent_channels, config.codec.downsample)
     if found != wanted:

@@ -242,8 +242,12 @@ def meta_codec(config: PahaConfig, dtype: torch.dtype) -> tuple[nn.Module, Calla
 
 
 def _codec(config: PahaConfig, dtype: torch.dtype) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-    if config.codec.kind == "presenter":
-        from paha.motion.pixel_codec import PixelCodec
+    if config.codec.kind == "motion":
+        from paha.motion.motion_codec import MotionCodec
+
+        return MotionCodec(), lambda z: z  # a photograph is moved without a network
+    if config.codec.kind == "pixel":
+        from paha.extractors.pixel_codec import PixelCodec
 
         codec: Any = PixelCodec.from_codec_config(config.codec)
         return codec.to(dtype), codec.decode

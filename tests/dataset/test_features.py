@@ -13,10 +13,10 @@ from paha.dataset.features import channel_scale, features_key, make_features
 from paha.dataset.manifest import ClipAnnotations, save_annotations, write_manifest
 from paha.errors import PahaError
 from paha.extractors.audio import load_audio_encoder
+from paha.extractors.pixel_codec import PixelCodec
 from paha.media.audio_io import write_wav
 from paha.media.pixels import fit_points, frames_to_pixels
 from paha.media.video_io import fit_image, read_video, write_video
-from paha.motion.pixel_codec import PixelCodec
 from paha.types import ClipRecord, Keypoints
 
 CONFIG = presets.preset("debug")

@@ -6,7 +6,7 @@ from paha import presets
 from paha.config import CodecConfig
 from paha.errors import PahaError
 from paha.extractors.codec import SVDCodec, load_codec, load_svd_codec
-from paha.motion.pixel_codec import PixelCodec
+from paha.extractors.pixel_codec import PixelCodec
 
 SVD = CodecConfig(kind="svd")
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from paha.config import PahaConfig, TrainConfig
+from paha.extractors.pixel_codec import PixelCodec
 from paha.media.video_io import contact_sheet, save_png
-from paha.motion.pixel_codec import PixelCodec
 from paha.training.loop import Job, StepContext
 from paha.training.motion.augment import colour_jitter, pixel_shifts, uniform, warp, warp_points
 from paha.training.motion.frames import FrameSet, load_frames, to_images, to_pixels

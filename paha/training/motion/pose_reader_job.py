@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from paha.config import TrainConfig
 from paha.dataset.manifest import read_manifest
+from paha.extractors.pixel_codec import PixelCodec
+from paha.extractors.pose_reader import INPUT_SIZE, PoseReader, PoseReading, ReaderOutput
 from paha.media.video_io import contact_sheet, save_png
-from paha.motion.pixel_codec import PixelCodec
-from paha.motion.pose_reader import INPUT_SIZE, PoseReader, PoseReading, ReaderOutput
 from paha.runtime.statistics import lip_r
 from paha.training.loop import Job, StepContext
 from paha.training.motion.augment import colour_jitter, degrade, inside, random_affine, uniform, warp, warp_points

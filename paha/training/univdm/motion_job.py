@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from paha.config import PahaConfig
-from paha.dataset.motion_dataset import MotionDataset
+from paha.dataset.synth.motion_dataset import MotionDataset
 from paha.motion.motion_codec import MotionCodec
 from paha.training.loop import Job
-from paha.training.motion.probe import HeldOut
 from paha.training.report import say
 from paha.training.univdm.audio_pretraining import SpeechFrames, pretrain_audio
 from paha.training.univdm.job import build_univdm, univdm_job
+from paha.training.univdm.motion_probe import HeldOut
 
 HELD_OUT_CLIPS = 24
 

@@ -7,7 +7,7 @@ from paha import presets
 from paha.dataset.manifest import write_manifest
 from paha.errors import PahaError
 from paha.extractors.codec import load_codec
-from paha.motion.pixel_codec import PixelCodec
+from paha.extractors.pixel_codec import PixelCodec
 from paha.training.loop import StepContext, fit
 from paha.training.motion.augment import inside, pixel_shifts, warp, warp_points
 from paha.training.motion.codec_job import (

@@ -8,9 +8,9 @@ from toy_corpus import make_toy_corpus
 from paha import presets
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
+from paha.extractors.pixel_codec import PixelCodec
 from paha.extractors.pose import PresenterPose
-from paha.motion.pixel_codec import PixelCodec
-from paha.motion.pose_reader import PoseReader, PoseReading
+from paha.extractors.pose_reader import PoseReader, PoseReading
 from paha.training.loop import fit
 from paha.training.motion.augment import blockify, blur, dct_matrix, degrade
 from paha.training.motion.frames import load_clip, load_frames

@@ -11,7 +11,7 @@ from paha import config as configuration
 from paha import presets
 from paha.dataset.dataset import FeatureDataset, measure_residual_std
 from paha.errors import PahaError
-from paha.motion.pixel_codec import PixelCodec
+from paha.extractors.pixel_codec import PixelCodec
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target, to_target
 from paha.training.loop import fit

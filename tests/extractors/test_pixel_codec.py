@@ -3,7 +3,7 @@ import torch
 
 from paha import presets
 from paha.errors import PahaError
-from paha.motion.pixel_codec import PixelCodec
+from paha.extractors.pixel_codec import PixelCodec
 
 
 @pytest.fixture

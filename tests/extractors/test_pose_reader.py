@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from paha.motion.pose_reader import (
+from paha.extractors.pose_reader import (
     CROP_GROW,
     INPUT_SIZE,
     PoseReader,

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from paha.config import PahaConfig
-from paha.dataset.motion_dataset import MotionDataset, clip_tensors
 from paha.dataset.synth.motion_clips import MotionClip
+from paha.dataset.synth.motion_dataset import MotionDataset, clip_tensors
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import PersonGrid
 from paha.motion.person import PersonMotion

@@ -20,7 +20,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from paha.motion.pixel_codec import ResidualBlock
+from paha.extractors.pixel_codec import ResidualBlock
 from paha.types import FACE, NUM_KEYPOINTS
 
 INPUT_SIZE = 128
