@@ -43,7 +43,8 @@ class Arm:
 
     points: keypoints in the picture. cut: its layer, or None. reach: face heights that the wrist moves at most.
     with_hand: (h, w) 0 up to the elbow to 1 on the hand: how much moves as the hand does. bend: (h, w) how much of the
-    body goes with the elbow. follow: (h, w) how much of the body goes with the hand. sides: the wrists whose mean moves it.
+    body goes with the elbow. follow: (h, w) how much of the body goes with the hand. sides: the wrists whose mean moves
+    it.
     """
 
     side: int
@@ -183,11 +184,13 @@ def take_apart(photo: Photograph, arms: list[Arm]) -> tuple[np.ndarray, np.ndarr
         rows, columns = arm.cut.rows, arm.cut.columns
         x, y = np.arange(columns.start, columns.stop) + 0.5, np.arange(rows.start, rows.stop) + 0.5
         along = arm.along(np.stack(np.meshgrid(x, y), -1).astype(np.float32))
+        if arm.cut.alpha.max() < 0.5:
+            continue
         mask = np.zeros(alpha.shape, np.float32)
         bare = 1 - arm.cut.sleeve
         mask[rows, columns] = np.rint(arm.cut.alpha * (1 - bare * (1 - smoothstep(0.05, 0.2, along))) * 255) / 255
-        # Near a bare elbow the layer only covers what the body keeps, and moves with it. What little of the arm lies past
-        # the mask's edge goes too, and is added where the arm moves to.
+        # Near a bare elbow the layer only covers what the body keeps, and moves with it. What little of the arm lies
+        # past the mask's edge goes too, and is added where the arm moves to.
         gone = cv2.dilate((mask[rows, columns] > 0).astype(np.float32), disk(round(0.012 * photo.unit)))
         gone = cv2.blur(gone, (3, 3)) * (1 - bare * (1 - smoothstep(0.2, 0.4, along)))
         under, alpha = without_arm(picture, alpha, photo.background, arm.cut, gone)

@@ -30,8 +30,8 @@ def graph_cut(picture: np.ndarray, *, surely: np.ndarray, likely: np.ndarray, ne
     cv2.setRNGSeed(0)  # its clusters begin at random places
     cv2.grabCut(np.ascontiguousarray(picture), labels, None, *models, _CUT_STEPS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
     found = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
-    found = cv2.morphologyEx(found, cv2.MORPH_OPEN, disk(1)) | surely.astype(np.uint8)
-    _, parts = cv2.connectedComponents(found)
+    found = np.maximum(cv2.morphologyEx(found, cv2.MORPH_OPEN, disk(1)), surely)
+    _, parts = cv2.connectedComponents(found.astype(np.uint8))
     return np.isin(parts, np.unique(parts[surely]))
 
 

@@ -26,7 +26,7 @@ GRID_STEP = 1 / 20
 REACH = 0.35
 """Face heights about the person that may move."""
 HALO = 0.02
-"""Face heights by which the person's mask is grown: hair that the mask misses moves along rather than staying behind."""
+"""Face heights by which the person's mask is grown: hair that the mask misses moves along rather than staying."""
 ARM_SCORE = 0.7
 """Elbow and wrist must be seen as clearly for an arm to move, and the hand's points on average."""
 IRIS = {"left": 473, "right": 468}

@@ -34,8 +34,8 @@ def without_arm(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The picture (H, W, 3) uint8 and the person's alpha (H, W) without an arm.
 
-    gone: (h, w) float32 in the cut's box, how much of the arm goes. Behind it the body's outline is continued; the body's
-    own colours fill it on one side, the background the other.
+    gone: (h, w) float32 in the cut's box, how much of the arm goes. Behind it the body's outline is continued; the
+    body's own colours fill it on one side, the background the other.
     """
     rows, columns = cut.rows, cut.columns
     hole = gone > 0
@@ -53,8 +53,8 @@ def without_arm(
 
 
 def patched(image: np.ndarray, guess: np.ndarray, *, hole: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8: the image, and in the hole (H, W) bool the guess (H, W, 3), lightened or darkened smoothly so that
-    there is no seam."""
+    """(H, W, 3) uint8: the image, and in the hole (H, W) bool the guess (H, W, 3), lightened or darkened smoothly so
+    that there is no seam."""
     if not hole.any() or hole.all():
         return image if not hole.any() else np.clip(np.rint(guess), 0, 255).astype(np.uint8)
     ring = cv2.dilate(hole.astype(np.uint8), disk(3)) > 0
@@ -63,7 +63,7 @@ def patched(image: np.ndarray, guess: np.ndarray, *, hole: np.ndarray) -> np.nda
 
 
 def with_held(alpha: np.ndarray, hands: Sequence[np.ndarray], *, radius: float) -> np.ndarray:
-    """The person's alpha (H, W) with all within `radius` pixels of hands (21, 2): what they hold moves along with them."""
+    """The person's alpha (H, W) with all about hands (21, 2) out to `radius` pixels: what they hold moves along."""
     drawn = np.zeros(alpha.shape, np.uint8)
     for hand in hands:
         cv2.fillConvexPoly(drawn, cv2.convexHull(np.rint(hand).astype(np.int32)), 1)
