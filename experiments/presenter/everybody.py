@@ -56,7 +56,7 @@ def everybody_lines(rows: dict[str, dict[str, Any]]) -> list[Line]:
         Line("photographs", str(len(rows))),
         Line("end in a video", str(ended["video"])),
         Line("end in a clear line", str(ended["line"])),
-        Line("crash", float(ended["crash"]), high=0),
+        Line("crash", ended["crash"], high=0),
     ]
     for name, row in rows.items():
         if row["ended"] != "video":

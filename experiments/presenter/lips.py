@@ -17,6 +17,8 @@ from paha.runtime.statistics import loudness_lips
 from paha.types import SAMPLE_RATE_HZ
 
 Row = dict[str, Any]
+CLOSED = 0.005
+"""Face heights: lips that the rig holds together; before a phrase it draws breath, which is no pause of the lips."""
 
 
 def measure_case(setup: Setup, case: Case) -> Row:
@@ -32,7 +34,7 @@ def measure_case(setup: Setup, case: Case) -> Row:
     row: Row = {
         "landmarks": reference.landmarks.source,
         "truth": truth.tolist(),
-        "paused": scores.pause_frames(case.speech.pauses, len(truth)).tolist(),
+        "paused": (scores.pause_frames(case.speech.pauses, len(truth)) & (truth < CLOSED)).tolist(),
         "loudness": loudness_lips(case.speech.samples, len(truth)).tolist(),
         "latents": reference.grid.read(made.latents).mouth_open.astype(float).tolist(),
     }

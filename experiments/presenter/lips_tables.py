@@ -28,7 +28,10 @@ def lip_lines(rows: dict[str, Row]) -> list[Line]:
         Line("amplitude over the rig's", mean_of(numbers, "generated amplitude")),
         Line("amplitude over the rig's, ceiling", mean_of(numbers, "ceiling amplitude")),
         Line("amplitude over the rig's, off the latents", mean_of(numbers, "latents amplitude")),
-        Line("opening in pauses over that in speech", mean_of(numbers, "generated pauses")),
+        Line(
+            "opening in pauses, where the rig's lips are closed, over that elsewhere",
+            mean_of(numbers, "generated pauses"),
+        ),
         Line("the same, ceiling", mean_of(numbers, "ceiling pauses")),
         Line("frames in which MediaPipe finds the face", mean_of(numbers, "generated found"), low=0.99),
         Line("the same, ceiling", mean_of(numbers, "ceiling found")),

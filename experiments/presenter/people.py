@@ -18,7 +18,7 @@ from paha.errors import PahaError
 from paha.motion.motion_reference import MotionReference
 from paha.motion.person import PersonMotion
 
-PAUSE_S = 0.4
+PAUSE_S = 0.6
 """Silence before and after every sentence, so that closed lips are measured in every video."""
 
 
