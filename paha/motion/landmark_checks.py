@@ -22,8 +22,9 @@ _EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
 _MIDLINE = (10, 152)
 _SIDES = (234, 454)
 """Mesh points before the person's right and left ear."""
-_FLAT_SHARE = 0.62
+_FLAT_SHARE = 0.45
 _FLAT_LEVEL = 2.0
+"""Grey levels a pixel. Of 51 generated photographs at most 0.23 of a face is flatter, in the median 0.00."""
 
 
 def check_face(box: np.ndarray) -> None:
@@ -60,8 +61,9 @@ def warnings_of(
             "picture seen more from the front"
         )
     told += [
-        f"a hand covers the {part}: it stays still there; use a picture that shows the {part}"
-        for part in _covered_parts(reading)
+        f"something covers the {part}: it may look wrong when it moves; use a picture that shows the {part}"
+        for part in ("eyes", "mouth")
+        if part in reading.covered or part in _under_hands(reading)
     ]
     if reading.face_score < _SURE_FACE:
         told.append(
@@ -72,7 +74,7 @@ def warnings_of(
     return tuple(told)
 
 
-def _covered_parts(reading: PersonReading) -> list[str]:
+def _under_hands(reading: PersonReading) -> list[str]:
     """Which of mouth and eyes lie under hand points."""
     parts = {"mouth": [_LIPS], "eyes": list(_EYES)}
     hands = [reading.points[side][reading.scores[side] > 0] for side in (LEFT_HAND, RIGHT_HAND)]

@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from paha.extractors.weights import find_weight
 from paha.motion.landmark_checks import check_face, warnings_of
 from paha.motion.soft_mask import keep_nearest, refine_mask
 from paha.types import LEFT_HAND, RIGHT_HAND
+
+if TYPE_CHECKING:
+    from paha.motion.own_landmarks import OwnLandmarks
 
 DETECTORS = ("mediapipe", "own", "auto")
 Detector = Literal["mediapipe", "own", "auto"]
@@ -42,6 +45,7 @@ class PersonReading:
     float32, COCO-WholeBody; left and right are the person's. scores: (133,) float32 in [0, 1], 0 for what is not seen.
     mask: (H, W) float32 in [0, 1], coarse; other
     people may be in it. face_score: how sure the detector is of the face, in [0, 1].
+    covered: which of "eyes" and "mouth" something lies before.
     """
 
     face: np.ndarray
@@ -49,6 +53,7 @@ class PersonReading:
     scores: np.ndarray
     mask: np.ndarray
     face_score: float
+    covered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +175,7 @@ def has_mediapipe() -> bool:
 
 
 def _loaders() -> dict[str, Callable[[], LandmarkReader]]:
-    return {"mediapipe": _load_mediapipe, "own": _load_own}
+    return {"mediapipe": _load_mediapipe, "own": own_landmarks}
 
 
 @lru_cache(maxsize=1)
@@ -181,7 +186,8 @@ def _load_mediapipe() -> LandmarkReader:
 
 
 @lru_cache(maxsize=1)
-def _load_own() -> LandmarkReader:
+def own_landmarks() -> OwnLandmarks:
+    """The shipped estimator, loaded once."""
     from paha.motion.own_landmarks import OwnLandmarks
 
     return OwnLandmarks.load()

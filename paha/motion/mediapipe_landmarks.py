@@ -23,7 +23,7 @@ from paha.extractors.weights import weight
 from paha.motion.crops import Square, paste, unique_boxes
 from paha.motion.face_model import IBUG_68
 from paha.motion.landmark_checks import MIN_FACE_PX
-from paha.motion.landmarks import PersonReading
+from paha.motion.landmarks import PersonReading, own_landmarks
 from paha.types import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
 
 _SEEN = 0.5
@@ -105,8 +105,13 @@ class MediaPipeLandmarks:
         mesh, face_score = read
         points, scores = np.zeros((133, 2), np.float32), np.zeros(133, np.float32)
         points[FACE], scores[FACE] = mesh[IBUG_68, :2], face_score
+        own = own_landmarks()
         pose, mask = self._pose(image, mesh, alone=alone)
-        if pose is not None:
+        if pose is None:
+            # Its pose network misses some people whose face it reads; the shipped one does not look for anybody.
+            body, chances, mask = own.read_body(image, _mesh_box(mesh))
+            points[BODY], scores[BODY] = body[BODY], chances[BODY]
+        else:
             points[BODY], scores[BODY] = pose[list(BODY_OF_POSE), :2], pose[list(BODY_OF_POSE), 2]
             points[FEET], scores[FEET] = pose[list(FEET_OF_POSE), :2], pose[list(FEET_OF_POSE), 2]
             scores[list(_SMALL_TOES)] = 0
@@ -115,7 +120,7 @@ class MediaPipeLandmarks:
         self._read_hands(image, mesh, pose, points, scores)
         height, width = image.shape[:2]
         scores[(points < 0).any(1) | (points[:, 0] >= width) | (points[:, 1] >= height)] = 0
-        return PersonReading(mesh, points, scores, mask, face_score)
+        return PersonReading(mesh, points, scores, mask, face_score, own.covered_parts(image, mesh))
 
     def _forget(self) -> None:
         """At the interpreter's end MediaPipe's own clean-up fails, loudly; the system frees what is left."""
@@ -169,18 +174,7 @@ class MediaPipeLandmarks:
                 points[:, :2] = points[:, :2] * square.side + square.corner
                 if np.linalg.norm(points[0, :2] - mesh[1, :2]) < _NOSE * height:
                     return points, paste(mask.numpy_view().squeeze(), square, image.shape[:2])
-        return None, self._head_mask(image, mesh)
-
-    @staticmethod
-    def _head_mask(image: np.ndarray, mesh: np.ndarray) -> np.ndarray:
-        """Where no pose is found: an ellipse about the face and its hair."""
-        import cv2
-
-        mask = np.zeros(image.shape[:2], np.float32)
-        low, high = mesh[:, :2].min(0), mesh[:, :2].max(0)
-        centre, half = (low + high) / 2 - [0, 0.1 * (high - low)[1]], 0.68 * (high - low)
-        cv2.ellipse(mask, [int(v) for v in centre], [int(v) for v in half], 0, 0, 360, 1.0, -1)
-        return mask
+        return None, np.zeros(image.shape[:2], np.float32)
 
     def _read_hands(
         self, image: np.ndarray, mesh: np.ndarray, pose: np.ndarray | None, points: np.ndarray, scores: np.ndarray

@@ -16,6 +16,7 @@ from paha.extractors.faces import tiles
 from paha.motion.crops import Square, paste, unique_boxes
 from paha.motion.face_crop import FaceCrop
 from paha.motion.face_model import IBUG_68
+from paha.motion.heat_maps import decode_faces, peaks
 from paha.motion.keypoint_estimator import (
     FACE_SIZE,
     FINDER_SIZE,
@@ -31,13 +32,16 @@ from paha.motion.person_crop import PERSON_POINTS, person_input, person_square
 from paha.types import FACE, NUM_KEYPOINTS
 
 SHIPPED_ESTIMATOR = Path(str(files("paha"))) / "assets" / "presenter" / "keypoint_estimator"
-FOUND = 0.35
-"""Heat of a cell that is a face."""
 _IS_FACE = 0.5
 _SEEN = 0.5
+_COVERED = 0.15
+"""A part is told to be covered below this chance that it is not: mistakes would only worry people."""
 _PASSES = 3
+_SURE = 0.35
+"""Share of a heat map that must lie there for the point to count as seen."""
+_MASK_GAIN = 2.0
+"""The network's border is as wide as a cell of its grid; the guided filter finds a narrower one."""
 _LARGE_FACE = 0.25
-_OVERLAP = 0.35
 
 
 class OwnLandmarks:
@@ -82,18 +86,31 @@ class OwnLandmarks:
         mesh, score = self._mesh(image, box)
         if score < _IS_FACE:
             return None
-        points, scores = np.zeros((NUM_KEYPOINTS, 2), np.float32), np.zeros(NUM_KEYPOINTS, np.float32)
+        points, scores, mask = self.read_body(image, _box_of(mesh))
         points[FACE], scores[FACE] = mesh[IBUG_68, :2], score
-        face = _box_of(mesh)
-        square = person_square(face, image.shape[:2])
-        seen = self._person(_tensor(person_input(image, square, face, size=PERSON_SIZE)))
-        points[PERSON_POINTS] = seen.points[0].numpy() * square.side + square.corner
-        chances = seen.score_logits[0].sigmoid().numpy()
-        scores[PERSON_POINTS] = np.where(chances > _SEEN, chances, 0)
         height, width = image.shape[:2]
         scores[(points < 0).any(1) | (points[:, 0] >= width) | (points[:, 1] >= height)] = 0
-        mask = cv2.resize(seen.mask_logits[0].sigmoid().numpy(), (2 * PERSON_SIZE,) * 2, interpolation=cv2.INTER_CUBIC)
-        return PersonReading(mesh, points, scores, paste(np.clip(mask, 0, 1), square, (height, width)), score)
+        return PersonReading(mesh, points, scores, mask, score, self.covered_parts(image, mesh))
+
+    def read_body(self, image: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (133, 2) px and scores (133,) of the person with a face box (4,) px, without the face's; and the
+        coarse mask (H, W) in [0, 1]."""
+        points, scores = np.zeros((NUM_KEYPOINTS, 2), np.float32), np.zeros(NUM_KEYPOINTS, np.float32)
+        square = person_square(face, image.shape[:2])
+        seen = self._person(_tensor(person_input(image, square, face, size=PERSON_SIZE)))
+        places, sure = peaks(seen.log_heat[0].exp().numpy())
+        points[PERSON_POINTS] = places * square.side + square.corner
+        chances = seen.score_logits[0].sigmoid().numpy() * (sure > _SURE)
+        scores[PERSON_POINTS] = np.where(chances > _SEEN, chances, 0)
+        logits = cv2.resize(seen.mask_logits[0].numpy(), (2 * PERSON_SIZE,) * 2, interpolation=cv2.INTER_CUBIC)
+        mask = 1 / (1 + np.exp(-_MASK_GAIN * logits))
+        return points, scores, paste(mask, square, image.shape[:2])
+
+    def covered_parts(self, image: np.ndarray, mesh: np.ndarray) -> tuple[str, ...]:
+        """Which of "eyes" and "mouth" something lies before, at a mesh (478, 3) px."""
+        flags = self._face(_tensor(FaceCrop.about(mesh).cut(image, FACE_SIZE))).flag_logits[0].sigmoid().numpy()
+        free = {"eyes": float(flags[1:3].min()), "mouth": float(flags[3])}
+        return tuple(name for name, chance in free.items() if chance < _COVERED)
 
     def _search(self, image: np.ndarray) -> list[np.ndarray]:
         """FaceFinder's boxes (5,) in a picture, in its pixels, best first."""
@@ -120,27 +137,6 @@ class OwnLandmarks:
                 break
             crop = FaceCrop.about(mesh)
         return mesh, score
-
-
-def decode_faces(heat: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Boxes (N, 5) in [0, 1] of the picture, scores in the fifth, best first, of heat (h, w) and boxes (4, h, w)."""
-    peaks = (heat >= cv2.dilate(heat, np.ones((3, 3), np.uint8))) & (heat > FOUND)
-    rows, columns = np.nonzero(peaks)
-    order = np.argsort(-heat[rows, columns])
-    kept: list[np.ndarray] = []
-    for row, column in zip(rows[order], columns[order], strict=True):
-        x, y, width, height = boxes[:, row, column]
-        middle, half = np.array([column + 0.5 + x, row + 0.5 + y]), np.exp(np.clip([width, height], -4, 4)) / 2
-        box = np.concatenate([middle - half, middle + half]) / heat.shape[0]
-        if all(overlap(box, other) < _OVERLAP for other in kept):
-            kept.append(np.append(box, heat[row, column]))
-    return np.array(kept, np.float32).reshape(-1, 5)
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes (4,)."""
-    shared = float(np.prod(np.maximum(np.minimum(a[2:4], b[2:4]) - np.maximum(a[:2], b[:2]), 0)))
-    return shared / max(1e-9, float(np.prod(a[2:4] - a[:2]) + np.prod(b[2:4] - b[:2])) - shared)
 
 
 def _box_of(mesh: np.ndarray) -> np.ndarray:

@@ -18,7 +18,9 @@ from paha.training.motion.photo_changes import change_photo, cover_part
 
 _PARTS = ((33, 133, 159, 145), (263, 362, 386, 374), (13, 14, 61, 291))
 """Mesh points of right eye, left eye, mouth, as FACE_FLAGS has them."""
-_NOT_A_FACE, _COVERED, _OPENED, _LIGHT = 0.06, 0.3, 0.3, 0.4
+_WHOLE_HAND = 8
+"""Points that must be seen of a hand for its place to be known."""
+_NOT_A_FACE, _COVERED, _OPENED, _LIGHT = 0.14, 0.3, 0.3, 0.4
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def to_network(images: np.ndarray) -> Tensor:
 
 def _face(example: Example, other: Example, mirror: np.ndarray, rng: np.random.Generator):
     if rng.random() < _NOT_A_FACE:
-        image = change_photo(_without_face(example, rng), rng)
+        image = change_photo(_not_a_face(example, rng), rng)
         return image, np.zeros((478, 3)), np.array([0, 0, 0, 0]), np.zeros(478)
     crop = _jittered(example.mesh, rng)
     image, mesh = crop.cut(example.patch, FACE_SIZE), crop.from_picture(example.mesh, FACE_SIZE)
@@ -82,6 +84,27 @@ def _covered(image: np.ndarray, mesh: np.ndarray, other: Example, rng: np.random
     hidden = cover[index[:, 1], index[:, 0]] > 127
     parts = [1.0 - (hidden[list(part)].mean() >= 0.5) for part in _PARTS]
     return image, np.array([1.0, *parts]), np.where(hidden, 0.3, 1.0)
+
+
+def _not_a_face(example: Example, rng: np.random.Generator) -> np.ndarray:
+    """A hand, a face beside the crop or of a wrong size, or a part of the picture without faces."""
+    hands = [example.points[side][example.scores[side] > 0] for side in (slice(23, 44), slice(44, 65))]
+    hands = [hand for hand in hands if len(hand) >= _WHOLE_HAND]
+    kind = rng.random()
+    if hands and kind < 0.6:
+        hand = hands[int(rng.integers(len(hands)))]
+        size = float(np.ptp(hand, axis=0).max()) * rng.uniform(1.0, 2.2) + 8
+        centre = hand.mean(0) + rng.normal(0, 0.15, 2) * size
+        # Where the hand lies before the face it is no example of a place without one.
+        apart = np.abs(centre - (example.faces[0, :2] + example.faces[0, 2:]) / 2)
+        if (apart > 0.8 * (example.faces[0, 2:] - example.faces[0, :2])).any():
+            return FaceCrop(centre, size, float(rng.normal(0, 0.3))).cut(example.image, FACE_SIZE)
+    if kind < 0.8:
+        true = FaceCrop.about(example.mesh)
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.8) * true.side
+        move = distance * np.array([np.cos(angle), np.sin(angle)])
+        return FaceCrop(true.centre + move, true.side * rng.uniform(0.7, 1.2), true.angle).cut(example.patch, FACE_SIZE)
+    return _without_face(example, rng)
 
 
 def _without_face(example: Example, rng: np.random.Generator) -> np.ndarray:

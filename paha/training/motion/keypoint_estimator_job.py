@@ -119,6 +119,8 @@ def keypoint_estimator_job_on(data: EstimatorData, *, batch_size: int, model: Ke
     if model is None:
         model = KeypointEstimator()
         start_at_mean(model, data.examples)
+    # What diffusers adds to a configuration comes in another order in every process.
+    widths = {name: value for name, value in model.config.items() if not name.startswith("_")}
     return Job(
         name="keypoint-estimator",
         model=model.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -126,7 +128,7 @@ def keypoint_estimator_job_on(data: EstimatorData, *, batch_size: int, model: Ke
         save=save_estimator,
         sample=partial(sample_estimator, examples=data.held_out),
         probe=partial(probe_estimator, examples=data.held_out),
-        fingerprint={"model": dict(model.config), "examples": len(data.examples)},
+        fingerprint={"model": widths, "examples": len(data.examples)},
     )
 
 

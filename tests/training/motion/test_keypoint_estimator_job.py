@@ -8,8 +8,9 @@ import torch
 from paha.errors import PahaError
 from paha.motion.crops import Square
 from paha.motion.face_model import FACE_68, IBUG_68
+from paha.motion.heat_maps import decode_faces
 from paha.motion.keypoint_estimator import FACE_SIZE, FINDER_SIZE, FINDER_STRIDE, PERSON_SIZE, KeypointEstimator
-from paha.motion.own_landmarks import SHIPPED_ESTIMATOR, decode_faces
+from paha.motion.own_landmarks import SHIPPED_ESTIMATOR
 from paha.training.loop import fit
 from paha.training.motion.estimator_examples import MIRRORED_PERSON, PATCH_SIDE, Example, mirrored_mesh_order
 from paha.training.motion.estimator_losses import heat_cross_entropy, lip_gap
