@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-HISTORY = ROOT / "docs/log.md"
+HISTORY = (ROOT / "docs/log.md", ROOT / "docs/history_pixel_presenter.md")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("paha", "python", "pytest", "make", "torchrun", "pip")
 FENCE = re.compile(r"^( *)```.*?^\1```[^\n]*$", re.MULTILINE | re.DOTALL)
@@ -75,10 +75,10 @@ def statements(text: str) -> Iterator[list[str]]:
 
 
 def commands() -> list[Command]:
-    """All of them but those of the log, which is history."""
+    """All of them but those of the documents that are history."""
     found = []
     for path in DOCUMENTS:
-        if path == HISTORY:
+        if path in HISTORY:
             continue
         name = str(path.relative_to(ROOT))
         for block, fenced in blocks(path.read_text("utf-8")):
@@ -94,7 +94,7 @@ def lone_options() -> list[tuple[str, str]]:
         {
             (str(path.relative_to(ROOT)), word.partition("=")[0])
             for path in DOCUMENTS
-            if path != HISTORY
+            if path not in HISTORY
             for block, fenced in blocks(path.read_text("utf-8"))
             if not fenced
             for span in SPAN.findall(block)
