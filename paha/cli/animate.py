@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from paha.cli.jobs import AnimateJob
     from paha.guidance.choice import GuidanceChoice
     from paha.pipeline.pipeline import PahaPipeline
+    from paha.pipeline.reference import ReferenceOptions
 
 
 class Guidance(StrEnum):
@@ -33,6 +34,14 @@ class DgForm(StrEnum):
     literal = "literal"
     normalised = "normalised"
     printed_convex = "printed_convex"
+
+
+class Landmarks(StrEnum):
+    """Who reads the photograph."""
+
+    auto = "auto"
+    mediapipe = "mediapipe"
+    own = "own"
 
 
 class Dtype(StrEnum):
@@ -68,11 +77,28 @@ class AnimateOptions:
     steps: SampleSteps = None
     seed: Annotated[int, typer.Option(help="The same seed gives the same video.", min=0, max=2**63 - 1)] = 0
     cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale; 1 is off.", min=0.0)] = None
-    size: Annotated[str | None, typer.Option(help="N or WIDTHxHEIGHT in pixels (the model's by default).")] = None
+    size: Annotated[
+        str | None,
+        typer.Option(help="N or WIDTHxHEIGHT in pixels; a photograph's longer side is shrunk to it (1280 by default)."),
+    ] = None
+    face_box: Annotated[
+        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Whose face, in pixels of IMAGE (the largest by default).")
+    ] = None
+    landmarks: Annotated[
+        Landmarks, typer.Option(help="Who reads the photograph; auto is MediaPipe where its models are found.")
+    ] = Landmarks.auto
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
     save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG.")] = None
     contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Also write OUT_sheet.png.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished segment or job.")] = False
+
+    def reference(self) -> ReferenceOptions:
+        """How the image is read. Raises PahaError for what cannot be meant."""
+        from paha.guidance.face_box import parse_face_box
+        from paha.pipeline.reference import ReferenceOptions
+
+        box = None if self.face_box is None else parse_face_box(self.face_box)
+        return ReferenceOptions(*parse_size(self.size), box, self.landmarks.value)
 
 
 @dataclass(frozen=True)
@@ -105,17 +131,15 @@ class GuidanceFlags:
             metavar="FRAMES", help="Blur the non-face gradient over time (the model's own by default).", min=0
         ),
     ] = None
-    face_box: Annotated[
-        str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The face by hand, in pixels of IMAGE (found by default).")
-    ] = None
 
-    def choice(self) -> GuidanceChoice | None:
-        """What `paha.guidance.choice.guide` takes; None for no guidance. Raises PahaError for what cannot be meant."""
+    def choice(self, face_box: tuple[float, float, float, float] | None = None) -> GuidanceChoice | None:
+        """What `paha.guidance.choice.guide` takes; None for no guidance. face_box: by hand, in pixels of the image.
+
+        Raises PahaError for what cannot be meant.
+        """
         from paha.guidance.choice import SCALES, GuidanceChoice, parse_scales
         from paha.guidance.classifier_gradient import GuidanceOptions
-        from paha.guidance.face_box import parse_face_box
 
-        box = None if self.face_box is None else parse_face_box(self.face_box)
         options = GuidanceOptions(
             kind=self.guidance.value,
             rate=self.guidance_rate,
@@ -126,12 +150,11 @@ class GuidanceFlags:
             skip_first=self.skip_first,
             smoothing=self.guidance_smoothing or 0.0,
         )
-        by_preset = () if self.guidance_smoothing is not None else ("smoothing",)
-        if self.guidance_scales is None:
-            by_preset = (*SCALES, *by_preset)
-        else:
-            options = replace(options, **parse_scales(self.guidance_scales))
-        return GuidanceChoice(options, box, by_preset=by_preset) if options.active else None
+        scales = {} if self.guidance_scales is None else parse_scales(self.guidance_scales)
+        options = replace(options, **scales)
+        by_preset = tuple(name for name in SCALES if name not in scales)
+        by_preset += () if self.guidance_smoothing is not None else ("smoothing",)
+        return GuidanceChoice(options, face_box, by_preset=by_preset) if options.active else None
 
 
 def animate(
@@ -149,8 +172,7 @@ def animate(
         raise PahaError("give either IMAGE AUDIO -o OUT.mp4 or --jobs jobs.csv, not both")
     if jobs is None and (image is None or audio is None or out is None):
         raise PahaError("give IMAGE AUDIO -o OUT.mp4, or --jobs jobs.csv")
-    parse_size(options.size)  # fails before anything is loaded
-    choice = flags.choice()
+    choice = flags.choice(options.reference().face_box)  # bad options fail before anything is loaded
     pipeline = load.load()
     if jobs is not None:
         animate_jobs(pipeline, jobs, options, choice)
@@ -172,16 +194,15 @@ def animate_one(
     from paha.pipeline.options import SampleOptions
 
     sheet = out.with_name(f"{out.stem}_sheet.png") if options.contact_sheet else None
-    width, height = parse_size(options.size)
+    reference = options.reference()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
     animate_files(
         pipeline,
         image,
         audio,
         out,
-        guide(sample, pipeline, image, choice, width=width, height=height, say=tell),
-        width=width,
-        height=height,
+        guide(sample, pipeline, image, choice, width=reference.width, height=reference.height, say=tell),
+        reference,
         resume=options.resume,
         label=options.label,
         save_frames=options.save_frames,
@@ -194,12 +215,14 @@ def animate_jobs(
     pipeline: PahaPipeline, path: Path, options: AnimateOptions, choice: GuidanceChoice | None = None
 ) -> None:
     """Every row of a list; goes on after a failed one. Raises PahaError at the end that lists what failed and why."""
-    from paha.cli.jobs import failures, run_jobs
+    from paha.cli.jobs import failures, frame_folders, read_jobs, run_jobs
+
+    folders = frame_folders([job.output for job in read_jobs(path)])
 
     def run(job: AnimateJob) -> None:
         own = replace(options, seed=options.seed if job.seed is None else job.seed)
         if own.save_frames is not None:
-            own = replace(own, save_frames=own.save_frames / job.output.stem)
+            own = replace(own, save_frames=own.save_frames / folders[job.output])
         animate_one(pipeline, job.image, job.audio, job.output, own, choice)
 
     results = run_jobs(path, run, resume=options.resume)

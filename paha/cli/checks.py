@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paha.errors import PahaError
+from paha.runtime.workers import num_cores
 
 ASSETS = Path(__file__).parents[1] / "assets"
 VERSIONS = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "av")
@@ -29,7 +30,6 @@ EXTRAS = {
     "mediapipe": ("extract", "presenter images; photographs and footage then need dwpose or --face-box"),
     "onnxruntime": ("extract", "every pose reader but dwpose"),
     "tensorboard": ("train", "training; its curves are in stats.jsonl"),
-    "librosa": ("metrics", "every metric that needs no speech onsets of librosa"),
     "gradio": ("ui", "everything on the command line and from Python, no web page"),
     "ray": ("scale", "one machine, in one process or under torchrun"),
     "bitsandbytes": ("scale", "training with the plain AdamW (train.optimizer=adamw)"),
@@ -92,7 +92,7 @@ def versions() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Cores, memory, disk and accelerators."""
-    yield Finding("machine", "cpu", True, f"{len(os.sched_getaffinity(0))} cores, {_memory()}")
+    yield Finding("machine", "cpu", True, f"{num_cores()} cores, {_memory()}")
     free = shutil.disk_usage(tempfile.gettempdir()).free
     yield Finding("machine", "disk", free > 1e9, f"{_size(free)} free for temporary files")
     if importlib.util.find_spec("torch") is None:
@@ -221,7 +221,7 @@ def format_finding(finding: Finding) -> str:
 def _memory() -> str:
     try:
         return f"{_size(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'))} of memory"
-    except (ValueError, OSError):
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return "memory unknown"
 
 

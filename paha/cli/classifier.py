@@ -66,13 +66,15 @@ class ClassifierOptions:
 def train_classifier(options: ClassifierOptions) -> None:
     """Train a PCE classifier (Eq. 4-7); OUT/model is then MODEL/classifier_REGION, OUT/report says what it learned."""
     from paha.pipeline.model_folder import read_config
+    from paha.training.distributed import from_main, is_main
 
     config = read_config(options.model)
     run = options.run(config)
-    features = model_features(options.data, options.model, None)
+    # Once for all processes of a run under torchrun.
+    features = Path(from_main("features", lambda: str(model_features(options.data, options.model, None))))
     if not options.report_only:
         fit(options, config, run, features)
-    if run.pairs.held_out > 0:
+    if run.pairs.held_out > 0 and is_main():
         report(options, config, run, features)
 
 
@@ -80,6 +82,7 @@ def fit(options: ClassifierOptions, config: PahaConfig, run: ClassifierRun, feat
     """Into OUT/model; says where it was stopped early."""
     from paha.pipeline.model_folder import load_univdm
     from paha.runtime.device import pick_device
+    from paha.training.distributed import is_main
     from paha.training.pce.classifier_fit import fit_after_pretraining
     from paha.training.pce.job import classifier_job
 
@@ -92,7 +95,7 @@ def fit(options: ClassifierOptions, config: PahaConfig, run: ClassifierRun, feat
 
     stop = common.seconds(options.stop_after_minutes)
     done = fit_after_pretraining(job, run.train, options.out, init=options.init, stop_after_s=stop)
-    if done < run.train.steps:
+    if done < run.train.steps and is_main():
         typer.echo(f"stopped at step {done} of {run.train.steps}; the same command goes on from there")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,26 @@ def read_jobs(path: Path | str) -> list[AnimateJob]:
         raise PahaError(f"cannot read the list of jobs {path}: {error}") from error
     if not jobs:
         raise PahaError(f"{path} lists no jobs; add rows below the header {','.join(REQUIRED)}")
-    seen: dict[Path, int] = {}
+    seen: dict[str, int] = {}
     for job in jobs:
-        if job.output in seen:
-            raise PahaError(f"{path} rows {seen[job.output]} and {job.row} have the same output {job.output}")
-        seen[job.output] = job.row
+        place = os.path.abspath(job.output)
+        if place in seen:
+            raise PahaError(f"{path} rows {seen[place]} and {job.row} have the same output {job.output}")
+        seen[place] = job.row
     return jobs
+
+
+def frame_folders(outputs: Sequence[Path]) -> dict[Path, Path]:
+    """Where below one folder the frames of each video go: at its place below the folder that all of them share.
+
+    Of en/a.mp4 and zh/a.mp4 en/a and zh/a; of a.mp4 and b.mp4 a and b.
+    """
+    places = {output: Path(os.path.abspath(output)) for output in outputs}
+    shared = os.path.commonpath([place.parent for place in places.values()])
+    below = {output: place.relative_to(shared) for output, place in places.items()}
+    bare = [place.with_suffix("") for place in below.values()]
+    # Two that differ in their ending alone keep it.
+    return {k: place if bare.count(place.with_suffix("")) > 1 else place.with_suffix("") for k, place in below.items()}
 
 
 def run_jobs(path: Path | str, animate_job: Callable[[AnimateJob], object], *, resume: bool = False) -> list[JobResult]:

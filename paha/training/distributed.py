@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from paha.errors import PahaError
 
 if TYPE_CHECKING:
+    from torch import nn
     from torch.distributed import Store
 
 LONGEST_WAIT = timedelta(days=14)
@@ -57,6 +58,17 @@ def from_main(name: str, make: Callable[[], str]) -> str:
     if answer.startswith("!"):
         raise PahaError(answer[1:])
     return answer[1:]
+
+
+def broadcast_weights(model: nn.Module) -> None:
+    """Give every process the main one's weights. Called by all, on models that are not wrapped yet."""
+    if world_size() == 1:
+        return
+    from torch.distributed import broadcast_object_list
+
+    held = [model.state_dict() if is_main() else None]
+    broadcast_object_list(held, src=0)
+    model.load_state_dict(held[0])  # type: ignore[arg-type]
 
 
 def first_to_say(message: str) -> bool:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from toy_run import toy_config, toy_job
+from two_processes import in_two
 
 from paha.errors import PahaError
 from paha.training.checkpoint import PARTS
@@ -27,8 +25,6 @@ from paha.training.loop import fit
 SCRIPT = Path(__file__).with_name("toy_run.py")
 TOLERANCE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}
 """Two processes add the same gradients in another order than one."""
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["toy_run"])  # imported once for all processes
 
 
 @pytest.fixture(autouse=True)
@@ -41,33 +37,6 @@ def one_thread():
 
 def run_one(out: Path, steps: int, **changes) -> None:
     fit(toy_job(), toy_config(steps=steps, cosine_decay=False, **changes), out, progress=False)
-
-
-def in_two(function: Callable[..., object], folder: Path) -> list[str]:
-    """What `function` returns in each of two processes that know of each other, or the PahaError that it raises."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = [FORKS.Process(target=rank_main, args=(function, folder, rank, port)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-        process.kill()
-    return [(folder / f"answer_{rank}").read_text() for rank in range(2)]
-
-
-def rank_main(function: Callable[..., object], folder: Path, rank: int, port: int) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
-    torch.set_num_threads(1)
-    try:
-        answer = str(function(folder))
-    except PahaError as error:
-        answer = f"PahaError: {error}"
-    (folder / f"answer_{rank}").write_text(answer)
-    torch.distributed.barrier()  # the first one keeps the store
-    torch.distributed.destroy_process_group()
 
 
 def losses(out: Path) -> list[float]:
