@@ -1,8 +1,7 @@
 """Displacement fields of a photograph, on its grid: what each signal moves, and how far.
 
-All are smooth, so that a frame's backward map follows from a few fixed-point steps. Where the face must tear, at the
-lips and the lids, there are two fields, each continued smoothly beyond the edge, and `paha.motion.renderer` cuts between
-them.
+All are smooth, so that a frame's backward map follows from a few fixed-point steps. Where the face must tear, at lips
+and lids, there are two fields, each continued smoothly beyond the edge, and `paha.motion.renderer` cuts between them.
 Letters: h w the grid, (u, v) face heights along the face's own axes from a feature's middle.
 """
 
@@ -22,7 +21,7 @@ UPPER_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 UPPER_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 LOWER_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
-OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
+OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip  # noqa: E501
 LIDS = {
     "left": ((263, 466, 388, 387, 386, 385, 384, 398, 362), (263, 249, 390, 373, 374, 380, 381, 382, 362)),
     "right": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (33, 7, 163, 144, 145, 153, 154, 155, 133)),
@@ -38,12 +37,14 @@ GAZE_SHIFT = 0.1
 LIMITS = np.array([0.22, 0.16, 0.16])
 """Radians of yaw, pitch and roll beyond which faces crumple."""
 RELIEF = np.array([0.2, 0.65])
-"""Depth of the face, added to MediaPipe's, that yaw and pitch need for MediaPipe to read the turn that was asked for."""
-OPEN_GAIN, WIDE_GAIN = 1.1, 1.3
+"""Share of depth added to the face's in yaw and pitch, so that MediaPipe reads the turn that was asked for."""
+OPEN_GAIN, WIDE_GAIN = 1.04, 1.36
 """Of mouth_open and mouth_wide, so that MediaPipe reads off rendered frames what was asked for."""
 OVERLAP = 0.004
 """Face heights that closed lips overlap by."""
 MAX_OPEN = 0.15
+BORDER = 0.25
+"""Face heights from the picture's border within which what reaches it is held."""
 
 
 def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
@@ -109,6 +110,13 @@ def head_weight(photo: Photograph) -> np.ndarray:
     fall = max(0.35, neck + 0.15)
     # Off the neck, the shoulders rise towards the head: they stay with the body.
     return 1 - smoothstep(-0.12, fall, v + 0.35 * np.clip(np.abs(u) - 0.45, 0, 2) * smoothstep(-0.3, 0.3, v))
+
+
+def border_hold(photo: Photograph) -> np.ndarray:
+    """(h, w): 0 at the picture's border, beyond which there is nothing to show, to 1 within BORDER face heights."""
+    height, width = photo.image.shape[:2]
+    x, y = photo.grid[..., 0], photo.grid[..., 1]
+    return smoothstep(0, BORDER, np.minimum(np.minimum(x, width - x), np.minimum(y, height - y)) / photo.unit)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 A frame is a backward map: which place x of the picture is seen at y. With w the head's and body's displacement, on a
 coarse lattice, and e the face's own, on a fine one, x + w(x) + e(x) = y. First p + w(p) = y is solved on the coarse
-lattice, then x = p + w(p) - w(x) - e(x) on the fine one, each by a few fixed-point steps; where e is nothing, x = p. What
-tears has an e for each side: the face; the lower lip with its jaw; the upper lids.
+lattice, then x = p + w(p) - w(x) - e(x) on the fine one, each by a few fixed-point steps; where e is nothing, x = p.
+What tears has an e for each side: the face; the lower lip with its jaw; the upper lids.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Renderer:
         self.arms = find_arms(photo)
         self._region = Box(photo.region[1], photo.region[0])
         self._places = texture_places(self._region)
+        self._hold = fields.border_hold(photo)
         self._background = np.ascontiguousarray(self._region.of(photo.background))
         self._armless, self._body, self._arm_sheets = self._sheets()
 
@@ -86,8 +87,8 @@ class Renderer:
 
 
 class _Frame:
-    """What one frame's parts share. whole: (h, w, 2) displacement of head and body. face, upper, lower: (h, w, 2) of the
-    face's features; with the upper lip; with the jaw."""
+    """What one frame's parts share. whole: (h, w, 2) displacement of head and body. face, upper, lower: (h, w, 2) of
+    the face's features; with the upper lip; with the jaw."""
 
     def __init__(self, renderer: Renderer, motion: PersonMotion, t: int) -> None:
         self.renderer, self.motion, self.t = renderer, motion, t
@@ -117,7 +118,7 @@ class _Frame:
         torso = renderer.torso.displacement(motion, t, self.photo.unit)
         for arm in renderer.arms:
             torso = arm.carry(torso, self.photo.grid, motion, t)
-        return torso + renderer.head.weight[..., None] * (head - torso)
+        return renderer._hold[..., None] * (torso + renderer.head.weight[..., None] * (head - torso))
 
     def _opening(self) -> float:
         """Face heights that the gap changes by: no further than closed, nor than a jaw goes."""
@@ -137,7 +138,8 @@ class _Frame:
         face = self._face_box()
         box = moving(lattice, self.source).within(self.region)
         if np.abs(self.upper).max() > STILL:
-            box = Box.about(np.minimum(box.corner, face.corner), np.maximum(_end(box), _end(face))) if not box.empty else face  # fmt: skip
+            low, high = np.minimum(box.corner, face.corner), np.maximum(_end(box), _end(face))
+            box = face if box.empty else Box.about(low, high)
         if box.empty:
             return
         at = self._at(lattice, self.source, box, self.region)
@@ -158,7 +160,7 @@ class _Frame:
         return Box.about(corners[0] + low, corners[1] + high).within(self.region)
 
     def _solve(self, fine: Lattice, e: np.ndarray, relaxation: float = 1.0) -> np.ndarray:
-        """(h, w, 2): x + w(x) + e(x) = y at the nodes y of a fine lattice; relaxed where e is steep, in twice the steps."""
+        """(h, w, 2): x + w(x) + e(x) = y at the nodes y of a fine lattice; twice the steps if relaxed, for a steep e."""
         coarse, face = self.photo.lattice, self.expression.lattice
         p = fine.nodes + coarse.read(self.source - coarse.nodes, fine.nodes)
         fixed = p + coarse.read(self.whole, p)

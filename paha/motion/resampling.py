@@ -27,7 +27,7 @@ class Resampler(Protocol):
         ...
 
     def sample(self, textures: Sequence[Any], at: np.ndarray) -> list[np.ndarray]:
-        """Each texture, uint8, at places (h, w, 2) float32: x, y in texture pixels, pixel i of the picture at SCALE i."""
+        """Each texture, uint8, at places (h, w, 2) float32: x, y in texture pixels (SCALE a pixel)."""
         ...
 
 

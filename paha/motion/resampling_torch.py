@@ -14,8 +14,8 @@ from paha.motion.resampling import doubled
 class TorchResampler:
     """Textures stay on the device; places go to it and pixels come back.
 
-    Places are not rounded to 1/64 pixel as OpenCV's are: results differ by at most 1/64 of the step between neighbouring
-    pixels in x and in y, and one more for rounding: 255 / 32 + 1 = 9 levels at a black-white corner, under 1 in the mean.
+    Places are not rounded to 1/64 pixel as OpenCV's are: results differ by at most 1/64 of the step between neighbours
+    in x and in y, and one more for rounding: 255 / 32 + 1 = 9 levels at a black-white corner, under 1 in the mean.
     """
 
     def __init__(self, device: str | torch.device = "cuda") -> None:

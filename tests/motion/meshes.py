@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from tests.motion.people import keypoints, scores
 
 from paha.motion.fields import (
     BROWS,
@@ -18,6 +17,7 @@ from paha.motion.fields import (
 )
 from paha.motion.landmarks import Landmarks
 from paha.motion.photograph import IRIS, Photograph
+from tests.motion.people import keypoints, scores
 
 
 def face_mesh(*, gap: float = 0.0) -> np.ndarray:

@@ -42,7 +42,9 @@ def test_grid_sample_agrees_with_opencv():
     read = torch_.sample([torch_.texture(picture), torch_.texture(mask)], at)
     for a, b in zip(read, expected, strict=True):
         difference = np.abs(a.astype(int) - b)
-        assert a.shape == b.shape and difference.max() <= 9 and difference.mean() < 1
+        assert a.shape == b.shape
+        assert difference.max() <= 9
+        assert difference.mean() < 1
 
 
 def test_a_layer_put_back_gives_the_picture_whatever_its_mask():
@@ -61,4 +63,5 @@ def test_a_moved_layer_shows_itself_inside_and_what_is_new_outside():
     resampler = OpenCVResampler()
     moved = Sheet.of(resampler, BOX, picture, alpha, under).over(resampler, new, texture_places(BOX) - np.float32(20))
     assert (moved[23:37, 23:37] == picture[13:27, 13:27]).all()
-    assert (moved[:17] == 200).all() and (moved[:, 45:] == 200).all()
+    assert (moved[:17] == 200).all()
+    assert (moved[:, 45:] == 200).all()
