@@ -1,5 +1,9 @@
 """par_loss: weights act on the squared error before any reduction."""
 
+# A value that is None fails the test, which is what it is for.
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportOptionalOperand=false, reportOptionalIterable=false
+
 import torch
 
 from paha.par.loss_weight import AwarenessArea

@@ -1,7 +1,12 @@
+# A value that is None fails the test, which is what it is for.
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportOptionalOperand=false, reportOptionalIterable=false
+
 import json
 import os
 import tracemalloc
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +52,7 @@ def evaluation(real, instruments, tmp_path_factory):
 
 
 def test_a_set_against_itself_has_no_distance(evaluation):
-    row = evaluation[0].rows[0]
+    row: Any = evaluation[0].rows[0]
     for key in ("fgd", "frd_face", "frd_hands", "frd_body", "frd_background"):
         assert row.values[key].mean == pytest.approx(0, abs=1e-6)
     assert row.values["lip_r"].mean == pytest.approx(1)
@@ -71,7 +76,7 @@ def test_rows_and_what_each_corruption_moves(evaluation):
 
 
 def test_what_is_absent_says_why(evaluation):
-    row = evaluation[0].rows[0]
+    row: Any = evaluation[0].rows[0]
     assert row.values["fvd"] == "no weights of I3D"
     assert row.values["sync_c"] == row.values["sync_d"] == "no weights of SyncNet"
     assert "cost.json" in row.values["tc"]
@@ -133,7 +138,7 @@ def test_a_folder_that_cannot_be_read_is_one_line(real, instruments, tmp_path):
 def test_time_cost_stands_in_the_row(real, instruments, tmp_path):
     data = make_dataset(tmp_path / "data", clips=2)
     record_cost(data, "clip0", seconds=3, video_seconds=4)
-    made = evaluate_videos(real, data, tmp_path / "out", instruments, ceilings=False, say=lambda _: None)
+    made: Any = evaluate_videos(real, data, tmp_path / "out", instruments, ceilings=False, say=lambda _: None)
     assert made.rows[0].values["tc"].mean == 3
     assert len(made.rows) == 2
 
@@ -141,7 +146,7 @@ def test_time_cost_stands_in_the_row(real, instruments, tmp_path):
 def test_metrics_that_need_a_truth_are_absent_without_one(real, instruments, tmp_path):
     data = make_dataset(tmp_path / "data", clips=2)
     (tmp_path / "pairs.csv").write_text("real,fake\n")
-    made = evaluate_videos(
+    made: Any = evaluate_videos(
         real, data, tmp_path / "out", instruments, pairs=tmp_path / "pairs.csv", ceilings=False, say=lambda _: None
     )
     assert made.paired == 0
@@ -196,7 +201,7 @@ def test_numbers_are_finite_or_absent(evaluation):
 def test_the_extractor_s_own_error_is_told(real, instruments, tmp_path):
     clips = find_clips(real)
     made, _ = measure_set(clips, instruments, tmp_path, say=lambda _: None)
-    pairs = [(clip, load_measured(made.path(clip))) for clip in clips]
+    pairs: list[Any] = [(clip, load_measured(made.path(clip))) for clip in clips]
     assert extractor_error(pairs, instruments) is None  # exact points are no extractor's
     reading = replace(instruments, pose=object())
     exact = extractor_error(pairs, reading)

@@ -1,3 +1,7 @@
+# A value that is None fails the test, which is what it is for.
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportOptionalOperand=false, reportOptionalIterable=false
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,7 @@
+# A value that is None fails the test, which is what it is for.
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportOptionalOperand=false, reportOptionalIterable=false
+
 import json
 from pathlib import Path
 
@@ -253,7 +257,12 @@ def test_job_trains_resumes_probes_and_saves(features, tmp_path):
     out = tmp_path / "run"
 
     def run(config):
-        fit(univdm_job(config, FeatureDataset(features, config=config), codec=codec, probe_batches=1), config.train, out, progress=False)
+        fit(
+            univdm_job(config, FeatureDataset(features, config=config), codec=codec, probe_batches=1),
+            config.train,
+            out,
+            progress=False,
+        )
 
     run(with_options(train__sample_every=3, train__checkpoint_every=2, train__steps=4, sample__steps=2))
     run(config)
@@ -268,7 +277,10 @@ def test_job_trains_resumes_probes_and_saves(features, tmp_path):
     a, b = (load_file(each / "model/univdm/diffusion_pytorch_model.safetensors") for each in (out, whole))
     assert all(torch.equal(a[key], b[key]) for key in a)
     fit(
-        univdm_job(with_options(train__steps=1), FeatureDataset(features, config=DEBUG)), with_options(train__steps=1).train, tmp_path / "c", init=out
+        univdm_job(with_options(train__steps=1), FeatureDataset(features, config=DEBUG)),
+        with_options(train__steps=1).train,
+        tmp_path / "c",
+        init=out,
     )
     with pytest.raises(PahaError, match=r"'diffusion\.prediction_type' was 'v_prediction' and is now 'epsilon'"):
         run(with_options(train__steps=8, train__sample_every=3, diffusion__prediction_type="epsilon"))
