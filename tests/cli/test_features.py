@@ -14,8 +14,8 @@ from toy_corpus import make_toy_corpus
 
 from paha.cli.features import features_by_workers
 from paha.errors import PahaError
-from paha.media.audio_io import write_wav
 from paha.extractors.pixel_codec import PixelCodec
+from paha.media.audio_io import write_wav
 from paha.presets import preset
 
 CONFIG = preset("debug")
