@@ -19,7 +19,6 @@ MAX_YAW_DEGREES = 45.0
 _SURE_FACE = 0.6
 _LIPS = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
 _EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
-_MIDLINE = (10, 152)
 _SIDES = (234, 454)
 """Mesh points before the person's right and left ear."""
 _FLAT_SHARE = 0.45
