@@ -124,9 +124,9 @@ def model_features(data: Path, model: Path, device: str | None) -> Path:
 
 
 def load_codec_of(config: PahaConfig, folder: Path | None) -> Any:
-    """The codec in a folder, or the shipped one of that kind."""
+    """The codec in a folder. Raises PahaError for motion latents, which are made of no files."""
     from paha.extractors.codec import load_codec
-    from paha.pipeline.loading import SHIPPED_MODEL
 
-    shipped = None if config.codec.kind == "svd" else SHIPPED_MODEL / "codec"
-    return load_codec(config.codec, folder or shipped)
+    if config.codec.kind == "motion":
+        raise PahaError(f"the preset {config.name} draws its clips itself and needs no features; give another --preset")
+    return load_codec(config.codec, folder)

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 class UniVDMOptions:
     """A UniVDM's training."""
 
-    data: Annotated[Path | None, typer.Option("--data", help="Dataset folder (manifest.jsonl).")] = None
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Dataset folder (manifest.jsonl), for a preset with latents of pixels."),
+    ] = None
+    speech: Annotated[
+        Path | None, typer.Option(help="With motion latents: a folder of aligned speech, beside espeak-ng's.")
+    ] = None
+    workers: Annotated[int, typer.Option(help="With motion latents: processes that make clips ahead.", min=0)] = 1
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.")] = None
     codec: common.CodecFolder = None
     preset: common.PresetName = "presenter"
@@ -50,25 +57,46 @@ def train_univdm(options: UniVDMOptions, cost: PlanOptions) -> None:
     config = options.config()
     if cost.plan:
         print_plan(config, cost)
-    elif options.data is None or options.out is None:
-        raise PahaError("give --data DATASET and --out RUN (or --plan)")
+    elif options.out is None:
+        raise PahaError("give --out RUN (or --plan)")
+    elif config.codec.kind == "motion":
+        fit_motion(options.out, config, options)
+    elif options.data is None:
+        raise PahaError(f"the preset {config.name} trains on clips: give --data DATASET")
     else:
         fit_univdm(options.data, options.out, config, options)
 
 
+def fit_motion(out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
+    """Train on the endless stream of speech and motion."""
+    from paha.training.loop import fit
+    from paha.training.univdm.motion_job import motion_job
+
+    if options.data is not None:
+        raise PahaError(f"the preset {config.name} draws its clips itself: leave --data out, or give --speech FOLDER")
+    speech = None if options.speech is None else str(options.speech)
+    pretrain = options.init is None and not (out / "checkpoint").exists()
+    job = motion_job(config, speech=speech, workers=options.workers, pretrain=pretrain)
+    fit(job, config.train, out, init=options.init, stop_after_s=common.seconds(options.stop_after_minutes))
+
+
 def fit_univdm(data: Path, out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
     """Make the features that are missing, then train."""
+    from accelerate import PartialState
+
     from paha.cli.features import load_codec_of, preset_features
+    from paha.dataset.dataset import FeatureDataset
     from paha.training.distributed import from_main
     from paha.training.loop import fit
-    from paha.training.univdm.job import univdm_job
+    from paha.training.univdm.job import resolve, univdm_job
     from paha.univdm.initialisation import codec_source, with_parts_of
 
     source = codec_source(config, options.codec, options.init)
     whole = with_parts_of(config, options.init)
     features = Path(from_main("features", lambda: str(preset_features(data, whole, codec=source))))
-    pretrain = options.init is None and not (out / "checkpoint").exists()
-    job = univdm_job(whole, features, codec=load_codec_of(whole, source), pretrain=pretrain)
+    dataset = FeatureDataset(features, config=whole, device=PartialState().device or "cpu")
+    whole = resolve(whole, dataset)
+    job = univdm_job(whole, dataset, codec=load_codec_of(whole, source))
     fit(job, whole.train, out, init=options.init, stop_after_s=common.seconds(options.stop_after_minutes))
 
 

@@ -10,7 +10,7 @@ import torch
 from toy import toy_codec
 
 from paha import config as configuration
-from paha.cli.animate import Guidance, GuidanceFlags
+from paha.cli.animate import AnimateOptions, Guidance, GuidanceFlags
 from paha.cli.classifier import ClassifierOptions, Region, train_classifier
 from paha.cli.negatives import NegativesFlags, negatives
 from paha.cli.univdm import PlanOptions, UniVDMOptions, train_univdm
@@ -31,7 +31,8 @@ from paha.pipeline.pipeline import PahaPipeline
 from paha.presets import preset
 
 DEBUG = preset("debug")
-BY_HAND = GuidanceFlags(Guidance.sg, face_box="8,4,22,18")
+BY_HAND = GuidanceFlags(Guidance.sg)
+FACE = (8.0, 4.0, 22.0, 18.0)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_training_leaves_a_log_a_model_and_a_report(root):
 def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipeline, tmp_path):
     image, sound = first_clip(root)
     save_png(tmp_path / "a.png", image)
-    by_hand = replace(BY_HAND, guidance=Guidance.dg, reuse_deep=True, redetect_face=1).choice()
+    by_hand = replace(BY_HAND, guidance=Guidance.dg, reuse_deep=True, redetect_face=1).choice(FACE)
     assert by_hand.options.share_deep
     said = []
     guided = guide(SampleOptions(steps=2), pipeline, image, by_hand, say=said.append)
@@ -94,7 +95,7 @@ def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipelin
     out = animate(pipeline, tmp_path / "a.png", sound, tmp_path / "a.mp4", guided, num_frames=7, progress=False)
     assert len(read_video(out)) == 7
     plain = SampleOptions()
-    other = guide(plain, pipeline, image, BY_HAND.choice())
+    other = guide(plain, pipeline, image, BY_HAND.choice(FACE))
     assert other.guidance_settings != guided.guidance_settings
     assert guide(plain, pipeline, image, None) == plain
     assert GuidanceFlags().choice() is None
@@ -108,10 +109,10 @@ def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_pat
     config = pipeline.preset.model_copy(update={"sample": pipeline.preset.sample.model_copy(update=own)})
     configuration.dump(config, tmp_path / "m/paha.yaml")
     other = PahaPipeline.from_pretrained(tmp_path / "m")
-    found = guide(SampleOptions(), other, image, BY_HAND.choice()).guidance_settings
+    found = guide(SampleOptions(), other, image, BY_HAND.choice(FACE)).guidance_settings
     names = ("non_face_scale", "face_scale", "diff_scale", "skip_first", "smoothing")
     assert [found[name] for name in names] == [20, 0, 0.5, True, 1.5]
-    by_hand = replace(BY_HAND, guidance_scales="2,3", guidance_smoothing=0.0).choice()
+    by_hand = replace(BY_HAND, guidance_scales="2,3", guidance_smoothing=0.0).choice(FACE)
     given = guide(SampleOptions(), other, image, by_hand).guidance_settings
     assert [given[name] for name in names] == [2, 3, 0.25, True, 0]
 
@@ -216,14 +217,18 @@ def test_tables_run_on_models_trained_here(root, pipeline, tmp_path, number):
     [
         ({"guidance_scales": "1"}, "two or three numbers"),
         ({"guidance_scales": "1,a"}, "NON_FACE,FACE"),
-        ({"face_box": "1,2,3"}, "X0,Y0,X1,Y1"),
-        ({"face_box": "5,5,5,9"}, "empty"),
         ({"guidance_rate": 2.0}, "0 to 1"),
     ],
 )
 def test_bad_options_are_one_line(changes, message):
     with pytest.raises(PahaError, match=message):
         GuidanceFlags(Guidance.sg, **changes).choice()
+
+
+@pytest.mark.parametrize(("box", "message"), [("1,2,3", "X0,Y0,X1,Y1"), ("5,5,5,9", "empty")])
+def test_bad_boxes_are_one_line(box, message):
+    with pytest.raises(PahaError, match=message):
+        AnimateOptions(face_box=box).reference()
 
 
 @pytest.mark.parametrize(
