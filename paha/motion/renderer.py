@@ -160,7 +160,7 @@ class _Frame:
         return Box.about(corners[0] + low, corners[1] + high).within(self.region)
 
     def _solve(self, fine: Lattice, e: np.ndarray, relaxation: float = 1.0) -> np.ndarray:
-        """(h, w, 2): x + w(x) + e(x) = y at the nodes y of a fine lattice; twice the steps if relaxed, for a steep e."""
+        """(h, w, 2): x + w(x) + e(x) = y at nodes y of a fine lattice; twice the steps if relaxed, for a steep e."""
         coarse, face = self.photo.lattice, self.expression.lattice
         p = fine.nodes + coarse.read(self.source - coarse.nodes, fine.nodes)
         fixed = p + coarse.read(self.whole, p)

@@ -18,13 +18,13 @@ def test_a_texture_holds_the_picture_at_even_places():
     assert (doubled(picture)[::2, ::2] == picture).all()
 
 
-def test_a_sine_of_eight_pixels_is_read_between_pixels_to_one_level():
+def test_a_sine_of_sixteen_pixels_is_read_between_pixels_to_one_level():
     x = np.arange(64)
-    wave = 127.5 + 100 * np.sin(2 * np.pi * x / 8)
+    wave = 127.5 + 100 * np.sin(2 * np.pi * x / 16)
     picture = np.repeat(np.rint(wave).astype(np.uint8)[None], 16, 0)
     at = np.stack(np.meshgrid(2 * (x[8:-8] + 0.5), 2 * np.arange(4, 12)), -1).astype(np.float32)
     read = OpenCVResampler().sample([doubled(picture)], at)[0]
-    np.testing.assert_allclose(read[0], 127.5 + 100 * np.sin(2 * np.pi * (x[8:-8] + 0.5) / 8), atol=1.5)
+    np.testing.assert_allclose(read[0], 127.5 + 100 * np.sin(2 * np.pi * (x[8:-8] + 0.5) / 16), atol=1.5)
 
 
 def test_a_map_of_whole_pixels_gives_the_pixels():
