@@ -42,6 +42,7 @@ MEDIA  ?= ../shared/media
 presenter: $(VENV)/dev
 	$(BIN)/paha train univdm --preset presenter --out $(WORK)/univdm $(if $(SPEECH),--speech "$(SPEECH)")
 	$(if $(STILLS),$(BIN)/paha train keypoint-estimator --stills "$(STILLS)" --out $(WORK)/keypoint_estimator)
+	$(BIN)/python -m paha.training.univdm.ship --univdm $(WORK)/univdm $(if $(STILLS),--keypoint-estimator $(WORK)/keypoint_estimator)
 
 presenter-report: $(VENV)/dev
 	$(BIN)/python -m experiments.presenter.report --stills "$(or $(STILLS),../shared/stills)" --media "$(MEDIA)" \

@@ -173,6 +173,8 @@ class SampleConfig(Section):
     paper's: its own scales are found by a sweep."""
     guidance_skip_first: bool = False
     """Leave the step from pure noise unguided, where a small model's classifier has nothing to see."""
+    motion_smoothing: float = Field(default=0.0, ge=0)
+    """Motion latents: strength of the band limit on sampled motion (`paha.motion.smoothing`), 1 as it was chosen."""
     guidance_smoothing: float = Field(default=0.0, ge=0)
     """Sigma in frames of a blur over time of the non-face classifier's gradient, against trembling; 0 is off."""
 

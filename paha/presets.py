@@ -60,7 +60,8 @@ PRESENTER = PahaConfig(
         sample_every=500,
         log_every=10,
     ),
-    sample=SampleConfig(steps=4),
+    # Two steps of two evaluations: more steps follow the speech less (docs/results.md).
+    sample=SampleConfig(steps=2, cfg_scale=1.5, motion_smoothing=1.0),
 )
 
 DEBUG = PahaConfig(

@@ -35,7 +35,7 @@ CHANNELS = (
     "gaze_x",
     "gaze_y",
 )
-# About 1.5 over the deviation of each signal in the training stream (`python -m experiments.motion_scales`).
+# About 1.5 over the deviation of each signal in the training stream (docs/log.md).
 SCALES = (25.0, 25.0, 18.0, 30.0, 18.0, 40.0, 90.0, 4.0, 6.0, 90.0, 4.0, 8.0)
 CELLS = 8
 DOWNSAMPLE = 16

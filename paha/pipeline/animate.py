@@ -62,6 +62,7 @@ def animate(
         "model": model_fingerprint(pipeline.univdm, pipeline.codec),
         "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
         "frames": [inputs.num_frames, inputs.height, inputs.width],
+        "motion_smoothing": pipeline.preset.sample.motion_smoothing,
     } | options.settings()
     if num_frames is not None:
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]

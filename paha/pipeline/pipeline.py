@@ -21,6 +21,7 @@ from paha.extractors.audio import AudioEncoder, load_audio_encoder
 from paha.extractors.image import ImageEncoder, load_image_encoder
 from paha.media.audio_io import AudioInput, as_audio
 from paha.media.image_io import ImageInput, as_image
+from paha.motion.smoothing import smooth_motion
 from paha.pce.regions import Region
 from paha.pipeline.inputs import EncodedInputs, plan_video, speech_for_model
 from paha.pipeline.model_folder import (
@@ -315,7 +316,10 @@ class PahaPipeline(DiffusionPipeline):
             guidance_rate=options.guidance_rate,
             callback=callback,
         )
-        return z_0[0].float().cpu()
+        z_0 = z_0[0].float().cpu()
+        if self.preset.codec.kind != "motion":
+            return z_0
+        return smooth_motion(z_0, given_first=first is not None, strength=self.preset.sample.motion_smoothing)
 
     def predictor(self, conditioning: Conditioning, cfg_scale: float = 1.0) -> Predict:
         """UniVDM as the sampler calls it: float32 latents in and out, whatever type the network has."""

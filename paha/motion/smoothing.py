@@ -1,0 +1,52 @@
+"""A band limit on sampled motion: heads and arms have mass, and do not tremble from frame to frame.
+
+What a small network leaves of the noise is white in time; a person's motion is not. Each channel is blurred over the
+frames by no more than its own motion bears. A segment's given first frame stays, so that segments still join.
+Letters: T frames, C channels, G cells a side.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SIGMAS = {
+    "shift_x": 2.0,
+    "shift_y": 2.0,
+    "yaw": 2.0,
+    "pitch": 1.6,
+    "rotation": 2.0,
+    "mouth_open": 0.7,
+    "mouth_wide": 0.9,
+    "lip_press": 0.6,
+    "lids": 0.6,
+    "brows": 1.6,
+    "gaze_x": 0.8,
+    "gaze_y": 0.8,
+}
+"""Deviation of the blur in frames, by channel: what takes nothing of the rig's own motion (docs/log.md)."""
+JOIN = 3.0
+"""Frames in which the difference between a given first frame and the blurred one dies away, by 1/e."""
+
+
+def smooth_motion(z_TCGG: Tensor, *, given_first: bool, strength: float = 1.0) -> Tensor:
+    """Latents (T, C, G, G) blurred over time. given_first: frame 0 was given and is kept. strength: times the blur's
+    deviations; 0 changes nothing."""
+    if strength == 0:
+        return z_TCGG
+    blurred = torch.stack([_blur(z_TCGG[:, c], strength * s) for c, s in enumerate(SIGMAS.values())], 1)
+    if given_first:
+        fade = torch.exp(-torch.arange(len(z_TCGG)) / JOIN).to(z_TCGG)
+        blurred = blurred + fade[:, None, None, None] * (z_TCGG[:1] - blurred[:1])
+        blurred[0] = z_TCGG[0]
+    return blurred
+
+
+def _blur(x_TGG: Tensor, sigma: float) -> Tensor:
+    """A Gaussian over time; the ends go on as they are."""
+    reach = max(1, round(3 * sigma))
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2).to(x_TGG)
+    rows = x_TGG.flatten(1).T[:, None]
+    padded = F.pad(rows, (reach, reach), mode="replicate")
+    return F.conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0].T.reshape(x_TGG.shape)
