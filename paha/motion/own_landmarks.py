@@ -34,12 +34,18 @@ from paha.types import FACE, NUM_KEYPOINTS
 SHIPPED_ESTIMATOR = Path(str(files("paha"))) / "assets" / "presenter" / "keypoint_estimator"
 _IS_FACE = 0.85
 """Faces of held-out stills score 0.96 and more, hands and halves of faces 0.65 and less."""
+_SURE_FACE = 0.5
+"""Faces below count only where there is no other, and then the best alone."""
+_STILL_A_FACE = 0.5
+"""For what was found to be one: a box that differs a little gives another score."""
 _SEEN = 0.5
 _COVERED = 0.15
 """A part is told to be covered below this chance that it is not: mistakes would only worry people."""
 _PASSES = 3
 _SURE = 0.35
 """Share of a heat map that must lie there for the point to count as seen."""
+_SURE_HAND = 0.6
+"""The same for the mean of a hand's points: a hand read wrongly looks worse than one left still."""
 _MASK_GAIN = 4.0
 """The network's border is as wide as a cell of its grid; the guided filter finds a narrower one."""
 _LARGE_FACE = 0.25
@@ -80,12 +86,13 @@ class OwnLandmarks:
                 for box in self._search(tile):
                     moved = box + np.array([x, y, x, y, 0], np.float32)
                     found += self._verified(image, moved, known=found)
-        return unique_boxes(found)
+        sure = [box for box in found if box[4] > _SURE_FACE]
+        return unique_boxes(sure or sorted(found, key=lambda box: -box[4])[:1])
 
     def read(self, image: np.ndarray, box: np.ndarray, *, alone: bool) -> PersonReading | None:
         """The person whose face is in the box (4,) px, or None where it cannot be read."""
         mesh, score = self._mesh(image, box)
-        if score < _IS_FACE:
+        if score < _STILL_A_FACE:
             return None
         points, scores, mask = self.read_body(image, _box_of(mesh))
         points[FACE], scores[FACE] = mesh[IBUG_68, :2], score
@@ -102,6 +109,8 @@ class OwnLandmarks:
         places, sure = peaks(seen.log_heat[0].exp().numpy())
         points[PERSON_POINTS] = places * square.side + square.corner
         chances = seen.score_logits[0].sigmoid().numpy() * (sure > _SURE)
+        for hand in (slice(23, 44), slice(44, 65)):
+            chances[hand] *= sure[hand].mean() > _SURE_HAND
         scores[PERSON_POINTS] = np.where(chances > _SEEN, chances, 0)
         logits = cv2.resize(seen.mask_logits[0].numpy(), (2 * PERSON_SIZE,) * 2, interpolation=cv2.INTER_CUBIC)
         mask = 1 / (1 + np.exp(-_MASK_GAIN * logits))
@@ -134,7 +143,7 @@ class OwnLandmarks:
             reading = self._face(_tensor(crop.cut(image, FACE_SIZE)))
             mesh = crop.to_picture(reading.mesh[0].numpy() * FACE_SIZE, FACE_SIZE)
             score = float(reading.flag_logits[0, 0].sigmoid())
-            if score < _IS_FACE:
+            if score < _STILL_A_FACE:
                 break
             crop = FaceCrop.about(mesh)
         return mesh, score
