@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-FOUND = 0.25
+FOUND = 0.4
 """Heat of a cell that may be a face; FaceNet then judges it."""
 _OVERLAP = 0.35
 """Boxes that share more of their union are the same face."""
