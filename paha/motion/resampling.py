@@ -1,8 +1,8 @@
 """Reading a picture through a map: the one primitive of the renderer that differs between processor and GPU.
 
-A texture is a picture at twice its size, its own pixels at even places and between them what a six-tap filter of half a
-pixel's delay gives. Read linearly, it is sharper than cubic reading of the picture itself, at a third of the cost, and a
-map of whole pixels gives the picture's own values back to the bit.
+A texture is a picture at twice its size, its own pixels at even places and between them what a six-tap filter of half
+a pixel's delay gives. Read linearly, it is sharper than cubic reading of the picture itself, at a third of the cost,
+and a map of whole pixels gives the picture's own values back to the bit.
 Letters: H W a picture, h w the places read, C channels.
 """
 
@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 
 HALF_PIXEL = np.array([2, -8, 22, 22, -8, 2], np.float32) / 32
-"""Between two pixels. It lifts fine detail (by 1.24 at a period of 4 pixels) as much as reading linearly takes away: faces
-moved by parts of a pixel keep 0.93 to 1.02 of the photograph's variance of the Laplacian, cubic reading 0.77 to 0.98."""
+"""Between two pixels. It lifts fine detail (by 1.24 at a period of 4 pixels) as much as reading linearly takes away:
+faces moved by parts of a pixel keep 0.93 to 1.02 of the photograph's variance of the Laplacian, cubic reading 0.77 to
+0.98."""
 SCALE = 2
 
 
