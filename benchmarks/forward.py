@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
@@ -55,8 +55,8 @@ def forwards(
     """Our forward pass and diffusers', on random inputs of one clip."""
     torch.manual_seed(0)
     with torch.device(device):
-        ours = UniVDM.from_model_config(config.model).eval().requires_grad_(False)
-        theirs = diffusers_twin(config.model).eval().requires_grad_(False)
+        ours: Any = UniVDM.from_model_config(config.model).eval().requires_grad_(False)
+        theirs: Any = diffusers_twin(config.model).eval().requires_grad_(False)
         z, times, conditioning = example_inputs(config, batch_size=1)
         sample = torch.randn(1, config.num_frames + 1, 2 * z.shape[2], *z.shape[3:]).to(dtype)
         ids = torch.tensor([[24.0, 127.0, 0.0]]).to(dtype)

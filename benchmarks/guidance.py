@@ -157,9 +157,8 @@ class Bench:
         torch.manual_seed(0)
         classifiers: dict[Any, Any] = {}
         for region in REGIONS:
-            made = (
-                PCEClassifier.from_univdm(self.pipeline.univdm, config, region=region).eval().to(self.pipeline.device)
-            )
+            made: Any = PCEClassifier.from_univdm(self.pipeline.univdm, config, region=region).eval()
+            made.to(self.pipeline.device)
             classifiers[region] = made.requires_grad_(gradient is NaiveGradient)
         size = (self.z_T.shape[3], self.z_T.shape[4])
         common = {"box": BOX, "schedule": self.pipeline.schedule, "latent_size": size}

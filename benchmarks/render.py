@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from paha.media.image_io import read_image
 from paha.motion.landmarks import find_landmarks
 from paha.motion.person import PersonMotion
 from paha.motion.photograph import Photograph
@@ -40,7 +41,7 @@ def talking(num_frames: int) -> PersonMotion:
 
 def still(path: Path, size: int) -> Photograph:
     """A picture whose longer side is `size` pixels."""
-    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    image = read_image(path)
     scale = size / max(image.shape[:2])
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     return Photograph(image, find_landmarks(image))

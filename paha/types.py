@@ -65,8 +65,6 @@ class ClipRecord(BaseModel):
     licence: str = ""
 
 
-
-
 @dataclass(frozen=True)
 class ClipBatch:
     """Windows of clips as training sees them.

@@ -8,7 +8,6 @@ from paha.dataset.synth.clip import ClipPlan, plan_scene
 from paha.dataset.synth.renderer import Renderer
 from paha.extractors.choose import PRESENTER_READER
 from paha.extractors.pose import PresenterPose
-from paha.media.image_io import read_image
 from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.options import SampleOptions
 from paha.pipeline.pipeline import PahaPipeline

@@ -67,7 +67,7 @@ def evaluate(
     from paha.evaluation.metrics.instruments import load_instruments
     from paha.evaluation.tables.evaluation_report import write_report
 
-    chosen = instruments.arguments(real) | {"fvd_protocol": load_protocol(options.fvd_protocol)}
+    chosen: dict[str, Any] = instruments.arguments(real) | {"fvd_protocol": load_protocol(options.fvd_protocol)}
     loaded = load_instruments(**chosen, replicates=options.replicates)
     workers = share_cores(options.workers)
     if options.engine != "local":

@@ -45,7 +45,7 @@ class Meter(TorchDispatchMode):
         self.live = self.peak = self.flops = self.operations = 0
         self._seen = weakref.WeakSet(tensor.untyped_storage() for tensor in known)
 
-    def __torch_dispatch__(self, func: Callable, types: Any, args: Sequence = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence = (), kwargs: dict | None = None) -> Any:
         """Called in place of every operation."""
         result = func(*args, **(kwargs or {}))
         if func._overloadpacket in flop_registry:

@@ -1,8 +1,8 @@
 """Pretraining of a small model's audio: its projection learns to read lips off speech before UniVDM is trained.
 
 A large model gets its speech features ready made (wav2vec 2.0, section 4.1.1). The presenter's log-mel projection
-starts from nothing, and diffusion alone teaches it slowly (docs/log.md). Here it is trained for minutes by regression on
-the stream's own lips, without any diffusion; afterwards it stays as it is.
+starts from nothing, and diffusion alone teaches it slowly (docs/log.md). Here it is trained for minutes by regression
+on the stream's own lips, without any diffusion; afterwards it stays as it is.
 Letters: N frames, W = 2m+1 frames of a window A(f), L layers, D bands.
 """
 

@@ -89,8 +89,8 @@ def test_a_run_that_starts_elsewhere_does_not_take_videos_of_other_noise(data, t
 def test_videos_of_another_scale_of_classifier_free_guidance_are_not_taken(data, tmp_path):
     records, pipeline = read_manifest(data)[:1], toy_pipeline()
     make_videos(pipeline, data, records, tmp_path, GuidanceOptions(), ONE_STEP, say=quietly)
+    other = SampleOptions(steps=1, cfg_scale=2.0)
     with pytest.raises(PahaError, match="another cfg_scale"):
-        other = SampleOptions(steps=1, cfg_scale=2.0)
         make_videos(pipeline, data, records, tmp_path, GuidanceOptions(), other, say=quietly)
 
 
