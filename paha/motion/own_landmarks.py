@@ -32,10 +32,10 @@ from paha.motion.person_crop import PERSON_POINTS, person_input, person_square
 from paha.types import FACE, NUM_KEYPOINTS
 
 SHIPPED_ESTIMATOR = Path(str(files("paha"))) / "assets" / "presenter" / "keypoint_estimator"
-_IS_FACE = 0.85
-"""Faces of held-out stills score 0.96 and more, hands and halves of faces 0.65 and less."""
-_SURE_FACE = 0.5
-"""Faces below count only where there is no other, and then the best alone."""
+_IS_FACE = 0.93
+"""Faces of held-out stills score 0.96 and more, hands 0.9 and less."""
+_RELATIVE = 0.7
+"""Faces whose score is a smaller share of the best one's do not count: they are hands, mostly."""
 _STILL_A_FACE = 0.5
 """For what was found to be one: a box that differs a little gives another score."""
 _SEEN = 0.5
@@ -86,8 +86,8 @@ class OwnLandmarks:
                 for box in self._search(tile):
                     moved = box + np.array([x, y, x, y, 0], np.float32)
                     found += self._verified(image, moved, known=found)
-        sure = [box for box in found if box[4] > _SURE_FACE]
-        return unique_boxes(sure or sorted(found, key=lambda box: -box[4])[:1])
+        best = max((float(box[4]) for box in found), default=0.0)
+        return unique_boxes([box for box in found if box[4] >= _RELATIVE * best])
 
     def read(self, image: np.ndarray, box: np.ndarray, *, alone: bool) -> PersonReading | None:
         """The person whose face is in the box (4,) px, or None where it cannot be read."""
