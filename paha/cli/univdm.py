@@ -88,14 +88,13 @@ def fit_univdm(data: Path, out: Path, config: PahaConfig, options: UniVDMOptions
     from paha.dataset.dataset import FeatureDataset
     from paha.training.distributed import from_main
     from paha.training.loop import fit
-    from paha.training.univdm.job import resolve, univdm_job
+    from paha.training.univdm.job import univdm_job
     from paha.univdm.initialisation import codec_source, with_parts_of
 
     source = codec_source(config, options.codec, options.init)
     whole = with_parts_of(config, options.init)
     features = Path(from_main("features", lambda: str(preset_features(data, whole, codec=source))))
     dataset = FeatureDataset(features, config=whole, device=PartialState().device or "cpu")
-    whole = resolve(whole, dataset)
     job = univdm_job(whole, dataset, codec=load_codec_of(whole, source))
     fit(job, whole.train, out, init=options.init, stop_after_s=common.seconds(options.stop_after_minutes))
 

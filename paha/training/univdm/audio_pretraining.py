@@ -43,10 +43,10 @@ class SpeechFrames:
     margin: int
 
     @classmethod
-    def of(cls, clips: MotionClips, count: int = SPEECHES) -> Self:
-        """All frames of the stream's first speeches, as heard and as acted from rest."""
+    def of(cls, clips: MotionClips, count: int | None = None) -> Self:
+        """All frames of the stream's first speeches (SPEECHES by default), as heard and as acted from rest."""
         margin, first, audio, centres, lips = clips.stream.audio_margin, 0, [], [], []
-        for number in range(count):
+        for number in range(SPEECHES if count is None else count):
             acted = clips.acted(number)
             audio.append(acted.audio)
             centres.append(first + margin + torch.arange(len(acted.motion)))

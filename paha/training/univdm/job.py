@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from paha.config import PahaConfig, TrainConfig, dump
-from paha.dataset.dataset import FeatureDataset, measure_residual_std, to_device
+from paha.dataset.dataset import measure_residual_std, to_device
 from paha.motion.person import PersonMotion
 from paha.par import loss_weight as par
 from paha.par.losses import par_loss, region_losses
@@ -154,7 +154,7 @@ def _region_errors(error: Tensor, frame_mask: Tensor, batch: ClipBatch, config: 
     return {name: value for name, value in found.items() if not value.isnan()}
 
 
-def resolve(config: PahaConfig, dataset: FeatureDataset) -> PahaConfig:
+def resolve(config: PahaConfig, dataset: Any) -> PahaConfig:
     """The configuration with diffusion.residual_std measured on the data, where the target needs it and it is not
     set.
     """
@@ -210,6 +210,7 @@ def univdm_job(
     model: a fresh one by default. codec: decodes the sample grids and completes the model folder; neither without it.
     held_out: of motion latents, whose lips are probed and drawn instead of pictures.
     """
+    config = resolve(config, dataset)
     model = model or build_univdm(config)
     common = {"config": config, "schedule": Schedule(config.diffusion), "channel_scale": dataset.channel_scale}
     batches = dataset.fixed_batches(probe_batches, max(PROBE_CLIPS, config.train.batch_size))
