@@ -112,7 +112,7 @@ def test_a_face_that_moved_turned_and_grew_is_laid_onto_the_same_place():
     mesh = RNG.normal(size=(478, 2))
     assert long_video.shape_difference(mesh, mesh) == 0
     height = np.linalg.norm(mesh[10] - mesh[152])
-    assert long_video.shape_difference(mesh, mesh + [height, 0]) == pytest.approx(1)
+    assert long_video.shape_difference(mesh, mesh + np.array([height, 0])) == pytest.approx(1)
 
 
 def case_row(read, truth, **more):
