@@ -29,7 +29,7 @@ from paha.motion.keypoint_estimator import (
 from paha.motion.landmark_checks import MIN_FACE_PX
 from paha.motion.landmarks import PersonReading
 from paha.motion.person_crop import PERSON_POINTS, person_input, person_square
-from paha.types import FACE, NUM_KEYPOINTS
+from paha.types import FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
 
 SHIPPED_ESTIMATOR = Path(str(files("paha"))) / "assets" / "presenter" / "keypoint_estimator"
 _IS_FACE = 0.93
@@ -98,6 +98,8 @@ class OwnLandmarks:
         points[FACE], scores[FACE] = mesh[IBUG_68, :2], score
         height, width = image.shape[:2]
         scores[(points < 0).any(1) | (points[:, 0] >= width) | (points[:, 1] >= height)] = 0
+        # Its fingers are wrong by half a face (docs/results.md): better no hand than one that is torn.
+        scores[LEFT_HAND] = scores[RIGHT_HAND] = 0
         return PersonReading(mesh, points, scores, mask, score, self.covered_parts(image, mesh))
 
     def read_body(self, image: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -62,8 +62,12 @@ class Renderer:
         arms = []
         for layer in layers:
             rows, columns = np.nonzero((layer.alpha > 1 / 512) | (layer.picture != layer.under).any(-1))
+            if not len(rows):
+                continue
             box = Box.about(np.array([columns.min(), rows.min()]), np.array([columns.max() + 1, rows.max() + 1]))
             box = box.grown(3).within(self._region)
+            if box.empty:  # an arm that is not the person's of this mask
+                continue
             arms.append((layer.arm, Sheet.of(make, box, layer.picture, layer.alpha, layer.under)))
         return picture, Sheet.of(make, self._region, picture, alpha, photo.background), arms
 
