@@ -46,7 +46,8 @@ def parse_error(words: list[str], *, whole: bool) -> str | None:
         if arguments != ["--help"] and not (subcommands(command) and not arguments):
             command.make_context("paha", arguments)
     except Exception as error:
-        if not hasattr(error, "format_message"):
+        message = getattr(error, "format_message", None)
+        if message is None:
             raise
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if not whole and kinds & {
@@ -56,7 +57,7 @@ def parse_error(words: list[str], *, whole: bool) -> str | None:
             return None
         if not whole and "BadParameter" in kinds and any(PLACEHOLDER.match(word) for word in words):
             return None
-        return error.format_message()
+        return message()
     return None
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from paha.pipeline.animate import animate
 from paha.pipeline.options import SampleOptions
 from paha.pipeline.pipeline import PahaPipeline
 from paha.presets import preset
+from paha.runtime.statistics import Interval
 
 DEBUG = preset("debug")
 BY_HAND = GuidanceFlags(Guidance.sg)
@@ -88,6 +90,7 @@ def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipelin
     image, sound = first_clip(root)
     save_png(tmp_path / "a.png", image)
     by_hand = replace(BY_HAND, guidance=Guidance.dg, reuse_deep=True, redetect_face=1).choice(FACE)
+    assert by_hand is not None
     assert by_hand.options.share_deep
     said = []
     guided = guide(SampleOptions(steps=2), pipeline, image, by_hand, say=said.append)
@@ -148,14 +151,15 @@ def test_growth_and_leak_of_the_four_forms_on_trained_networks(root, pipeline):
         return seen[3]
 
     plain = after_guided_steps(None)
-    scales = {"non_face_scale": 30.0, "face_scale": 30.0}
+    scales: dict[str, Any] = {"non_face_scale": 30.0, "face_scale": 30.0}
+    face_only: dict[str, Any] = scales | {"non_face_scale": 0.0}
     growth, leak = {}, {}
     for form in DIFF_FORMS:
         both = after_guided_steps(GuidanceOptions(kind="dg", dg_form=form, **scales))
         growth[form] = float(both.std() / plain.std())
-        alone = after_guided_steps(GuidanceOptions(kind="dg", dg_form=form, **scales | {"non_face_scale": 0.0})) - plain
+        alone = after_guided_steps(GuidanceOptions(kind="dg", dg_form=form, **face_only)) - plain
         leak[form] = float((alone * (1 - mask)).norm() / (alone * mask).norm())
-    sequential = after_guided_steps(GuidanceOptions(kind="sg", **scales | {"non_face_scale": 0.0})) - plain
+    sequential = after_guided_steps(GuidanceOptions(kind="sg", **face_only)) - plain
     leak["sg"] = float((sequential * (1 - mask)).norm() / (sequential * mask).norm())
     print({k: round(v, 3) for k, v in growth.items()}, {k: round(v, 3) for k, v in leak.items()})
     assert growth["compensate"] == pytest.approx(1, abs=0.05)
@@ -204,7 +208,9 @@ def test_tables_run_on_models_trained_here(root, pipeline, tmp_path, number):
         assert "100.917" in text
         assert len(videos) == 3
     measured = next(row for row in reversed(table.rows) if row.paper).measured
-    assert np.isfinite(measured["tc"].mean)
+    cost = measured["tc"]
+    assert isinstance(cost, Interval)
+    assert np.isfinite(cost.mean)
     assert isinstance(measured["fvd"], str)
     if number == "3":  # a second call goes on with what is there
         made = {path: path.stat().st_mtime_ns for path in (tmp_path / "videos").rglob("*.mp4")}

@@ -1,5 +1,6 @@
 import json
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def write_clip(folder, name, length, *, seed):
     scores = rng.uniform(size=(length, 133)).astype(np.float32)
     box = np.tile(np.array([12.0, 8.0, 36.0, 32.0], np.float32), (length, 1))
     save_annotations(folder / "clips" / f"{name}.safetensors", ClipAnnotations(Keypoints(points, scores), box))
-    paths = {
+    paths: dict[str, Any] = {
         kind: f"clips/{name}.{end}"
         for kind, end in (("video", "mp4"), ("audio", "wav"), ("annotations", "safetensors"))
     }

@@ -3,6 +3,7 @@ read."""
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from experiments.guidance.settings import KEPT, read_setting
 from paha.errors import PahaError
 from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
 from paha.guidance.equations import GuidanceStats
+from paha.pce.regions import Region
 from paha.pipeline.options import SampleOptions
 from paha.types import Keypoints
 
@@ -42,7 +44,7 @@ def test_a_batch_of_clips_is_each_clips_own_video(pipeline, kind):
     for scene, box, seed, latents in zip(scenes, BOXES, held.seeds, together, strict=True):
         guidance = None
         if options.active:
-            classifiers = {region: pipeline.classifier(region) for region in options.regions}
+            classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
             guidance = make_guidance(options, classifiers, box=box, schedule=pipeline.schedule, latent_size=(4, 4))
         made = pipeline.generate(scene, SampleOptions(steps=3, seed=seed, guidance=guidance, guidance_rate=1.0))
         alone = torch.cat([output.latents[output.segment.emitted] for output in made])

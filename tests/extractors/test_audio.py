@@ -74,7 +74,7 @@ def test_logmel_features_are_centred_on_their_frame(frame):
 def test_logmel_chunks_equal_one_pass():
     samples = speechlike(3)
     whole, chunked = LogMelEncoder(), LogMelEncoder()
-    chunked.CHUNK_FRAMES = 7
+    chunked.CHUNK_FRAMES = 7  # pyright: ignore[reportAttributeAccessIssue]
     torch.testing.assert_close(chunked.encode(samples, 75), whole.encode(samples, 75), atol=1e-5, rtol=1e-5)
 
 
@@ -144,7 +144,7 @@ def test_wav2vec2_matches_the_model_itself(wav2vec2_dir):
 def test_wav2vec2_chunks_have_the_length_and_nearly_the_values_of_one_pass(wav2vec2_dir):
     samples = speechlike(3)
     whole, chunked = Wav2Vec2Encoder(wav2vec2_dir), Wav2Vec2Encoder(wav2vec2_dir)
-    chunked.CHUNK_FRAMES = 30
+    chunked.CHUNK_FRAMES = 30  # pyright: ignore[reportAttributeAccessIssue]
     a, b = whole.encode(samples, 75), chunked.encode(samples, 75)
     assert a.shape == b.shape
     assert float((a - b).std()) < 0.3 * float(a.std())

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from diffusers import AutoencoderKLTemporalDecoder
@@ -14,7 +16,8 @@ SVD = CodecConfig(kind="svd")
 @pytest.fixture(scope="module")
 def vae():
     torch.manual_seed(0)
-    return AutoencoderKLTemporalDecoder(block_out_channels=(32, 32), down_block_types=("DownEncoderBlock2D",) * 2)
+    blocks: dict[str, Any] = {"block_out_channels": (32, 32), "down_block_types": ("DownEncoderBlock2D",) * 2}
+    return AutoencoderKLTemporalDecoder(**blocks)
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,7 @@ def test_training_the_refiner_beats_the_basis_alone_and_leaves_latents_alone(cod
     z = fitted(codec, x).encode(x)
     before = (codec(z) - x).square().mean().item()
     optimizer = torch.optim.Adam([p for p in codec.parameters() if p.requires_grad], lr=3e-3)
+    loss = torch.tensor(torch.inf)
     for _ in range(60):
         loss = (codec(z) - x).square().mean()
         optimizer.zero_grad()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,8 @@ from classifier_toys import toy_classifier
 from toy import toy_audio, toy_image, toy_pipeline
 
 from paha.errors import PahaError
-from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceOptions, make_guidance
-from paha.pce.regions import face_mask, grow_box
+from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceKind, GuidanceOptions, make_guidance
+from paha.pce.regions import Region, face_mask, grow_box
 from paha.pipeline.options import SampleOptions
 from paha.presets import preset
 from paha.sampling.schedule import Schedule
@@ -87,9 +89,9 @@ def latents(pipeline, guidance=None, *, num_frames=7, **options):
     return torch.stack([o.latents for o in pipeline.stream(IMAGE, AUDIO, options, num_frames=num_frames)])
 
 
-def factory(kind="sg", observe=None, **changes):
+def factory(kind: GuidanceKind = "sg", observe=None, **changes):
     options = GuidanceOptions(kind=kind, **changes)
-    classifiers = {region: toy_classifier(region) for region in options.regions}
+    classifiers: dict[Region, Any] = {region: toy_classifier(region) for region in options.regions}
     return make_guidance(options, classifiers, box=BOX, schedule=SCHEDULE, latent_size=(4, 4), observe=observe)
 
 

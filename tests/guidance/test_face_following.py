@@ -68,8 +68,8 @@ def test_the_detector_is_shown_what_the_step_before_took_to_be_clean(first):
 def test_two_noise_levels_of_one_clip_give_it_back():
     z_0, eps = noise(1).double(), noise(2).double()
     t, t_prev = torch.full((2, 6), 700), torch.full((2, 6), 660)
-    levels = [SCHEDULE.add_noise(z_0, eps, at) for at in (t, t_prev)]
-    torch.testing.assert_close(estimated_z_0(*levels, t, t_prev, SCHEDULE), z_0, atol=1e-5, rtol=1e-5)
+    z_t, z_prev = (SCHEDULE.add_noise(z_0, eps, at) for at in (t, t_prev))
+    torch.testing.assert_close(estimated_z_0(z_t, z_prev, t, t_prev, SCHEDULE), z_0, atol=1e-5, rtol=1e-5)
 
 
 def test_the_guidance_is_made_anew_for_the_boxes_found_and_a_lost_face_keeps_its_box():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch import nn
 from paha.config import DiffusionConfig, ModelConfig
 from paha.guidance.classifier_gradient import GuidanceOptions, make_guidance
 from paha.pce.classifier import ClassifierConfig, PCEClassifier
+from paha.pce.regions import Region
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
 from paha.univdm.conditioning import Conditioning
@@ -76,7 +78,7 @@ def latents(kind: str) -> torch.Tensor:
     audio = noise(11, 1, SHAPE[1], 5, MODEL.audio_layers, MODEL.audio_dim)
     conditioning = Conditioning(reference, reference, noise(12, 1, 3, MODEL.cross_attention_dim), audio)
     options = GuidanceOptions(kind=kind, **SCALES)  # type: ignore[arg-type]
-    classifiers = {
+    classifiers: dict[Region, Any] = {
         region: fill(PCEClassifier.from_univdm(univdm, CLASSIFIER, region=region), 2 + number)
         for number, region in enumerate(options.regions)
     }

@@ -1,5 +1,6 @@
 """Media files for the tests, made with PyAV alone, so that reading is tested against another writer than ours."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ def numbered_frames(count: int, *, height: int = 48, width: int = 64) -> np.ndar
     return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
 
 
-def numbers_of(frames: np.ndarray) -> list[int]:
+def numbers_of(frames: Iterable[np.ndarray]) -> list[int]:
     """Which numbered frame each one is."""
     return [round((float(frame.mean()) - 20) / 4) for frame in frames]
 

@@ -1,4 +1,5 @@
 import struct
+from collections.abc import Generator
 from fractions import Fraction
 from itertools import islice
 
@@ -120,6 +121,7 @@ def test_size_crops_to_the_aspect(tmp_path):
 def test_iter_video_streams(tmp_path):
     path = write_timed(tmp_path / "a.mp4", numbered_frames(20), even_ms(20, 25))
     stream = iter_video(path)
+    assert isinstance(stream, Generator)
     assert numbers_of([next(stream), next(stream)]) == [0, 1]
     stream.close()
 
@@ -195,6 +197,7 @@ def test_real_mpeg(shared, name, shape):
 
 def test_real_portrait_mp4(shared):
     stream = iter_video(shared / "media/clips/latentsync_demo1.mp4", size=(72, 128))
+    assert isinstance(stream, Generator)
     frames = np.stack(list(islice(stream, 12)))
     stream.close()
     assert frames.shape == (12, 128, 72, 3)

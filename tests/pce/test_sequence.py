@@ -2,6 +2,7 @@
 
 import torch
 from classifier_toys import inputs, toy_classifier
+from torch import nn
 
 FRAMES = 5
 
@@ -65,6 +66,7 @@ def test_where_no_layer_mixes_the_tokens_the_score_is_that_of_the_cls_token_alon
     """The head then sees neither the video nor the audio."""
     classifier = toy_classifier()
     for layer in classifier.encoder.layers:  # residual blocks that add nothing
+        assert isinstance(layer, nn.TransformerEncoderLayer)
         for last in (layer.self_attn.out_proj, layer.linear2):
             for parameter in last.parameters():
                 parameter.data.zero_()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from toy import toy_audio, toy_image, toy_pipeline
@@ -28,7 +30,7 @@ def pngs(folder):
     return [path.read_bytes() for path in sorted(folder.glob("*.png"))]
 
 
-def test_files_in_video_out(pipeline, inputs, tmp_path):
+def test_files_in_video_out(pipeline, inputs: tuple[Path, Path], tmp_path):
     out = animate(
         pipeline,
         *inputs,
@@ -65,7 +67,7 @@ def crash_in_segment(index):
 
 
 @pytest.mark.parametrize("crash_at", [0, 1, 2])
-def test_a_finished_segment_survives_a_crash(pipeline, inputs, tmp_path, crash_at):
+def test_a_finished_segment_survives_a_crash(pipeline, inputs: tuple[Path, Path], tmp_path, crash_at):
     whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
     animate(pipeline, *inputs, whole, save_frames=tmp_path / "a", progress=False)
     with pytest.raises(RuntimeError, match="power cut"):
@@ -85,7 +87,7 @@ def test_a_finished_segment_survives_a_crash(pipeline, inputs, tmp_path, crash_a
     assert not (tmp_path / "out.mp4.partial").exists()
 
 
-def test_resume_refuses_other_settings_and_names_them(pipeline, inputs, tmp_path):
+def test_resume_refuses_other_settings_and_names_them(pipeline, inputs: tuple[Path, Path], tmp_path):
     out = tmp_path / "out.mp4"
     with pytest.raises(RuntimeError):
         animate(pipeline, *inputs, out, SampleOptions(guidance=crash_in_segment(1)), progress=False)
@@ -99,7 +101,7 @@ def test_resume_refuses_other_settings_and_names_them(pipeline, inputs, tmp_path
     assert len(read_video(out)) == 10
 
 
-def test_a_damaged_segment_is_named(pipeline, inputs, tmp_path):
+def test_a_damaged_segment_is_named(pipeline, inputs: tuple[Path, Path], tmp_path):
     out = tmp_path / "out.mp4"
     with pytest.raises(RuntimeError):
         animate(pipeline, *inputs, out, SampleOptions(guidance=crash_in_segment(1)), progress=False)
@@ -108,30 +110,30 @@ def test_a_damaged_segment_is_named(pipeline, inputs, tmp_path):
         animate(pipeline, *inputs, out, resume=True, progress=False)
 
 
-def test_resume_without_anything_kept_starts_at_the_beginning(pipeline, inputs, tmp_path):
+def test_resume_without_anything_kept_starts_at_the_beginning(pipeline, inputs: tuple[Path, Path], tmp_path):
     animate(pipeline, *inputs, tmp_path / "out.mp4", resume=True, progress=False)
     assert len(read_video(tmp_path / "out.mp4")) == 10
 
 
-def test_fewer_frames_cut_the_sound(pipeline, inputs, tmp_path):
+def test_fewer_frames_cut_the_sound(pipeline, inputs: tuple[Path, Path], tmp_path):
     out = animate(pipeline, *inputs, tmp_path / "out.mp4", num_frames=5, progress=False)
     assert len(read_video(out)) == 5
     samples, rate_hz = read_audio(out)
     assert len(samples) / rate_hz == pytest.approx(0.2, abs=0.01)
 
 
-def test_an_output_that_cannot_be_written_is_named_before_sampling(pipeline, inputs, tmp_path):
+def test_an_output_that_cannot_be_written_is_named_before_sampling(pipeline, inputs: tuple[Path, Path], tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(PahaError, match="taken"):
         animate(pipeline, *inputs, tmp_path / "taken", SampleOptions(guidance=crash_in_segment(0)), progress=False)
 
 
-def test_the_progress_bar_counts_all_steps(pipeline, inputs, tmp_path, capsys):
+def test_the_progress_bar_counts_all_steps(pipeline, inputs: tuple[Path, Path], tmp_path, capsys):
     animate(pipeline, *inputs, tmp_path / "out.mp4")
     assert "9/9" in capsys.readouterr().err
 
 
-def test_jobs_make_videos_and_list_failures(pipeline, inputs, tmp_path):
+def test_jobs_make_videos_and_list_failures(pipeline, inputs: tuple[Path, Path], tmp_path):
     (tmp_path / "jobs.csv").write_text(
         "image,audio,output\nimage.png,speech.wav,1.mp4\nnone.png,speech.wav,2.mp4\nimage.png,speech.wav,3.mp4\n"
     )

@@ -10,6 +10,7 @@ from toy_svd import SETTINGS, write_svd
 
 from paha.cli.options import configuration
 from paha.config import PahaConfig
+from paha.extractors.audio import Wav2Vec2Encoder
 from paha.extractors.codec import load_svd_codec
 from paha.pipeline.low_vram import DECODE_CHUNK, Turns, enable_low_vram, offload
 from paha.pipeline.pipeline import PahaPipeline
@@ -41,6 +42,7 @@ def frames(pipeline: PahaPipeline) -> np.ndarray:
 def test_half_precision_in_turns_gives_nearly_the_same_video(config, svd):
     plain = frames(paper_pipeline(config, svd))
     low = offload(paper_pipeline(config, svd), CPU)
+    assert isinstance(low.audio_encoder, Wav2Vec2Encoder)
     assert low.univdm.dtype == low.codec.dtype == low.audio_encoder.model.dtype == torch.float16
     difference = np.abs(frames(low).astype(int) - plain)
     assert difference.mean() < 1

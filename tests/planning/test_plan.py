@@ -21,7 +21,7 @@ from paha.univdm.attention import SHORT_KEYS
 @cache
 def planned(*, batch: int = 2, size: int = 16, checkpointing: bool = False, lower: torch.dtype | None = None) -> Cost:
     with torch.device("meta"):
-        model = toy_univdm().to("meta")
+        model = toy_univdm().to("meta")  # pyright: ignore[reportArgumentType]
         z, times, conditioning = toy_inputs(batch, height=size, width=size)
         inputs = z.to("meta"), times.to("meta"), conditioning.to("meta")
         options = {"checkpointing": checkpointing, "lower": lower, "short_keys": SHORT_KEYS}
@@ -33,9 +33,12 @@ def allocated_peak(compute) -> int:
     with torch.profiler.profile(profile_memory=True) as profile:
         compute()
     now = peak = 0
-    for event in profile.profiler.kineto_results.events():
+    assert profile.profiler is not None
+    results = profile.profiler.kineto_results
+    assert results is not None
+    for event in results.events():
         if event.name() == "[memory]":
-            now += event.nbytes()
+            now += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]
             peak = max(peak, now)
     return peak
 
@@ -57,7 +60,7 @@ def test_sampling_takes_the_memory_that_is_planned():
     with torch.no_grad():
         measured = allocated_peak(lambda: model(*inputs))
     with torch.device("meta"):
-        meta = toy_univdm().to("meta")
+        meta = toy_univdm().to("meta")  # pyright: ignore[reportArgumentType]
         on_meta = [part.to("meta") for part in inputs]
         assert forward_cost(meta, lambda: meta(*on_meta), short_keys=SHORT_KEYS).peak_bytes == pytest.approx(
             measured, rel=0.15

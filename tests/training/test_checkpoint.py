@@ -118,7 +118,8 @@ def test_steps_may_grow_other_keys_may_not(folder):
 def test_optimizer_state_round_trip_keeps_values_and_layout():
     def trained(steps: int, optimizer_tensors_in=None):
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)).to(memory_format=torch.channels_last)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1))
+        model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
         if optimizer_tensors_in:
             load_optimizer_tensors(optimizer, optimizer_tensors_in)

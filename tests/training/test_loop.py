@@ -239,6 +239,7 @@ def test_num_micro_batches_equals_the_larger_batch(tmp_path):
 def test_mixed_precision_runs_in_bf16_and_keeps_fp32_weights(tmp_path):
     dtypes = set()
     job = toy_job()
+    assert isinstance(job.model, Toy)
     job.model.layers[0].register_forward_hook(lambda module, inputs, output: dtypes.add(output.dtype))
     fit(job, toy_config(steps=3, mixed_precision="bf16"), tmp_path, progress=False)
     assert dtypes == {torch.bfloat16}

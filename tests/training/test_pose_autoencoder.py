@@ -6,6 +6,7 @@ from toy_videos import make_dataset
 
 from paha.errors import PahaError
 from paha.evaluation.metrics.gestures import load_autoencoder
+from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.training.loop import fit
 from paha.training.pose_autoencoder import POSE_AUTOENCODER_TRAIN, load_windows, pose_autoencoder_job
 
@@ -32,6 +33,7 @@ def test_training_learns_and_leaves_a_folder_that_loads(data, tmp_path):
 
 def test_the_clock_is_an_option(data):
     job = pose_autoencoder_job(data, batch_size=8, fps=25.0)
+    assert isinstance(job.model, PoseAutoencoder)
     assert job.model.config["fps"] == 25.0
     assert job.fingerprint["windows"] == 4 * 5
     assert len(load_windows(data, fps=15, num_frames=34, stride=10, min_score=0.3)) == 4 * 2

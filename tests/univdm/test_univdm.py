@@ -264,7 +264,9 @@ def test_the_output_gate_is_shut_at_first_and_is_the_best_linear_guess_of_v():
     assert gated._gate(x, time).abs().max() == 0
     g = torch.Generator().manual_seed(0)
     for log_variance, t in ((-2.0, 0.1), (-6.0, -0.5), (0.5, 0.3)):
-        torch.nn.init.constant_(gated.conv_gate.bias, log_variance / 4)
+        bias = gated.conv_gate.bias
+        assert bias is not None
+        torch.nn.init.constant_(bias, log_variance / 4)
         ratio = torch.tensor(4 * t, dtype=torch.float64).exp()
         alpha = 1 / (1 + ratio**2).sqrt()
         sigma = ratio * alpha

@@ -20,7 +20,9 @@ def data(tmp_path_factory):
 def test_a_dataset_and_its_videos_are_known_with_their_annotations(data):
     records = read_manifest(data)
     assert dataset_of(data) == (data, records)
-    folder, own = dataset_of(data / records[1].video)
+    found = dataset_of(data / records[1].video)
+    assert found is not None
+    folder, own = found
     assert own == [records[1]]
     clip = load_annotated(folder, records[1], seconds=0.16)
     truth = load_annotations(data / records[1].annotations).keypoints

@@ -25,7 +25,7 @@ def scans(shared):
     reader = people_reader("mediapipe", extractor)
     names = ("latentsync_demo1.mp4", *HEADS)
     yield {name: scan_file(shared / "media" / "clips" / name, reader, DEFAULT) for name in names}
-    extractor.close()
+    extractor.close()  # pyright: ignore[reportAttributeAccessIssue]  # MediaPipe has it
 
 
 def planned(scan, layout: str, **changes) -> tuple[list[float], list[str]]:

@@ -209,7 +209,7 @@ def test_the_extractor_s_own_error_is_told(real, instruments, tmp_path):
     assert exact["lip_r"] == pytest.approx(1)
     assert exact["fgd"] == pytest.approx(0, abs=1e-6)
     moved = [
-        (clip, replace(m, keypoints=Keypoints(m.keypoints.points + np.float32([3, 4]), m.keypoints.scores)))
+        (clip, replace(m, keypoints=Keypoints(m.keypoints.points + np.array([3, 4], np.float32), m.keypoints.scores)))
         for clip, m in pairs
     ]
     assert extractor_error(moved, reading)["points_px"] == pytest.approx(5, abs=1e-3)

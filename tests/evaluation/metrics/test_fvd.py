@@ -65,7 +65,9 @@ def test_a_state_dict_of_i3d_loads_strictly(tmp_path):
     model = I3D().eval()
     old = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "rgb_imagenet.pt")
-    loaded = load_i3d(tmp_path / "rgb_imagenet.pt").state_dict()
+    network = load_i3d(tmp_path / "rgb_imagenet.pt")
+    assert isinstance(network, nn.Module)
+    loaded = network.state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in model.state_dict().items())
     assert len(loaded) == 344
 

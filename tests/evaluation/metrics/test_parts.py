@@ -67,7 +67,9 @@ def test_hand_confidence_and_its_variance():
     scores = keypoints.scores.copy()
     scores[:, LEFT_HAND] = 0
     scores[::2, RIGHT_HAND], scores[1::2, RIGHT_HAND] = 0.4, 0.8
-    mean, variance = hand_confidence(Keypoints(keypoints.points, scores))
+    confidence = hand_confidence(Keypoints(keypoints.points, scores))
+    assert confidence is not None
+    mean, variance = confidence
     assert mean == pytest.approx(0.6)
     assert variance == pytest.approx(0.04)
     scores[:, RIGHT_HAND] = 0

@@ -20,6 +20,7 @@ from paha.evaluation.study.plan import ANSWERS, CHECK, PLAN, VIDEOS, create_stud
 from paha.evaluation.study.report import evaluate_answers, fleiss_kappa, percentages, report_study
 from paha.evaluation.study.server import StudyServer, _byte_range
 from paha.media.video_io import write_video
+from paha.runtime.statistics import Interval
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,7 @@ def test_participants_join_answer_and_come_back(server, folder):
     token = post(server, "/join", {}).url.rsplit("/", 1)[1]
     study, database = load_study(folder), Answers(folder / ANSWERS)
     number = database.participant(token)
+    assert number is not None
     first = pages(study, number)[0]
     shown = get(server, f"/p/{token}").read().decode()
     assert all(f"/v/{name}" in shown for name in first.videos)
@@ -252,5 +254,7 @@ def test_three_people_click_through_a_browser_and_one_reloads(browser, server, f
     assert sum(clicked.values()) == 3 * 3 * 4
     for row in table.rows:
         for question in study.questions:
-            assert row.measured[question].mean == pytest.approx(100 * clicked[question, row.name] / 9)
+            share = row.measured[question]
+            assert isinstance(share, Interval)
+            assert share.mean == pytest.approx(100 * clicked[question, row.name] / 9)
     assert json.loads((folder / "report/table_4.json").read_text())["provenance"]["raters"] == 3

@@ -126,6 +126,7 @@ def test_the_loss_falls_on_the_mouth_first_if_only_the_mouth_is_wrong(frames):
     x, y = (picked.points[0, MOUTH].mean(0) * 32).astype(int)
     error = torch.zeros(1, 3, 32, 32, requires_grad=True)
     weighted_mean((error + 0.1).abs(), weight).backward()
+    assert error.grad is not None
     assert error.grad[0, 0, y, x] > 10 * error.grad[0, 0, 0, 0] > 0
 
 
@@ -133,6 +134,7 @@ def test_a_short_training_learns_and_its_model_loads(corpus, frames, tmp_path):
     config = presets.DEBUG
     torch.manual_seed(0)
     job = codec_job(config, corpus, every=2)
+    assert isinstance(job.model, PixelCodec)
     before = evaluate_codec(job.model.eval(), frames)
     changes = {"steps": 200, "batch_size": 4, "warmup_steps": 5, "ema_decay": 0.9, "sample_every": 200}
     fit(job, CODEC_TRAIN.model_copy(update=changes), tmp_path, progress=False)
@@ -150,6 +152,7 @@ def test_a_better_refiner_leaves_cached_features_valid(corpus, frames):
     from paha.dataset.features import features_key
 
     codec = codec_job(presets.DEBUG, corpus, every=2).model
+    assert isinstance(codec, PixelCodec)
     key = features_key(presets.DEBUG, [codec])
     torch.nn.init.normal_(codec.refiner.conv_out.weight)
     assert features_key(presets.DEBUG, [codec]) == key

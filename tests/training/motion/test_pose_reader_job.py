@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -144,14 +145,14 @@ def test_unknown_mouths_and_unseen_points_cost_nothing(frames, reader):
 
 
 def test_a_short_training_learns_is_saved_and_reads_better(corpus, frames, reader, codec, tmp_path):
-    before = evaluate_reader(reader.eval(), corpus)
+    before = cast(dict[str, Any], evaluate_reader(reader.eval(), corpus))
     job = pose_reader_job_on(reader, frames, batch_size=6, codec=codec)
     train = POSE_READER_TRAIN.model_copy(
         update={"steps": 60, "warmup_steps": 5, "ema_decay": 0.8, "mixed_precision": "no", "sample_every": 60}
     )
     fit(job, train.model_copy(update={"learning_rate": 5e-3}), tmp_path, progress=False)
     pose = PresenterPose.load(tmp_path / "model")
-    after = evaluate_reader(pose.reader, corpus)
+    after = cast(dict[str, Any], evaluate_reader(pose.reader, corpus))
     assert after["px_all"] < 0.7 * before["px_all"]
     assert after["box_iou"] > before["box_iou"]
     assert set(after["mouth_r_clips"]) == {"clip0", "clip1", "clip2"}

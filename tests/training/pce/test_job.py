@@ -7,6 +7,7 @@ import re
 import signal
 from itertools import count
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def features(tmp_path_factory):
     return write_features(tmp_path_factory.mktemp("f") / "key", DEBUG, lengths=(60, 61, 62, 63, 64, 65))
 
 
-def job(features, region: Region = "face", **changes):
+def job(features, region: Region = "face", /, **changes):
     run = classifier_run(DEBUG, HARD | changes)
     return run, classifier_job(DEBUG, toy_univdm(DEBUG), features, None, region=region, run=run)
 
@@ -69,8 +70,8 @@ def test_both_members_are_noised_and_masked_alike(features):
         seen.append((z, time))
         return torch.full((len(z),), 0.7)
 
-    options = {"region": "face", "run": run, "config": DEBUG, "schedule": SCHEDULE}
-    loss, scalars = classifier_loss(model, batch, **options, generator=torch.Generator().manual_seed(1))
+    options: dict[str, Any] = {"model": model, "region": "face", "run": run, "config": DEBUG, "schedule": SCHEDULE}
+    loss, scalars = classifier_loss(batch=batch, **options, generator=torch.Generator().manual_seed(1))
     z, time = seen[0]
     assert torch.equal(z[:3], z[3:])
     assert torch.equal(time[:3], time[3:])
@@ -90,7 +91,7 @@ def test_masking_follows_its_probability(features, region):
         pairs = PairDataset(FeatureDataset(features, config=DEBUG), None, config=DEBUG, pairs=run.pairs)
         zeros = []
         classifier_loss(
-            lambda z, time, audio, zeros=zeros: zeros.append(float((z == 0).float().mean())) or torch.zeros(len(z)),
+            lambda z, time, audio, zeros=zeros: zeros.append(float((z == 0).float().mean())) or torch.zeros(len(z)),  # pyright: ignore[reportArgumentType]
             pairs.batch(torch.Generator().manual_seed(0), 4),
             region=region,
             run=run,
@@ -207,19 +208,20 @@ def test_a_video_is_judged_with_a_handful_of_sounds():
     heard = []
 
     class Judge:
-        def judge(self, video, audio):
+        def logits(self, video, audio):
             heard.append(len(video))
             return (video * audio).sum((1, 2))
 
     generator = torch.Generator().manual_seed(0)
     video, audio, other = torch.randn(3, 12, 2, 3, generator=generator)
-    loss = clip_loss(Judge(), video, audio, other, others=3)
+    judge: Any = Judge()
+    loss = clip_loss(judge, video, audio, other, others=3)
     assert heard == [12 * 4]
     wrong = [other, audio[[*range(1, 12), 0]], audio[[*range(2, 12), 0, 1]]]
     right = bce_loss((video * audio).sum((1, 2)), torch.ones(12))
     wrongs = torch.stack([bce_loss((video * sound).sum((1, 2)), torch.zeros(12)) for sound in wrong])
     torch.testing.assert_close(loss, (right + wrongs.mean()) / 2)
-    clip_loss(Judge(), video[:2], audio[:2], other[:2], others=8)
+    clip_loss(judge, video[:2], audio[:2], other[:2], others=8)
     assert heard[1] == 2 * 3  # its own, the one that does not fit, and the only other one
 
 

@@ -104,6 +104,7 @@ def test_dropping_the_reference_zeroes_slot_channels_and_tokens_together(feature
     for value in (c.ref_latent, c.ref_channels, c.image_tokens):
         assert (value[1] == 0).all()
         assert (value[0] != 0).any()
+    assert c.ref_latent is not None
     torch.testing.assert_close(c.ref_channels, 5.0 * c.ref_latent)
     assert c.audio_mask.tolist() == [0.0, 1.0, 0.0, 1.0]
 
@@ -293,6 +294,7 @@ def test_gradient_checkpointing_does_not_change_the_gradient(features):
         config = with_options(train__gradient_checkpointing=flag)
         model = build_univdm(config).train()
         loss_of(model, batch, config)[0].backward()
+        assert isinstance(model.conv_in, nn.Conv2d)
         gradients.append(model.conv_in.weight.grad)
     torch.testing.assert_close(*gradients)
 
