@@ -6,13 +6,14 @@ import torch
 from toy import toy_univdm
 
 from paha.pce.classifier import CLASSIFIERS, PCEClassifier
+from paha.pce.regions import Region
 from paha.presets import preset
 
 DEBUG = preset("debug")
 MODEL = DEBUG.model
 
 
-def toy_classifier(region="face", **changes) -> PCEClassifier:
+def toy_classifier(region: Region = "face", **changes) -> PCEClassifier:
     torch.manual_seed(3)
     config = CLASSIFIERS["debug"].model_copy(update=changes)
     return PCEClassifier.from_univdm(toy_univdm(DEBUG), config, region=region).eval().requires_grad_(False)

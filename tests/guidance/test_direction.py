@@ -10,7 +10,7 @@ from classifier_toys import toy_classifier
 from paha.config import DiffusionConfig
 from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceOptions, make_guidance
 from paha.guidance.equations import GuidedRegion, guided_latents
-from paha.pce.regions import face_mask, grow_box
+from paha.pce.regions import Region, face_mask, grow_box
 from paha.presets import preset
 from paha.sampling.schedule import Schedule
 from paha.univdm.conditioning import Conditioning
@@ -31,7 +31,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return noise(0, 2, 4, 4, 4, 4), torch.full((2, 4), 600), audio
 
 
-def score(region: str, z: torch.Tensor, t: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+def score(region: Region, z: torch.Tensor, t: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
     """s(z_t, a, t) of each clip, asked of the classifier itself: 1 is real and in sync."""
     mask = face_mask(grow_box(BOX[None]), height=4, width=4)
     shown = z * (mask if region == "face" else 1 - mask)

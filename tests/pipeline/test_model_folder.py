@@ -19,7 +19,7 @@ def saved(tmp_path_factory):
     """A model folder with both classifiers and an audio encoder of its own."""
     folder, pipeline = tmp_path_factory.mktemp("model"), toy_pipeline()
     for region in CLASSIFIER_FOLDERS:
-        pipeline.add_classifier(toy_classifier(region))
+        pipeline.add_classifier(toy_classifier(region))  # pyright: ignore[reportArgumentType]
     pipeline.save_pretrained(folder)
     (folder / "audio_encoder").mkdir()
     (folder / "audio_encoder" / "config.json").write_text(json.dumps({"of": "a user"}))

@@ -1,5 +1,8 @@
 """A second run into the same folder counts the clips that it was asked for, and never mixes noise or sources."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +55,7 @@ def test_fewer_clips_into_the_same_folder_are_fewer_clips_in_table_1(data, instr
     records = read_manifest(data)
     model = Model("PAHA without classifiers", toy_pipeline(), GuidanceOptions())
 
-    def rows(count: int):
+    def rows(count: int) -> dict[str, Any]:
         run = Table1Run({"toy": data}, [], [model], records[:count], limit=count, sample=ONE_STEP, workers=1)
         return {row.name: row for row in run_table_1(run, instruments, tmp_path, say=quietly).rows}
 
@@ -66,7 +69,7 @@ def test_fewer_clips_into_the_same_folder_are_fewer_clips_in_table_1(data, instr
 def test_fewer_clips_into_the_same_folder_are_fewer_clips_in_the_ablations(data, instruments, tmp_path):
     records = read_manifest(data)
 
-    def row(count: int):
+    def row(count: int) -> Mapping[str, Any]:
         run = AblationRun(data, records[:count], {"no_par": toy_pipeline()}, {}, GuidanceOptions("dg"), ONE_STEP, 1)
         table = run_ablation("3", run, instruments, tmp_path, say=quietly)
         return next(row for row in table.rows if row.name == "w/o PAR+two classifiers").measured

@@ -10,7 +10,7 @@ from paha.sampling.target import from_target
 from paha.training.pce.negatives import load_negatives
 from paha.training.pce.negatives_job import NegativesOptions, make_negatives
 from paha.training.pce.pair_store import DeviceStore, gather
-from paha.training.pce.pairs import PairConfig, PairDataset, split_of
+from paha.training.pce.pairs import PairConfig, PairDataset, Split, split_of
 
 DEBUG = preset("debug")
 PAIRS = PairConfig(lengths=(3, 7), held_out=0.0, min_shift=2, max_shift=5)
@@ -27,7 +27,7 @@ def data(tmp_path_factory):
     return FeatureDataset(features, config=DEBUG), root / "negatives"
 
 
-def pairs_of(data, *, generated=True, split="train", **changes):
+def pairs_of(data, *, generated=True, split: Split = "train", **changes):
     dataset, negatives = data
     options = PAIRS.model_copy(update=changes)
     return PairDataset(dataset, negatives if generated else None, config=DEBUG, pairs=options, split=split)
@@ -102,8 +102,8 @@ def test_a_clip_too_short_to_shift_hears_another_one(data):
 def test_identities_are_held_out(data):
     parts = [split_of(f"presenter-{i}", 0.3) for i in range(1000)]
     assert 0.2 < parts.count("held_out") / 1000 < 0.4
-    shares = {name: PairConfig(lengths=(3,), held_out=0.6) for name in ("train", "held_out")}
-    found = {n: pairs_of(data, split=n, held_out=0.6).clips for n in shares}
+    splits: tuple[Split, ...] = ("train", "held_out")
+    found = {n: pairs_of(data, split=n, held_out=0.6).clips for n in splits}
     assert len(found["train"]) + len(found["held_out"]) == 3
     assert {c.identity for c in found["train"]}.isdisjoint({c.identity for c in found["held_out"]})
     with pytest.raises(PahaError, match="no identity of the data falls into the held_out part"):
