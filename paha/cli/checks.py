@@ -26,7 +26,6 @@ ASSETS = Path(__file__).parents[1] / "assets"
 VERSIONS = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "av")
 EXTRAS = {
     "espeakng_loader": ("synth", "everything but `paha synth`, which draws and speaks new presenters"),
-    "cv2": ("synth", "everything but `paha synth` and what looks for cuts in footage"),
     "mediapipe": ("extract", "presenter images; photographs and footage then need dwpose or --face-box"),
     "onnxruntime": ("extract", "every pose reader but dwpose"),
     "tensorboard": ("train", "training; its curves are in stats.jsonl"),

@@ -57,12 +57,12 @@ def train_univdm(options: UniVDMOptions, cost: PlanOptions) -> None:
     config = options.config()
     if cost.plan:
         print_plan(config, cost)
-    elif options.out is None:
-        raise PahaError("give --out RUN (or --plan)")
     elif config.codec.kind == "motion":
+        if options.out is None:
+            raise PahaError("give --out RUN (or --plan)")
         fit_motion(options.out, config, options)
-    elif options.data is None:
-        raise PahaError(f"the preset {config.name} trains on clips: give --data DATASET")
+    elif options.data is None or options.out is None:
+        raise PahaError(f"the preset {config.name} trains on clips: give --data DATASET and --out RUN (or --plan)")
     else:
         fit_univdm(options.data, options.out, config, options)
 

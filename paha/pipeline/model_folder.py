@@ -6,6 +6,7 @@ image_encoder/, classifier_face/ and classifier_non_face/.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Container
 from pathlib import Path
@@ -19,6 +20,7 @@ from paha.univdm.pretrained import REMEDY, load_part
 from paha.univdm.svd_weights import is_hub_name
 
 CONFIG_FILE = "paha.yaml"
+INDEX_FILE = "model_index.json"
 UNIVDM_FOLDER = "univdm"
 CODEC_FOLDER = "codec"
 VAE_FOLDER = "vae"
@@ -50,7 +52,20 @@ def read_config(folder: Path) -> PahaConfig:
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise PahaError(f"{path} is missing; {REMEDY}")
+    _check_index(folder / INDEX_FILE)
     return configuration.load(path)
+
+
+def _check_index(path: Path) -> None:
+    """A folder put together without the index will do; one with another's will not."""
+    if not path.is_file():
+        return
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8"))["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PahaError(f"{path} cannot be read; {REMEDY}") from error
+    if kind != "PahaPipeline":
+        raise PahaError(f"{path} is the index of a {kind}, not of a PAHA model; {REMEDY}")
 
 
 def load_univdm(folder: Path, config: PahaConfig) -> Any:

@@ -31,7 +31,7 @@ def test_the_twin_has_the_weights_that_are_not_new():
 
 
 def test_univdm_makes_no_more_tensors_than_diffusers():
-    ours, theirs = forward.count(preset("presenter"))
+    ours, theirs = forward.count(preset("paper"))
     assert 1000 < ours <= theirs
 
 

@@ -9,7 +9,7 @@ import pytest
 from paha.cli.checks import EXTRAS, machine
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DISTRIBUTIONS = {"espeakng_loader": "espeakng-loader", "cv2": "opencv-python-headless"}
+DISTRIBUTIONS = {"espeakng_loader": "espeakng-loader"}
 """Of packages that are imported under another name than they are installed by."""
 
 

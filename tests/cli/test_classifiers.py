@@ -117,7 +117,7 @@ def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_pat
     assert [found[name] for name in names] == [20, 0, 0.5, True, 1.5]
     by_hand = replace(BY_HAND, guidance_scales="2,3", guidance_smoothing=0.0).choice(FACE)
     given = guide(SampleOptions(), other, image, by_hand).guidance_settings
-    assert [given[name] for name in names] == [2, 3, 0.25, True, 0]
+    assert [given[name] for name in names] == [2, 3, 0.5, True, 0]
 
 
 def test_a_model_without_classifiers_says_so(root, tmp_path):

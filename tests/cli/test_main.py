@@ -315,7 +315,7 @@ def copy(model, tmp_path):
     return shutil.copytree(model, tmp_path / "copy")
 
 
-# A folder put together without model_index.json works, with the default threshold for unfamiliar images.
+# A folder put together without model_index.json works.
 @pytest.mark.parametrize(
     ("name", "how"),
     [(n, how) for n in FILES for how in ("missing", "truncated", "foreign") if (n, how) != (FILES[1], "missing")],
