@@ -34,7 +34,7 @@ from paha.types import FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
 SHIPPED_ESTIMATOR = Path(str(files("paha"))) / "assets" / "presenter" / "keypoint_estimator"
 _IS_FACE = 0.93
 """Faces of held-out stills score 0.96 and more, hands 0.9 and less."""
-_RELATIVE = 0.7
+_RELATIVE = 0.85
 """Faces whose score is a smaller share of the best one's do not count: they are hands, mostly."""
 _STILL_A_FACE = 0.5
 """For what was found to be one: a box that differs a little gives another score."""
