@@ -66,13 +66,15 @@ def sharpness_ratio(frames: np.ndarray, track: FaceTrack, photo: np.ndarray, sti
 
 def numbers(row: Row, other: Row) -> dict[str, float]:
     """A case's scores. other: another case, whose sentence this one's lips should not follow."""
-    truth, paused = np.array(row["truth"]), np.array(row["paused"])
-    read = {name: np.array(row[name]["opening"], float) for name in ("generated", "ceiling")}
+    # Alignments end on a grid of their own: a sentence's truth may be a frame shorter than its sound.
+    length = min(len(row[name]) for name in ("truth", "paused", "loudness", "latents"))
+    truth, paused = np.array(row["truth"][:length]), np.array(row["paused"][:length])
+    read = {name: np.array(row[name]["opening"][:length], float) for name in ("generated", "ceiling")}
     result = {
-        "loudness r": scores.correlation(np.array(row["loudness"]), truth),
+        "loudness r": scores.correlation(np.array(row["loudness"][:length]), truth),
         "other clip r": scores.correlation(read["generated"], np.array(other["truth"])),
-        "latents r": scores.correlation(np.array(row["latents"]), truth),
-        "latents amplitude": scores.amplitude(np.array(row["latents"]), truth),
+        "latents r": scores.correlation(np.array(row["latents"][:length]), truth),
+        "latents amplitude": scores.amplitude(np.array(row["latents"][:length]), truth),
         "amplitude of ceiling": scores.amplitude(read["generated"], read["ceiling"]),
     }
     for name, curve in read.items():

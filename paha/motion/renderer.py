@@ -20,7 +20,7 @@ from paha.motion.compositing import Box, Sheet, texture_places
 from paha.motion.expression import Expression
 from paha.motion.fields import MAX_OPEN, OPEN_GAIN, OVERLAP, Head
 from paha.motion.lattice import Lattice, inverse
-from paha.motion.layers import Arm, find_arms, take_apart
+from paha.motion.layers import Arm, ArmLayer, find_arms, take_apart
 from paha.motion.mouth import Interior
 from paha.motion.person import PersonMotion
 from paha.motion.photograph import Photograph
@@ -59,17 +59,24 @@ class Renderer:
         """The picture without its moving arms, the body of it, and the arms."""
         photo, make = self.photo, self.resampler
         picture, alpha, layers = take_apart(photo, self.arms)
-        arms = []
-        for layer in layers:
-            rows, columns = np.nonzero((layer.alpha > 1 / 512) | (layer.picture != layer.under).any(-1))
-            if not len(rows):
-                continue
-            box = Box.about(np.array([columns.min(), rows.min()]), np.array([columns.max() + 1, rows.max() + 1]))
-            box = box.grown(3).within(self._region)
-            if box.empty:  # an arm that is not the person's of this mask
-                continue
-            arms.append((layer.arm, Sheet.of(make, box, layer.picture, layer.alpha, layer.under)))
+        boxes = [self._box(layer) for layer in layers]
+        if any(box.empty for box in boxes):  # an arm that is not this person's: it stays in the picture
+            kept = [layer.arm for layer, box in zip(layers, boxes, strict=True) if not box.empty]
+            self.arms = [arm for arm in self.arms if any(arm is other for other in kept)]
+            return self._sheets()
+        arms = [
+            (layer.arm, Sheet.of(make, box, layer.picture, layer.alpha, layer.under))
+            for layer, box in zip(layers, boxes, strict=True)
+        ]
         return picture, Sheet.of(make, self._region, picture, alpha, photo.background), arms
+
+    def _box(self, layer: ArmLayer) -> Box:
+        """Where a layer lies in the region."""
+        rows, columns = np.nonzero((layer.alpha > 1 / 512) | (layer.picture != layer.under).any(-1))
+        if not len(rows):
+            return Box(slice(0, 0), slice(0, 0))
+        box = Box.about(np.array([columns.min(), rows.min()]), np.array([columns.max() + 1, rows.max() + 1]))
+        return box.grown(3).within(self._region)
 
     def frames(self, motion: PersonMotion, *, workers: int = 2) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 of each frame of motion since the photograph, in order, `workers` of them at a time."""

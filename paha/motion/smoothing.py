@@ -26,8 +26,8 @@ SIGMAS = {
     "gaze_y": 0.8,
 }
 """Deviation of the blur in frames, by channel: what takes nothing of the rig's own motion (docs/log.md)."""
-JOIN = 3.0
-"""Frames in which the difference between a given first frame and the blurred one dies away, by 1/e."""
+JOIN = 5.0
+"""Deviations of a channel's blur over which a given first frame's difference from the blurred motion dies away."""
 
 
 def smooth_motion(z_TCGG: Tensor, *, given_first: bool, strength: float = 1.0) -> Tensor:
@@ -35,10 +35,13 @@ def smooth_motion(z_TCGG: Tensor, *, given_first: bool, strength: float = 1.0) -
     deviations; 0 changes nothing."""
     if strength == 0:
         return z_TCGG
-    blurred = torch.stack([_blur(z_TCGG[:, c], strength * s) for c, s in enumerate(SIGMAS.values())], 1)
+    sigmas = [strength * sigma for sigma in SIGMAS.values()]
+    blurred = torch.stack([_blur(z_TCGG[:, c], sigma) for c, sigma in enumerate(sigmas)], 1)
     if given_first:
-        fade = torch.exp(-torch.arange(len(z_TCGG)) / JOIN).to(z_TCGG)
-        blurred = blurred + fade[:, None, None, None] * (z_TCGG[:1] - blurred[:1])
+        # Flat at first, so that neither place nor speed jumps where segments meet.
+        frames = torch.arange(len(z_TCGG))[:, None] / (JOIN * torch.tensor(sigmas))
+        fade = torch.exp(-(frames**2)).to(z_TCGG)[..., None, None]
+        blurred = blurred + fade * (z_TCGG[:1] - blurred[:1])
         blurred[0] = z_TCGG[0]
     return blurred
 
