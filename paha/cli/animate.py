@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -195,6 +196,7 @@ def animate_one(
 
     sheet = out.with_name(f"{out.stem}_sheet.png") if options.contact_sheet else None
     reference = options.reference()
+    begin = time.monotonic()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
     animate_files(
         pipeline,
@@ -208,6 +210,7 @@ def animate_one(
         save_frames=options.save_frames,
         contact_sheet=sheet,
     )
+    tell(f"made in {time.monotonic() - begin:.1f} s, beside the start")
     typer.echo(f"{out}" + (f" and {sheet}" if sheet else ""))
 
 
