@@ -33,8 +33,8 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# From nothing but this repository, in slices that resume: about an hour of two cores for UniVDM (and the stills' labels
-# and two hours for the keypoint estimator, which needs photographs).
+# From nothing but this repository, in slices that resume (docs/results.md says how long it took); the keypoint estimator
+# needs photographs, STILLS=...
 WORK   ?= work
 SPEECH ?=
 STILLS ?=
