@@ -22,6 +22,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from paha.extractors.pose_reader import cell_centres, upsample
+
 FINDER_SIZE, FACE_SIZE, PERSON_SIZE = 160, 128, 160
 FINDER_STRIDE = 8
 NUM_MESH_POINTS = 478
@@ -214,19 +216,6 @@ class KeypointEstimator(ModelMixin, ConfigMixin):
             face=None if faces is None else self.face(_last(faces)),
             body=None if people is None else self.person(_last(people)),
         )
-
-
-def upsample(x: Tensor) -> Tensor:
-    """Twice the size, bilinear."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-def cell_centres(size: torch.Size | tuple[int, int], *, like: Tensor) -> Tensor:
-    """Centres (h w, 2) of the cells of a grid, (x, y) in [0, 1]."""
-    height, width = size
-    y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / height
-    x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / width
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
 
 
 def _last(x: Tensor) -> Tensor:
