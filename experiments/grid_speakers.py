@@ -47,7 +47,7 @@ def sentence_of(name: str) -> str:
 def align(samples: np.ndarray, text: str) -> tuple[tuple[str, float, float], ...]:
     """(ARPAbet phone, start_s, length_s) of 16 kHz samples that say the text. Raises PahaError without pocketsphinx."""
     try:
-        from pocketsphinx import Decoder
+        from pocketsphinx import Decoder  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise PahaError("forced alignment needs pocketsphinx: pip install pocketsphinx==5.1.1") from error
     raw = np.rint(samples.clip(-1, 1) * 32767).astype("<i2").tobytes()
