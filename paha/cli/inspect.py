@@ -28,7 +28,7 @@ def inspect(
     settings: Settings = [],  # noqa: B006
 ) -> None:
     """Look at a clip or dataset as the training does; constants by --set, e.g. --set par.hand_threshold=0.3."""
-    from paha.dataset.inspect.run import InspectOptions, inspect_par
+    from paha.dataset.inspect import InspectOptions, inspect_par
 
     if not par:
         raise PahaError("say what to look at: --par")

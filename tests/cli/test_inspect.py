@@ -8,10 +8,10 @@ from test_main import call
 from toy_corpus import make_toy_corpus
 
 from paha.config import ParConfig
-from paha.dataset.inspect.par_overlay import weigh_clip
-from paha.dataset.inspect.posed_clips import VideoReader
-from paha.dataset.inspect.run import COMMENT, SHEET_MOMENTS
+from paha.dataset.inspect import COMMENT, SHEET_MOMENTS
 from paha.dataset.manifest import load_annotations, read_manifest, save_annotations
+from paha.dataset.par_overlay import weigh_clip
+from paha.dataset.posed_clips import VideoReader
 from paha.extractors.weights import FOLDER_VARIABLE
 from paha.media.image_io import read_image
 from paha.media.video_io import read_video, write_video

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from toy_corpus import make_toy_corpus
 
-from paha.dataset.inspect.posed_clips import VideoReader, dataset_of, load_annotated
 from paha.dataset.manifest import load_annotations, read_manifest
+from paha.dataset.posed_clips import VideoReader, dataset_of, load_annotated
 from paha.errors import PahaError
 from paha.media.video_io import read_video, write_video
 

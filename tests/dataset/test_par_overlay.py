@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from paha.config import ParConfig
-from paha.dataset.inspect.par_overlay import PANEL_PX, draw_clip, heat_colours, weigh_clip
-from paha.dataset.inspect.posed_clips import PosedClip, view_size
+from paha.dataset.par_overlay import PANEL_PX, draw_clip, heat_colours, weigh_clip
+from paha.dataset.posed_clips import PosedClip, view_size
 from paha.types import FACE, LEFT_HAND
 
 CONFIG = ParConfig(radius=40)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from paha.config import PahaConfig
-from paha.dataset.inspect.par_overlay import draw_clip
-from paha.dataset.inspect.par_report import write_statistics
-from paha.dataset.inspect.posed_clips import (
+from paha.dataset.par_overlay import draw_clip
+from paha.dataset.par_report import write_statistics
+from paha.dataset.posed_clips import (
     ANNOTATIONS,
     PosedClip,
     VideoReader,

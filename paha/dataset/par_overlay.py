@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from paha.config import ParConfig
-from paha.dataset.inspect.posed_clips import PosedClip
+from paha.dataset.posed_clips import PosedClip
 from paha.par import loss_weight as par
 from paha.types import FACE, FPS
 
