@@ -29,7 +29,7 @@ def measure_case(setup: Setup, case: Case) -> Row:
         return {"refused": str(error)}
     reference, motion = made.reference, case.motion.frames(slice(0, len(made.frames)))
     painted = reference.grid.paint(since_photograph(motion, reference))
-    ceiling = Made(reference, reference.decode(painted), painted, made.borders)
+    ceiling = Made(reference, np.stack(list(reference.iter_frames(painted))), painted, made.borders)
     truth = motion.mouth_open.astype(float)
     row: Row = {
         "landmarks": reference.landmarks.source,

@@ -118,7 +118,7 @@ def time_parts(setup: Setup, case: Case) -> dict[str, float]:
         )[0],
     )
     _timed(parts, "preparing the photograph", lambda: reference.renderer)
-    frames: np.ndarray = _timed(parts, "rendering", lambda: reference.decode(latents))
+    frames: np.ndarray = _timed(parts, "rendering", lambda: np.stack(list(reference.iter_frames(latents))))
     with tempfile.TemporaryDirectory() as folder:
         _timed(parts, "encoding", lambda: write_video(Path(folder) / "out.mp4", frames, audio=sound))
     return parts

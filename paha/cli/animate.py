@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from paha.cli.options import Device, ModelFolder, SampleSteps, parse_size, tell
+from paha.cli.options import Device, ModelFolder, SampleSteps, TextOptions, parse_size, tell
 from paha.errors import PahaError
 
 if TYPE_CHECKING:
     from paha.cli.jobs import AnimateJob
     from paha.guidance.choice import GuidanceChoice
+    from paha.media.audio_io import AudioInput
     from paha.pipeline.pipeline import PahaPipeline
     from paha.pipeline.reference import ReferenceOptions
+
+STANDARD_OUTPUT = Path("-")
 
 
 class Guidance(StrEnum):
@@ -88,6 +95,9 @@ class AnimateOptions:
     landmarks: Annotated[
         Landmarks, typer.Option(help="Who reads the photograph; auto is MediaPipe where its models are found.")
     ] = Landmarks.auto
+    strength: Annotated[
+        str | None, typer.Option(metavar="HEAD,HANDS,MOUTH", help="How much they move: 0 still, 1 as made, to 2.")
+    ] = None
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
     save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG.")] = None
     contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Also write OUT_sheet.png.")] = False
@@ -96,10 +106,12 @@ class AnimateOptions:
     def reference(self) -> ReferenceOptions:
         """How the image is read. Raises PahaError for what cannot be meant."""
         from paha.guidance.face_box import parse_face_box
+        from paha.motion.strength import MotionStrength, parse_strength
         from paha.pipeline.reference import ReferenceOptions
 
         box = None if self.face_box is None else parse_face_box(self.face_box)
-        return ReferenceOptions(*parse_size(self.size), box, self.landmarks.value)
+        strength = MotionStrength() if self.strength is None else parse_strength(self.strength)
+        return ReferenceOptions(*parse_size(self.size), box, self.landmarks.value, strength)
 
 
 @dataclass(frozen=True)
@@ -162,34 +174,40 @@ def animate(
     *,
     image: Annotated[Path | None, typer.Argument(help="Reference image.")] = None,
     audio: Annotated[Path | None, typer.Argument(help="Speech: any audio file, or a video with sound.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Video to write (mp4).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Video to write (mp4); - is standard output.")] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Write OUT as it is made: a fragmented mp4 that plays while it grows.")
+    ] = False,
     jobs: Annotated[Path | None, typer.Option(help="CSV with columns image,audio,output[,seed].")] = None,
+    text: TextOptions,
     load: LoadOptions,
     options: AnimateOptions,
     flags: GuidanceFlags,
 ) -> None:
-    """Make a video of IMAGE speaking AUDIO."""
-    if jobs is not None and (image or audio or out):
+    """Make a video of IMAGE speaking AUDIO, or a text."""
+    if jobs is not None and (image or audio or out or text.text or stream):
         raise PahaError("give either IMAGE AUDIO -o OUT.mp4 or --jobs jobs.csv, not both")
-    if jobs is None and (image is None or audio is None or out is None):
-        raise PahaError("give IMAGE AUDIO -o OUT.mp4, or --jobs jobs.csv")
     choice = flags.choice(options.reference().face_box)  # bad options fail before anything is loaded
-    pipeline = load.load()
     if jobs is not None:
-        animate_jobs(pipeline, jobs, options, choice)
-    elif image is not None and audio is not None and out is not None:
-        animate_one(pipeline, image, audio, out, options, choice)
+        animate_jobs(load.load(), jobs, options, choice)
+    elif image is None or out is None:
+        raise PahaError("give IMAGE AUDIO -o OUT.mp4, or --jobs jobs.csv")
+    else:
+        speech = text.speech(audio)
+        animate_one(load.load(), image, speech, out, options, choice, stream=stream)
 
 
 def animate_one(
     pipeline: PahaPipeline,
     image: Path,
-    audio: Path,
+    audio: AudioInput,
     out: Path,
     options: AnimateOptions,
     choice: GuidanceChoice | None = None,
+    *,
+    stream: bool = False,
 ) -> None:
-    """One video; says where it is."""
+    """One video; says where it is. stream: as it is made, which it is on standard output."""
     from paha.guidance.choice import guide
     from paha.pipeline.animate import animate as animate_files
     from paha.pipeline.options import SampleOptions
@@ -198,20 +216,49 @@ def animate_one(
     reference = options.reference()
     begin = time.monotonic()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
-    animate_files(
-        pipeline,
-        image,
-        audio,
-        out,
-        guide(sample, pipeline, image, choice, width=reference.width, height=reference.height, say=tell),
-        reference,
-        resume=options.resume,
-        label=options.label,
-        save_frames=options.save_frames,
-        contact_sheet=sheet,
-    )
+    with open_stream(out, stream=stream, resume=options.resume) as (file, place):
+        animate_files(
+            pipeline,
+            image,
+            audio,
+            place,
+            guide(sample, pipeline, image, choice, width=reference.width, height=reference.height, say=tell),
+            reference,
+            resume=options.resume,
+            stream=file,
+            label=options.label,
+            save_frames=options.save_frames,
+            contact_sheet=sheet,
+        )
     tell(f"made in {time.monotonic() - begin:.1f} s, beside the start")
-    typer.echo(f"{out}" + (f" and {sheet}" if sheet else ""))
+    if out != STANDARD_OUTPUT:
+        typer.echo(f"{out}" + (f" and {sheet}" if sheet else ""))
+
+
+@contextmanager
+def open_stream(out: Path, *, stream: bool, resume: bool = False) -> Iterator[tuple[BinaryIO | None, Path]]:
+    """(what a video is written to as it is made, its name): standard output for `-`, the file itself; None to write it
+    whole. resume: on standard output nothing can be resumed.
+
+    Raises PahaError where it cannot be opened.
+    """
+    from paha.runtime.atomic import unwritable
+
+    if out == STANDARD_OUTPUT:
+        if resume or sys.stdout.isatty():
+            raise PahaError("-o - writes a video to a pipe or a file: give one, and no --resume")
+        with tempfile.TemporaryDirectory() as folder:
+            yield sys.stdout.buffer, Path(folder) / "standard output"
+    elif not stream:
+        yield None, out
+    else:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            file = out.open("wb")
+        except OSError as error:
+            raise unwritable(out, error) from error
+        with file:
+            yield file, out
 
 
 def animate_jobs(

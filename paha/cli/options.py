@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
@@ -14,6 +14,7 @@ from paha.errors import PahaError
 
 if TYPE_CHECKING:
     from paha.config import PahaConfig, TrainConfig
+    from paha.media.audio_io import AudioInput
 
 PresetName = Annotated[str, typer.Option("--preset", help="debug, presenter or paper.")]
 Settings = Annotated[
@@ -29,6 +30,35 @@ Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a f
 ModelFolder = Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default.")]
 CodecFolder = Annotated[Path | None, typer.Option(help="Codec folder; the shipped one by default.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best there is by default.")]
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """Words instead of a recording."""
+
+    text: Annotated[str | None, typer.Option(help="Words to speak instead of AUDIO, by espeak-ng (paha[synth]).")] = (
+        None
+    )
+    language: Annotated[
+        str | None, typer.Option(help="Of --text: en-us, cmn, de ... (by its letters).", show_default=False)
+    ] = None
+    voice: Annotated[str | None, typer.Option(help="Of --text: f1 to f5, m1 to m8 ... (f2).", show_default=False)] = (
+        None
+    )
+
+    def speech(self, audio: Path | None) -> AudioInput:
+        """The recording, or the text spoken. Raises PahaError for both, neither, and what cannot be spoken."""
+        if (audio is None) == (self.text is None):
+            raise PahaError("give either AUDIO or --text, not both" if audio else "give AUDIO, or words by --text")
+        if self.text is None:
+            if self.language or self.voice:
+                raise PahaError("--language and --voice are of --text; give a text, or leave them out")
+            assert audio is not None
+            return audio
+        from paha.dataset.synth.spoken_text import speak
+
+        return speak(self.text, language=self.language, voice=self.voice)
+
 
 Function = TypeVar("Function", bound=Callable[..., None])
 

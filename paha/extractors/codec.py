@@ -7,6 +7,7 @@ are one video in order. `PixelReference` is to them what `paha.motion.motion_ref
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,13 @@ class PixelReference:
         self.channels = codec.encode_unscaled(self.pixels).float()
         self.pooled = self.latent
 
-    def decode(self, latents: Tensor) -> np.ndarray:
-        """Frames (T, H, W, 3) uint8 of scaled latents (T, C, h, w)."""
-        return pixels_to_frames(self.codec.decode(latents.to(self.codec.dtype)))
+    def prepare(self) -> None:
+        """Nothing: all is there."""
+
+    @torch.no_grad()
+    def iter_frames(self, latents: Tensor) -> Iterator[np.ndarray]:
+        """Frames (H, W, 3) uint8 of scaled latents (T, C, h, w)."""
+        return iter(pixels_to_frames(self.codec.decode(latents.to(self.codec.dtype))))
 
 
 class SVDCodec(nn.Module):

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
 from paha import __version__
 from paha.media.aac import AacTrack, aac_samples
 from paha.media.label import label_patch, stamp
-from paha.media.mp4_tags import PLACEHOLDER, name_encoder
+from paha.media.mp4_tags import PLACEHOLDER, FragmentSink, name_encoder
 from paha.runtime.atomic import temporary_name, unwritable
 from paha.types import FPS
 
@@ -25,6 +25,7 @@ ENCODER = f"PAHA {__version__}"
 """The `encoder` tag of every video."""
 
 _SMALL_PIXELS = 512 * 512
+_FRAGMENT_US = "200000"
 _BT709 = 1
 
 
@@ -38,9 +39,10 @@ class VideoWriter:
     audio: samples (N, channels) or (N,) float in [-1, 1] and their rate in Hz, or None for no sound; it is written
     whole, at its own rate and with its own channels wherever AAC can carry them (see `aac_samples`). num_frames: how
     many frames must have come by the end, None for any number. label: draw "AI-generated" on the picture. crf: quality
-    of x264, 0 (lossless) to 51. comment: another `comment` tag, for video that is not generated. Odd sizes are padded
+    of x264, 0 (lossless) to 51. comment: another `comment` tag, for video that is not generated. stream: an open file
+    that takes a fragmented mp4 as it is made, every fragment playable; `path` then only names it. Odd sizes are padded
     to even ones by repeating the last row or column. The file appears under its name on clean exit; on an exception
-    nothing is left behind.
+    nothing is left behind, but in a stream what was written stays.
     Raises PahaError if it cannot be written, ValueError if the frames do not fit what was announced.
     """
 
@@ -56,8 +58,9 @@ class VideoWriter:
         label: bool = False,
         crf: float = 18,
         comment: str = AI_COMMENT,
+        stream: BinaryIO | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path, self._stream = Path(path), stream
         self.width, self.height, self.fps = width, height, fps
         self.num_frames, self.crf, self.comment = num_frames, crf, comment
         self.written = 0
@@ -67,7 +70,7 @@ class VideoWriter:
         self._container = None
 
     def __enter__(self) -> Self:
-        self._temporary = temporary_name(self.path)
+        self._temporary = None if self._stream else temporary_name(self.path)
         try:
             with self._reported():
                 self._open()
@@ -96,12 +99,18 @@ class VideoWriter:
         import av
         from av.video.reformatter import VideoReformatter
 
-        self._temporary.touch()  # FFmpeg opens the file at the first packet only: fail before the work, not after
         # Durations in an mp4's edit lists are rounded to its time scale: this one holds samples and frames exactly.
         time_scale = math.lcm(self.fps, 1000 if self._audio is None else self._audio[1])
         # Bit-exact keeps the muxer from writing its own name as the encoder.
-        options = {"movflags": "+faststart", "fflags": "+bitexact", "movie_timescale": str(time_scale)}
-        self._container = av.open(str(self._temporary), "w", format="mp4", options=options)
+        options = {"fflags": "+bitexact", "movie_timescale": str(time_scale)}
+        if self._temporary is None:
+            assert self._stream is not None
+            options |= {"movflags": "+frag_keyframe+delay_moov+default_base_moof", "frag_duration": _FRAGMENT_US}
+            self._container = av.open(FragmentSink(self._stream, ENCODER), "w", format="mp4", options=options)
+        else:
+            self._temporary.touch()  # FFmpeg opens the file at the first packet only: fail before the work, not after
+            options["movflags"] = "+faststart"
+            self._container = av.open(str(self._temporary), "w", format="mp4", options=options)
         self._container.metadata.update({"comment": self.comment, PLACEHOLDER: ENCODER})
         self._picture = self._container.add_stream("libx264", rate=self.fps, options=self._x264_options())
         self._picture.width, self._picture.height = self.width + self.width % 2, self.height + self.height % 2
@@ -120,6 +129,8 @@ class VideoWriter:
 
     def _x264_options(self) -> dict[str, str]:
         options = {"crf": str(self.crf)}
+        if self._stream is not None:  # no picture waits for later ones; a player may begin at every second
+            return options | {"tune": "zerolatency", "g": str(self.fps)}
         # x264's macroblock tree works on 8 columns of 16 pixels at once, and where they do not come out even it reads
         # uninitialised memory: the decisions then vary from run to run.
         if self._reproducible and -(-self.width // 16) % 8:
@@ -150,8 +161,9 @@ class VideoWriter:
             self._sound.finish()
         self._container.mux(self._picture.encode(None))
         self._container.close()
-        name_encoder(self._temporary, ENCODER)
-        os.replace(self._temporary, self.path)
+        if self._temporary is not None:
+            name_encoder(self._temporary, ENCODER)
+            os.replace(self._temporary, self.path)
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -171,7 +183,8 @@ class VideoWriter:
         with suppress(OSError, av.FFmpegError):
             if self._container is not None:
                 self._container.close()
-        self._temporary.unlink(missing_ok=True)
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
 
 
 def write_video(

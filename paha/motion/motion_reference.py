@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
 import cv2
@@ -14,6 +16,7 @@ from paha.motion.landmarks import Landmarks
 from paha.motion.motion_codec import MotionCodec, PersonGrid
 from paha.motion.photograph import Photograph
 from paha.motion.renderer import Renderer
+from paha.motion.strength import MotionStrength
 
 DEFAULT_SIZE = 1280
 """Pixels of a video's longer side at most, where nothing else is asked for; pictures are never enlarged."""
@@ -22,10 +25,17 @@ IRISES = {"left": (473, 263, 362), "right": (468, 33, 133)}
 
 
 class MotionReference:
-    """One photograph of one person. image: (H, W, 3) uint8, H and W even. landmarks: in its pixels."""
+    """One photograph of one person. image: (H, W, 3) uint8, H and W even. landmarks: in its pixels. strength: of the
+    motion in its frames."""
 
-    def __init__(self, codec: MotionCodec, image: np.ndarray, landmarks: Landmarks) -> None:
-        self.codec, self.image, self.landmarks = codec, image, landmarks
+    def __init__(
+        self,
+        codec: MotionCodec,
+        image: np.ndarray,
+        landmarks: Landmarks,
+        strength: MotionStrength = MotionStrength(),
+    ) -> None:
+        self.codec, self.image, self.landmarks, self.strength = codec, image, landmarks, strength
         self.geometry = Geometry.of(landmarks.points, landmarks.scores, gaze=gaze_of(landmarks))
         self.grid: PersonGrid = codec.grid(self.geometry)
         self._channels = self.grid.reference_channels()[None]
@@ -62,13 +72,24 @@ class MotionReference:
         return box.reshape(4).astype(np.float32)
 
     @cached_property
-    def renderer(self) -> Renderer:
-        """Built when the first frame is asked for."""
-        return Renderer(Photograph(self.image, self.landmarks))
+    def _renderer(self) -> Future[Renderer]:
+        pool = ThreadPoolExecutor(1)
+        building = pool.submit(lambda: Renderer(Photograph(self.image, self.landmarks)))
+        pool.shutdown(wait=False)
+        return building
 
-    def decode(self, latents: Tensor) -> np.ndarray:
-        """Frames (T, H, W, 3) uint8 of scaled latents (T, C, G, G)."""
-        return np.stack(list(self.renderer.frames(self.grid.read(latents))))
+    @property
+    def renderer(self) -> Renderer:
+        """Built when the first frame is asked for, or begun by `prepare`."""
+        return self._renderer.result()
+
+    def prepare(self) -> None:
+        """Begin to build the renderer beside whatever is computed meanwhile."""
+        _ = self._renderer
+
+    def iter_frames(self, latents: Tensor) -> Iterator[np.ndarray]:
+        """Frames (H, W, 3) uint8 of scaled latents (T, C, G, G), in order."""
+        return self.renderer.frames(self.strength(self.grid.read(latents)))
 
 
 def fit_size(image: np.ndarray, longest: int = DEFAULT_SIZE) -> np.ndarray:

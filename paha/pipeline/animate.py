@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -38,6 +39,7 @@ def animate(
     *,
     num_frames: int | None = None,
     resume: bool = False,
+    stream: BinaryIO | None = None,
     label: bool = False,
     save_frames: Path | str | None = None,
     contact_sheet: Path | str | None = None,
@@ -47,8 +49,9 @@ def animate(
 
     num_frames: as long as the sound by default. Every finished segment is kept in OUT.partial until the
     video is whole; `resume` goes on from there, to the same video to the bit, if nothing that it depends on has
-    changed. label: draw "AI-generated" on the picture. save_frames: a folder for all frames as PNG. contact_sheet: a
-    PNG of 16 frames. progress: a bar on stderr.
+    changed. stream: an open file that takes a fragmented mp4 as it is made, frame by frame; `out` is then only where
+    segments are kept. label: draw "AI-generated" on the picture. save_frames: a folder for all frames as PNG.
+    contact_sheet: a PNG of 16 frames. progress: a bar on stderr.
     Raises PahaError for bad inputs, an unwritable output, and settings that changed before a resume.
     """
     out = Path(out)
@@ -62,21 +65,28 @@ def animate(
         "model": model_fingerprint(pipeline.univdm, pipeline.codec),
         "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
         "frames": [inputs.num_frames, inputs.height, inputs.width],
+        "strength": list(astuple(reference.strength)),
         "motion_smoothing": pipeline.preset.sample.motion_smoothing,
     } | options.settings()
     if num_frames is not None:
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]
     with VideoWriter(
-        out, width=inputs.width, height=inputs.height, audio=sound, num_frames=inputs.num_frames, label=label
+        out,
+        width=inputs.width,
+        height=inputs.height,
+        audio=sound,
+        num_frames=inputs.num_frames,
+        label=label,
+        stream=stream,
     ) as writer:
         store = SegmentStore(out)
         finished = store.open(settings, resume=resume)
         sinks = _Sinks(inputs.num_frames, frames_dir=save_frames, sheet=contact_sheet)
         with _progress_bar(steps * len(inputs.segments), done=steps * finished, enabled=progress) as advance:
             sampled = partial(pipeline.generate, inputs, options, callback_on_step_end=lambda *_: advance())
-            for frames in _kept_then_new(pipeline, inputs, store, finished, sampled):
-                writer.write(frames)
-                sinks.write(frames)
+            for frame in _kept_then_new(pipeline, inputs, store, finished, sampled):
+                writer.write(frame[None])
+                sinks.write(frame)
         sinks.finish()
     store.remove()
     return out
@@ -89,15 +99,15 @@ def _kept_then_new(
     finished: int,
     generate: Callable[..., Iterator[SegmentOutput]],
 ) -> Iterator[np.ndarray]:
-    """The frames of the kept segments, decoded again, then of the others, each kept before it is handed on."""
+    """Frame by frame, the kept segments, decoded again, then of the others, each kept before it is handed on."""
     last = None
     for segment in inputs.segments[:finished]:
         latents = store.load(segment.index)
         last = latents[-1]
-        yield pipeline.decode(inputs, segment, latents)
+        yield from pipeline.iter_frames(inputs, segment, latents)
     for output in generate(start_segment=finished, first_latent=last):
         store.save(output.segment.index, output.latents)
-        yield output.frames
+        yield from output.iter_frames()
 
 
 class _Sinks:
@@ -110,13 +120,12 @@ class _Sinks:
         self._chosen: list[np.ndarray] = []
         self._written = 0
 
-    def write(self, frames: np.ndarray) -> None:
-        for frame in frames:
-            if self.frames_dir is not None:
-                save_png(self.frames_dir / f"frame_{self._written:06d}.png", frame)
-            if self.sheet is not None and self._written in self._wanted:
-                self._chosen.append(frame)
-            self._written += 1
+    def write(self, frame: np.ndarray) -> None:
+        if self.frames_dir is not None:
+            save_png(self.frames_dir / f"frame_{self._written:06d}.png", frame)
+        if self.sheet is not None and self._written in self._wanted:
+            self._chosen.append(frame)
+        self._written += 1
 
     def finish(self) -> None:
         if self.sheet is not None:

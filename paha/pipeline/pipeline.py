@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -59,12 +60,18 @@ class PahaPipelineOutput(BaseOutput):
 
 @dataclass(frozen=True)
 class SegmentOutput:
-    """A finished segment. frames: its new ones, uint8 (T', H, W, 3). latents: (T, C, h, w) float32 on the CPU, of the
-    whole segment, as they were diffused; what `decode` takes and, its last one, what the next segment starts from."""
+    """A finished segment. latents: (T, C, h, w) float32 on the CPU, of the whole segment, as they were diffused; what
+    `decode` takes and, its last one, what the next segment starts from. iter_frames: its new frames (H, W, 3) uint8,
+    each as it is decoded."""
 
     segment: Segment
-    frames: np.ndarray
     latents: Tensor
+    iter_frames: Callable[[], Iterator[np.ndarray]]
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """Its new frames, uint8 (T', H, W, 3)."""
+        return np.stack(list(self.iter_frames()))
 
     @property
     def last_latent(self) -> Tensor:
@@ -171,6 +178,7 @@ class PahaPipeline(DiffusionPipeline):
         if (start_segment > 0) != (first_latent is not None):
             raise ValueError("start_segment and first_latent go together")
         options = options.of_preset(self.preset.sample)
+        inputs.reference.prepare()
 
         def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
             callback = _step_callback(self, callback_on_step_end, segment.index * (options.steps or 0))
@@ -179,7 +187,7 @@ class PahaPipeline(DiffusionPipeline):
         for segment, latents in chain_segments(
             sample_segment, inputs.segments[start_segment:], first_latent=first_latent
         ):
-            yield SegmentOutput(segment, self.decode(inputs, segment, latents), latents)
+            yield SegmentOutput(segment, latents, partial(self.iter_frames, inputs, segment, latents))
 
     def stream(
         self,
@@ -239,11 +247,14 @@ class PahaPipeline(DiffusionPipeline):
         frames: Any = torch.cat(collected) if output_type == "latent" else np.concatenate(collected)
         return PahaPipelineOutput(frames=_as_pil(frames) if output_type == "pil" else frames)
 
-    @torch.no_grad()
     def decode(self, inputs: EncodedInputs, segment: Segment, latents: Tensor) -> np.ndarray:
         """The new frames of a segment, uint8 (T', H, W, 3), from its `SegmentOutput.latents`."""
+        return np.stack(list(self.iter_frames(inputs, segment, latents)))
+
+    def iter_frames(self, inputs: EncodedInputs, segment: Segment, latents: Tensor) -> Iterator[np.ndarray]:
+        """The same, one frame (H, W, 3) at a time, as soon as the codec has it."""
         z = self.codec_latents(inputs, latents[: segment.emitted.stop])
-        return inputs.reference.decode(z)[segment.emitted.start :]
+        return islice(inputs.reference.iter_frames(z), segment.emitted.start, None)
 
     def codec_latents(self, inputs: EncodedInputs, latents: Tensor) -> Tensor:
         """Diffused latents (T, C, h, w) to the codec's: f_ref + residual_std x where the target is the residual."""

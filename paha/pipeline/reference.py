@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from paha.config import PahaConfig
+from paha.errors import PahaError
 from paha.media.pixels import image_to_pixels
+from paha.motion.strength import MotionStrength
 from paha.pipeline.inputs import PahaWarning, frame_size
 
 
@@ -32,8 +35,12 @@ class Reference(Protocol):
     @property
     def pooled(self) -> Tensor: ...
 
-    def decode(self, latents: Tensor) -> np.ndarray:
-        """Frames (T, height, width, 3) uint8 of scaled latents (T, C, h, w)."""
+    def prepare(self) -> None:
+        """Begin, on another thread, what frames need and sampling does not."""
+        ...
+
+    def iter_frames(self, latents: Tensor) -> Iterator[np.ndarray]:
+        """Frames (height, width, 3) uint8 of scaled latents (T, C, h, w), in order."""
         ...
 
 
@@ -43,13 +50,15 @@ class ReferenceOptions:
 
     width, height: of the video; the preset's by default. With motion latents the larger one is what the picture's
     longer side is shrunk to (1280 by default), and the picture keeps its shape. face_box: x0 y0 x1 y1 in pixels of the
-    image, which of several people. landmarks: who reads the photograph, "mediapipe", "own" or "auto".
+    image, which of several people. landmarks: who reads the photograph, "mediapipe", "own" or "auto". strength: how
+    much of the motion is made; of motion latents only.
     """
 
     width: int | None = None
     height: int | None = None
     face_box: tuple[float, float, float, float] | None = None
     landmarks: Any = "auto"
+    strength: MotionStrength = field(default_factory=MotionStrength)
 
 
 def make_reference(codec: Any, image: np.ndarray, preset: PahaConfig, options: ReferenceOptions) -> Reference:
@@ -57,6 +66,8 @@ def make_reference(codec: Any, image: np.ndarray, preset: PahaConfig, options: R
     PahaError where the image or the options cannot be used."""
     if preset.codec.kind == "motion":
         return _motion_reference(codec, image, options)
+    if options.strength != MotionStrength():
+        raise PahaError("this model makes pixels, not motion: leave the motion strength as it is")
     from paha.extractors.codec import PixelReference
 
     width, height = frame_size(preset, options.width, options.height)
@@ -76,4 +87,4 @@ def _motion_reference(codec: Any, image: np.ndarray, options: ReferenceOptions) 
     landmarks = find_landmarks(fitted, detector=options.landmarks, face_box=box)
     for line in landmarks.warnings:
         warnings.warn(line, PahaWarning, stacklevel=4)
-    return MotionReference(codec, fitted, landmarks)
+    return MotionReference(codec, fitted, landmarks, options.strength)

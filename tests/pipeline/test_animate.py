@@ -1,9 +1,11 @@
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from toy import toy_audio, toy_image, toy_pipeline
 
+from paha.cli.animate import AnimateOptions, animate_one
 from paha.cli.jobs import failures, run_jobs
 from paha.errors import PahaError
 from paha.media.audio_io import read_audio, write_wav
@@ -147,3 +149,43 @@ def test_jobs_make_videos_and_list_failures(pipeline, inputs: tuple[Path, Path],
     assert (tmp_path / "3.mp4").exists()
     assert len(failures(results)) == 1
     assert "none.png" in failures(results)[0]
+
+
+def test_a_stream_has_finished_segments_before_the_rest_is_sampled(pipeline, inputs: tuple[Path, Path], tmp_path):
+    write_wav(inputs[1], *toy_audio(1.2))
+    file, seen = io.BytesIO(), []
+
+    def factory(conditioning):
+        seen.append(file.getvalue().count(b"moof"))
+        return lambda z, t, solver_step: solver_step(z)
+
+    options = SampleOptions(guidance=factory)
+    out = tmp_path / "stream.mp4"
+    animate(pipeline, *inputs, out, options, stream=file, save_frames=tmp_path / "a", progress=False)
+    animate(pipeline, *inputs, tmp_path / "whole.mp4", save_frames=tmp_path / "b", progress=False)
+    assert seen == sorted(seen)
+    assert seen[-1] >= 2
+    assert pngs(tmp_path / "a") == pngs(tmp_path / "b")
+    assert not out.exists()
+    assert not (tmp_path / "stream.mp4.partial").exists()
+    out.write_bytes(file.getvalue())
+    assert len(read_video(out)) == 30
+
+
+def test_standard_output_takes_the_video_alone(pipeline, inputs: tuple[Path, Path], tmp_path, capsysbinary):
+    animate_one(pipeline, inputs[0], inputs[1], Path("-"), AnimateOptions(steps=1))
+    (tmp_path / "piped.mp4").write_bytes(capsysbinary.readouterr().out)
+    assert len(read_video(tmp_path / "piped.mp4")) == 10
+    with pytest.raises(PahaError, match="no --resume"):
+        animate_one(pipeline, inputs[0], inputs[1], Path("-"), AnimateOptions(steps=1, resume=True))
+
+
+def test_a_streamed_file_grows_under_its_own_name(pipeline, inputs: tuple[Path, Path], tmp_path):
+    animate_one(pipeline, inputs[0], inputs[1], tmp_path / "new" / "s.mp4", AnimateOptions(steps=1), stream=True)
+    assert len(read_video(tmp_path / "new" / "s.mp4")) == 10
+    assert b"moof" in (tmp_path / "new" / "s.mp4").read_bytes()
+
+
+def test_a_model_of_pixels_has_no_motion_to_weaken(pipeline, inputs: tuple[Path, Path], tmp_path):
+    with pytest.raises(PahaError, match="makes pixels, not motion"):
+        animate_one(pipeline, *inputs, tmp_path / "o.mp4", AnimateOptions(strength="1,1,0"))

@@ -11,6 +11,7 @@ import _ctypes
 import ctypes
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -77,6 +78,11 @@ def synthesise(
         finally:
             library.espeak_Terminate()
             _unload(library)
+
+
+def data_folder() -> Path:
+    """Where its languages and voices are. Raises PahaError where the library is missing."""
+    return Path(_paths()[1])
 
 
 def _paths() -> tuple[str, str]:
