@@ -24,7 +24,7 @@ class InstrumentOptions:
     pose: Annotated[str, typer.Option(help="exact, presenter, mediapipe, dwpose or auto.")] = "auto"
     pose_autoencoder: Annotated[Path | None, typer.Option(help="For FGD; the shipped one on presenters.")] = None
     syncnet: Annotated[Path | None, typer.Option(help="syncnet_v2.model, for Sync-C and Sync-D.")] = None
-    i3d: Annotated[Path | None, typer.Option(help="I3D as torchscript or state dict, for FVD.")] = None
+    i3d: Annotated[Path | None, typer.Option(help="I3D as torchscript, for FVD.")] = None
 
     def load(self, real: Path, **others: Any) -> Instruments:
         """The instruments for clips of that kind."""

@@ -7,12 +7,8 @@ a progress bar, and checked against its sha256. A file that a person put in plac
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +16,6 @@ from paha.errors import PahaError
 from paha.runtime.atomic import atomic_path
 
 FOLDER_VARIABLE = "PAHA_WEIGHTS"
-_BLOCK = 1 << 20
-_TIMEOUT_S = 30
 _MEDIAPIPE = "https://storage.googleapis.com/mediapipe-models"
 _DWPOSE = "https://huggingface.co/yzd-v/DWPose/resolve/main"
 
@@ -166,11 +160,8 @@ def cache_folder() -> Path:
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _entry(name: str) -> Weight:
@@ -189,36 +180,18 @@ def _folders() -> Iterator[Path]:
 
 
 def _fetch(name: str, entry: Weight, place: Path) -> None:
+    from huggingface_hub.file_download import http_get
+
     with atomic_path(place) as temporary:
         try:
-            _download(entry, temporary)
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-            raise _missing(name, place, f"the network does not give it ({getattr(error, 'reason', error)})") from error
+            with temporary.open("wb") as file:  # retries and resumes by itself; no token is sent
+                http_get(entry.url, file, expected_size=entry.size, displayed_filename=entry.file)
+        except Exception as error:  # its HTTP client, and so the classes of its errors, change with its version
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise _missing(name, place, f"fetching failed ({reason})") from error
         found = file_sha256(temporary)
         if found != entry.sha256:
             raise _missing(name, place, f"what came has the sha256 {found}, not {entry.sha256}")
-
-
-def _download(entry: Weight, temporary: Path) -> None:
-    with (
-        urllib.request.urlopen(entry.url, timeout=_TIMEOUT_S) as response,
-        temporary.open("wb") as file,
-        _bar(entry) as advance,
-    ):
-        while block := response.read(_BLOCK):
-            file.write(block)
-            advance(len(block))
-
-
-@contextmanager
-def _bar(entry: Weight):
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"fetching {entry.file}", total=entry.size)
-        yield lambda count: progress.advance(task, count)
 
 
 def _missing(name: str, place: Path, reason: str) -> PahaError:

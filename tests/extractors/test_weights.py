@@ -1,5 +1,8 @@
 import hashlib
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -19,20 +22,29 @@ def empty(tmp_path, monkeypatch):
 
 @pytest.fixture
 def served(empty, monkeypatch):
-    """A registry with one small file, served from the disk."""
-    source = empty / "served.bin"
+    """A registry with one small file, served by HTTP on this machine."""
+    source = empty / "served" / "small.bin"
+    source.parent.mkdir()
     source.write_bytes(b"weights" * 1000)
-    entry = weights.Weight(
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=source.parent)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        entry = _entry_of(source, f"http://127.0.0.1:{server.server_port}/small.bin")
+        monkeypatch.setitem(WEIGHTS, "small", entry)
+        yield entry
+        server.shutdown()
+
+
+def _entry_of(source, url):
+    return weights.Weight(
         file="small.bin",
-        url=source.as_uri(),
+        url=url,
         size=7000,
         sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
         licence="CC0-1.0",
         what="nothing",
         also=("other-name.bin",),
     )
-    monkeypatch.setitem(WEIGHTS, "small", entry)
-    return entry
 
 
 def test_every_entry_is_whole():
@@ -66,12 +78,12 @@ def test_what_comes_damaged_is_not_kept(served, monkeypatch):
 
 
 def test_without_network_the_error_tells_file_place_and_command(served, empty, monkeypatch):
-    monkeypatch.setitem(WEIGHTS, "small", replace(served, url=(empty / "gone").as_uri()))
+    monkeypatch.setitem(WEIGHTS, "small", replace(served, url=f"{served.url}.gone"))
     with pytest.raises(PahaError) as caught:
         weight("small")
     message = str(caught.value)
     place = cache_folder() / "small.bin"
-    for part in ("small.bin", f"curl -L --create-dirs -o {place} file://", "$PAHA_WEIGHTS", "CC0-1.0"):
+    for part in ("small.bin", f"curl -L --create-dirs -o {place} {served.url}.gone", "404", "$PAHA_WEIGHTS", "CC0-1.0"):
         assert part in message
     assert "\n" not in message
     with pytest.raises(PahaError, match="nowhere on this machine"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from paha.dataset.prepare.config import PrepareConfig
 from paha.runtime.atomic import write_bytes
+from paha.runtime.pages import render_page
 from paha.types import ClipRecord
 
 
@@ -20,42 +21,25 @@ def write_card(
     failed: Sequence[tuple[str, str]],
 ) -> None:
     """Write the card as Markdown, with the metadata block that dataset hubs read."""
-    kept_s = sum(record.num_frames / record.fps for record in records)
-    left_s = sum(item["end_s"] - item["start_s"] for item in rejected)
-    identities = _by_identity(records)
-    lines = [
-        "---",
-        f"license: {config.licence or 'unknown'}",
-        f"language: [{config.language or 'und'}]",
-        "task_categories: [text-to-video]",
-        "tags: [co-speech gesture, talking person]",
-        "---",
-        "",
-        "# Clips of speaking people, cut by `paha prepare`",
-        "",
-        f"Layout `{config.layout}`: {config.width} x {config.height} pixels, 25 frames a second, clips of "
-        f"{config.min_s:g} to {config.max_s:g} s, 16 kHz mono WAV beside the sound in the video"
-        f"{f' at {config.sound_rate_hz} Hz' if config.sound_rate_hz else ''}; 133 keypoints by `{config.pose}`.",
-        "",
-        f"**Licence:** {config.licence or 'not stated: find out before anybody else gets these clips'}.",
-        "",
-        "| | clips | seconds |",
-        "|---|---|---|",
-        f"| kept | {len(records)} | {kept_s:.1f} |",
-        f"| left out | | {left_s:.1f} |",
-        *(f"| {name} | {count} | {seconds:.1f} |" for name, (count, seconds) in identities.items()),
-        "",
-        "Left out, by the first reason:",
-        "",
-        "| reason | stretches | seconds |",
-        "|---|---|---|",
-        *(f"| {reason} | {count} | {seconds:.1f} |" for reason, (count, seconds) in rejection_table(rejected).items()),
-        "",
-        f"Files that could not be used: {len(failed)}{'' if failed else '.'}",
-        *(f"- {name}: {error}" for name, error in failed),
-        "",
-    ]
-    write_bytes(path, "\n".join(lines).encode())
+    from huggingface_hub import DatasetCardData
+
+    card = DatasetCardData(
+        license=config.licence or "unknown",
+        language=[config.language or "und"],
+        task_categories=["text-to-video"],
+        tags=["co-speech gesture", "talking person"],
+    )
+    text = render_page(
+        "dataset_card.md",
+        card_data=card.to_yaml(),
+        config=config,
+        kept_s=sum(record.num_frames / record.fps for record in records),
+        left_s=sum(item["end_s"] - item["start_s"] for item in rejected),
+        identities=_by_identity(records),
+        rejections=rejection_table(rejected),
+        failed=failed,
+    )
+    write_bytes(path, text.encode())
 
 
 def rejection_table(rejected: Sequence[dict[str, Any]]) -> dict[str, tuple[int, float]]:

@@ -16,7 +16,6 @@ import yaml
 from torch import Tensor
 
 from paha.errors import PahaError
-from paha.evaluation.metrics.i3d import I3D
 
 Features = Callable[[Tensor], Tensor]
 
@@ -81,27 +80,13 @@ def fvd_features(network: Features, frames: np.ndarray, protocol: FvdProtocol) -
 
 
 def load_i3d(path: Path) -> Features:
-    """The network of a torchscript file or of a state dict of `I3D`; gets (B, 3, T, H, W), gives (B, 400).
-
-    Raises PahaError where it is neither. Torchscript holds a program of tensor operations, not Python.
+    """I3D out of a torchscript file, which holds a program of tensor operations, not Python; gets (B, 3, T, H, W),
+    gives the 400 logits (B, 400). Raises PahaError where the file is none.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        return _torchscript(path)  # torch refuses an archive of torchscript here
-    model = I3D()
-    try:
-        model.load_state_dict(state, strict=True)
-    except Exception as error:
-        raise PahaError(f"{path} holds no weights of I3D ({str(error).splitlines()[0]}); fetch it again") from error
-    return model.eval().requires_grad_(False)
-
-
-def _torchscript(path: Path) -> Features:
     try:
         network = torch.jit.load(str(path), map_location="cpu").eval()
     except Exception as error:
-        raise PahaError(f"{path} is neither I3D's state dict nor torchscript; fetch it again") from error
+        raise PahaError(f"{path} is no torchscript file; take StyleGAN-V's i3d_torchscript.pt") from error
     # StyleGAN-V's file resizes and rescales itself unless told not to; others take the clip alone.
     names = {argument.name for argument in network.forward.schema.arguments}
     options = {"rescale": False, "resize": False, "return_features": True}

@@ -23,7 +23,7 @@ from paha.extractors.choose import PRESENTER_READER, PoseExtractor, choose_pose,
 from paha.extractors.weights import FOLDER_VARIABLE, cache_folder, file_sha256
 
 SYNCNET_FILES = ("syncnet_v2.model",)
-I3D_FILES = ("i3d_torchscript.pt", "i3d_pretrained_400.pt", "rgb_imagenet.pt")
+I3D_FILES = ("i3d_torchscript.pt",)
 EXACT = "exact"
 
 

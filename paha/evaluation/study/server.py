@@ -5,7 +5,6 @@ A participant's address, /p/TOKEN, is all that is needed to come back to the pag
 
 from __future__ import annotations
 
-import html
 import mimetypes
 import re
 import urllib.parse
@@ -13,21 +12,15 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from string import ascii_uppercase
 
 from paha.errors import PahaError
 from paha.evaluation.study.answers import Answer, Answers
-from paha.evaluation.study.plan import ANSWERS, CHECK, VIDEOS, Page, Study, expected_place, load_study, pages
+from paha.evaluation.study.plan import ANSWERS, CHECK, VIDEOS, Page, expected_place, load_study, pages
+from paha.runtime.pages import render_page
 
 _MAX_FORM = 16_384
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
-_STYLE = """
-body{font:18px/1.5 system-ui,sans-serif;max-width:80rem;margin:0 auto;padding:1rem 1.5rem;color:#1a1a1a;background:#fff}
-h1{font-size:1.4rem}fieldset{border:1px solid #ccc;border-radius:.4rem;margin:1rem 0;padding:.6rem 1rem}
-.row{display:flex;flex-wrap:wrap;gap:1rem}.row figure{flex:1 1 12rem;margin:0}video{width:100%;background:#000}
-figcaption{text-align:center;font-weight:600}label{margin-right:1.5rem;white-space:nowrap}
-button{font:inherit;padding:.5rem 1.4rem;border:0;border-radius:.4rem;background:#1450a0;color:#fff;cursor:pointer}
-progress{width:100%}.note{background:#f2f5fa;padding:.6rem 1rem;border-radius:.4rem}
-"""
 
 
 class StudyServer(ThreadingHTTPServer):
@@ -54,13 +47,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urllib.parse.urlsplit(self.path).path
         if path == "/":
-            self._page(_welcome(self.server.study))
+            num_pages = sum(item.name != CHECK for item in self.server.study.items)
+            self._page("welcome", num_pages=num_pages)
         elif path.startswith("/p/"):
             self._participant(path.removeprefix("/p/"))
         elif path.startswith("/v/"):
             self._video(path.removeprefix("/v/"))
         else:
-            self._page(_message("There is no such page."), HTTPStatus.NOT_FOUND)
+            self._message("There is no such page.", HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
         path, form = urllib.parse.urlsplit(self.path).path, self._form()
@@ -72,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.startswith("/p/"):
             self._answer(path.removeprefix("/p/"), form)
         else:
-            self._page(_message("There is no such page."), HTTPStatus.NOT_FOUND)
+            self._message("There is no such page.", HTTPStatus.NOT_FOUND)
 
     def _participant(self, token: str) -> None:
         found = self._next(token)
@@ -80,9 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         _, page, done, total = found
         if page is None:
-            self._page(_message("Thank you, that was all. You may close this page."))
+            self._message("Thank you, that was all. You may close this page.")
         else:
-            self._page(_questions(self.server.study, page, done, total))
+            letters = ascii_uppercase[: len(page.order)]
+            expected = expected_place(self.server.study, page)
+            self._page("questions", page=page, letters=letters, expected=expected, done=done, total=total)
 
     def _answer(self, token: str, form: dict[str, str]) -> None:
         found = self._next(token)
@@ -93,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         if page is not None and form.get("item") == page.item:
             places = {q: form.get(q, "") for q in self.server.study.questions}
             if not all(value.isdecimal() and int(value) < len(page.order) for value in places.values()):
-                self._page(_message("Please answer every question; go back to do so."), HTTPStatus.BAD_REQUEST)
+                self._message("Please answer every question; go back to do so.", HTTPStatus.BAD_REQUEST)
                 return
             chosen = [
                 Answer(participant, page.item, question, page.order[int(place)], int(place))
@@ -106,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         """(participant, first unanswered page, answered, total), or None after telling that the token is unknown."""
         participant = self.server.answers.participant(token)
         if participant is None:
-            self._page(_message("This address belongs to no participant."), HTTPStatus.NOT_FOUND)
+            self._message("This address belongs to no participant.", HTTPStatus.NOT_FOUND)
             return None
         planned, done = pages(self.server.study, participant), self.server.answers.done(participant)
         page = next((page for page in planned if page.item not in done), None)
@@ -116,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > _MAX_FORM:
             self.close_connection = True
-            self._page(_message("That is no answer."), HTTPStatus.BAD_REQUEST)
+            self._message("That is no answer.", HTTPStatus.BAD_REQUEST)
             return None
         body = self.rfile.read(int(length)).decode("utf-8", "replace")
         return {name: values[-1] for name, values in urllib.parse.parse_qs(body).items()}
@@ -125,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.server.folder / VIDEOS / name
         known = {file for item in self.server.study.items for file in item.videos.values()}
         if name not in known or not path.is_file():
-            self._page(_message("There is no such video."), HTTPStatus.NOT_FOUND)
+            self._message("There is no such video.", HTTPStatus.NOT_FOUND)
             return
         data = path.read_bytes()
         first, last = _byte_range(self.headers.get("Range", ""), len(data))
@@ -139,12 +135,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data[first : last + 1])
 
-    def _page(self, body: str, status: HTTPStatus = HTTPStatus.OK) -> None:
-        title = html.escape(self.server.study.title)
-        text = (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{body}</html>"
-        ).encode()
+    def _message(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._page("message", status, text=text)
+
+    def _page(self, name: str, status: HTTPStatus = HTTPStatus.OK, **values: object) -> None:
+        text = render_page(f"study_{name}.html", study=self.server.study, **values).encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(text)))
@@ -170,45 +165,3 @@ def _byte_range(header: str, size: int) -> tuple[int, int]:
         return max(0, size - int(end)), size - 1
     first, last = int(start), min(int(end) if end else size - 1, size - 1)
     return (first, last) if first <= last else (0, size - 1)
-
-
-def _welcome(study: Study) -> str:
-    count = sum(item.name != CHECK for item in study.items)
-    return (
-        f"<p>You will see {count} pages with {len(study.methods)} videos each, and answer {len(study.questions)} "
-        f'questions about them.</p><p class="note">{html.escape(study.instruction)}</p>'
-        "<p>Your answers are kept without your name. Keep the address of the next page: with it you can stop and come "
-        'back.</p><form method="post" action="/join"><button id="start">Start</button></form>'
-    )
-
-
-def _message(text: str) -> str:
-    return f'<p id="message">{html.escape(text)}</p>'
-
-
-def _questions(study: Study, page: Page, done: int, total: int) -> str:
-    letters = [chr(ord("A") + place) for place in range(len(page.order))]
-    figures = "".join(
-        f'<figure><video controls playsinline preload="metadata" src="/v/{urllib.parse.quote(name)}"></video>'
-        f"<figcaption>{letter}</figcaption></figure>"
-        for letter, name in zip(letters, page.videos, strict=True)
-    )
-    place = expected_place(study, page)
-    note = study.instruction
-    if place is not None:
-        note = f"This page checks that you read it: please choose {letters[place]} for every question."
-    asked = "".join(_question(key, text, letters) for key, text in study.questions.items())
-    return (
-        f'<progress value="{done}" max="{total}"></progress><p>Page {done + 1} of {total}</p>'
-        f'<p class="note">{html.escape(note)}</p><div class="row">{figures}</div><form method="post">'
-        f'<input type="hidden" name="item" value="{html.escape(page.item, quote=True)}">{asked}'
-        '<button id="next">Next</button></form>'
-    )
-
-
-def _question(key: str, text: str, letters: list[str]) -> str:
-    choices = "".join(
-        f'<label><input type="radio" name="{html.escape(key, quote=True)}" value="{place}" required> {letter}</label>'
-        for place, letter in enumerate(letters)
-    )
-    return f"<fieldset><legend>{html.escape(text)}</legend>{choices}</fieldset>"
