@@ -12,6 +12,7 @@ import typer
 from paha.cli.animate import animate
 from paha.cli.classifier import train_classifier
 from paha.cli.doctor import doctor
+from paha.cli.dub import dub
 from paha.cli.evaluate import evaluate
 from paha.cli.features import features
 from paha.cli.inspect import inspect
@@ -36,7 +37,7 @@ train = typer.Typer(
 )
 study = typer.Typer(no_args_is_help=True, help="The user study of section 5.4: create, serve, report.")
 
-for _function in (animate, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
+for _function in (animate, dub, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
     verb(app)(_function)
 app.add_typer(train, name="train")
 for _name, _function in {

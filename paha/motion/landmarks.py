@@ -89,6 +89,10 @@ class LandmarkReader(Protocol):
         """Boxes (N, 5) float32 of all faces in (H, W, 3) uint8, from forehead to chin, with scores; largest first."""
         ...
 
+    def read_face(self, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        """The mesh (478, 3), pixels, of the face in the box (4,) alone, or None where it cannot be read."""
+        ...
+
     def read(self, image: np.ndarray, box: np.ndarray, *, alone: bool) -> PersonReading | None:
         """The person whose face is in the box (4,), or None where the face cannot be read. alone: whether there is no
         other face."""

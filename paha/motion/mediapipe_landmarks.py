@@ -96,6 +96,11 @@ class MediaPipeLandmarks:
                     found += [] if face is None else [face]
         return unique_boxes(found)
 
+    def read_face(self, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        """The mesh (478, 3), pixels, of the face in the box (4,), or None."""
+        read = self._mesh(image, box)
+        return None if read is None else read[0]
+
     def read(self, image: np.ndarray, box: np.ndarray, *, alone: bool) -> PersonReading | None:
         """The person whose face is in the box (4,) px, or None where there is no mesh. alone: whether there
         is no other face."""

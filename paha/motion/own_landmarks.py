@@ -89,6 +89,11 @@ class OwnLandmarks:
         best = max((float(box[4]) for box in found), default=0.0)
         return unique_boxes([box for box in found if box[4] >= _RELATIVE * best])
 
+    def read_face(self, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        """The mesh (478, 3), pixels, of the face in the box (4,), or None."""
+        mesh, score = self._mesh(image, box)
+        return None if score < _STILL_A_FACE else mesh
+
     def read(self, image: np.ndarray, box: np.ndarray, *, alone: bool) -> PersonReading | None:
         """The person whose face is in the box (4,) px, or None where it cannot be read."""
         mesh, score = self._mesh(image, box)

@@ -38,19 +38,25 @@ STILL = 1 / 128
 class Renderer:
     """Renders one photograph. All that does not change from frame to frame is computed here, once.
 
-    resampler: reads the picture, on the processor by default.
+    resampler: reads the picture, on the processor by default. face_alone: only the face's own features move, the head
+    and all else stay (a frame of a video, whose person moves already); then a renderer is made in milliseconds.
     """
 
-    def __init__(self, photo: Photograph, *, resampler: Resampler | None = None) -> None:
-        self.photo = photo
+    def __init__(self, photo: Photograph, *, resampler: Resampler | None = None, face_alone: bool = False) -> None:
+        self.photo, self.face_alone = photo, face_alone
         self.resampler = resampler or OpenCVResampler()
-        self.head = Head.of(photo)
-        self.torso = fields.Torso.of(photo)
         self.expression = Expression.of(photo)
         self.interior = Interior.of(photo, self.expression.mouth)
-        self.arms = find_arms(photo)
         self._region = Box(photo.region[1], photo.region[0])
         self._places = texture_places(self._region)
+        self.arms: list[Arm] = []
+        if face_alone:
+            everything = np.ones(photo.image.shape[:2], np.float32)
+            self._armless, self._background, self._arm_sheets = photo.image, self._region.of(photo.image), []
+            self._body = Sheet.of(self.resampler, self._region, photo.image, everything, photo.image)
+            return
+        self.arms = find_arms(photo)
+        self.head, self.torso = Head.of(photo), fields.Torso.of(photo)
         self._hold = fields.border_hold(photo)
         self._background = np.ascontiguousarray(self._region.of(photo.background))
         self._armless, self._body, self._arm_sheets = self._sheets()
@@ -125,6 +131,8 @@ class _Frame:
     def _displacement(self) -> np.ndarray:
         """(h, w, 2) of head and torso as solids."""
         renderer, motion, t = self.renderer, self.motion, self.t
+        if renderer.face_alone:
+            return np.zeros((*self.photo.lattice.shape, 2), np.float32)
         head = renderer.head.displacement(motion, t, self.photo.unit)
         torso = renderer.torso.displacement(motion, t, self.photo.unit)
         for arm in renderer.arms:

@@ -57,6 +57,7 @@ def animate(
     out = Path(out)
     picture, sound = read_image(image), as_audio(audio)
     inputs = pipeline.encode_inputs(picture, sound, reference, num_frames=num_frames)
+    inputs.reference.prepare()
     options = options.of_preset(pipeline.preset.sample)
     steps = options.steps or 0
     settings = {

@@ -178,7 +178,6 @@ class PahaPipeline(DiffusionPipeline):
         if (start_segment > 0) != (first_latent is not None):
             raise ValueError("start_segment and first_latent go together")
         options = options.of_preset(self.preset.sample)
-        inputs.reference.prepare()
 
         def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
             callback = _step_callback(self, callback_on_step_end, segment.index * (options.steps or 0))
