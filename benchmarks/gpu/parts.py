@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.forward import diffusers_twin
 from benchmarks.gpu.device import Bench, Reading, free
+from benchmarks.gpu.twin import diffusers_twin
 from paha.config import PahaConfig
 from paha.extractors.codec import SVDCodec
 from paha.guidance.classifier_gradient import GuidanceKind, GuidanceOptions, make_guidance

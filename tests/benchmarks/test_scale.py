@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 
-from benchmarks import forward, memory
+from benchmarks import memory
 from benchmarks.gpu import __main__ as gpu
-from benchmarks.gpu import parts
+from benchmarks.gpu import parts, twin
 from benchmarks.gpu.device import Bench, Reading, Table
 from paha.cli.options import configuration
 from paha.presets import preset
@@ -25,20 +25,14 @@ def test_the_twin_has_the_weights_that_are_not_new():
         ["model.output_gate=false", "model.num_time_ids=3", "model.time_ids=[24, 127, 0]", "model.norm_groups=32"],
     )
     ours = UniVDM.from_model_config(config.model)
-    theirs = forward.diffusers_twin(config.model)
+    theirs = twin.diffusers_twin(config.model)
     shapes = {key: value.shape for key, value in ours.state_dict().items() if key not in new_keys(ours)}
     assert shapes == {key: value.shape for key, value in theirs.state_dict().items()}
 
 
 def test_univdm_makes_no_more_tensors_than_diffusers():
-    ours, theirs = forward.count(preset("paper"))
+    ours, theirs = twin.count(preset("paper"))
     assert 1000 < ours <= theirs
-
-
-def test_forward_is_compared():
-    found = forward.compare(preset("debug"), device=CPU, dtype=torch.float32, repeats=3)
-    assert found["ratio"] == pytest.approx(found["ours"] / found["theirs"])
-    assert found["low"] <= found["high"]
 
 
 def test_the_gpu_table_at_toy_size(tmp_path, capsys):
