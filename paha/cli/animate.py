@@ -5,20 +5,29 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
 
 import typer
 
-from paha.cli.options import Device, ModelFolder, SampleSteps, TextOptions, parse_size, tell
+from paha.cli.jobs import (
+    AnimateJob,
+    check_inputs,
+    failures,
+    frame_folders,
+    is_done,
+    read_jobs,
+    run_jobs,
+)
+from paha.cli.options import FILE, STREAM_IN, Device, ModelFolder, SampleSteps, TextOptions, parse_size, tell
 from paha.errors import PahaError
+from paha.pipeline.outputs import FRAMES, VIDEO, check_outputs, sheet_path
 
 if TYPE_CHECKING:
-    from paha.cli.jobs import AnimateJob
     from paha.guidance.choice import GuidanceChoice
     from paha.media.audio_io import AudioInput
     from paha.pipeline.pipeline import PahaPipeline
@@ -99,9 +108,23 @@ class AnimateOptions:
         str | None, typer.Option(metavar="HEAD,HANDS,MOUTH", help="How much they move: 0 still, 1 as made, to 2.")
     ] = None
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
-    save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG.")] = None
+    save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG."), FRAMES] = None
     contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Also write OUT_sheet.png.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished segment or job.")] = False
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there already: OUT, or what an interrupted run kept.")
+    ] = False
+
+    def check(self, inputs: Sequence[Path], out: Path) -> None:
+        """Raises PahaError where the outputs may not be written."""
+        sheet = sheet_path(out) if self.contact_sheet else None
+        may = {"resume": self.resume, "overwrite": self.overwrite}
+        check_outputs(out, inputs=inputs, sheet=sheet, frames=self.save_frames, **may)
+
+    def of_job(self, job: AnimateJob, folders: Mapping[Path, Path]) -> Self:
+        """Those of one row. folders: of its frames, by output."""
+        frames = None if self.save_frames is None else self.save_frames / folders[job.output]
+        return replace(self, seed=self.seed if job.seed is None else job.seed, save_frames=frames)
 
     def reference(self) -> ReferenceOptions:
         """How the image is read. Raises PahaError for what cannot be meant."""
@@ -172,13 +195,19 @@ class GuidanceFlags:
 
 def animate(
     *,
-    image: Annotated[Path | None, typer.Argument(help="Reference image.")] = None,
-    audio: Annotated[Path | None, typer.Argument(help="Speech: any audio file, or a video with sound.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Video to write (mp4); - is standard output.")] = None,
+    image: Annotated[Path | None, typer.Argument(help="Reference image."), FILE] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Argument(help="Speech: any audio file, a video with sound, or - for standard input."),
+        STREAM_IN,
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Video to write (mp4); - is standard output."), VIDEO
+    ] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Write OUT as it is made: a fragmented mp4 that plays while it grows.")
     ] = False,
-    jobs: Annotated[Path | None, typer.Option(help="CSV with columns image,audio,output[,seed].")] = None,
+    jobs: Annotated[Path | None, typer.Option(help="CSV with columns image,audio,output[,seed]."), FILE] = None,
     text: TextOptions,
     load: LoadOptions,
     options: AnimateOptions,
@@ -189,10 +218,14 @@ def animate(
         raise PahaError("give either IMAGE AUDIO -o OUT.mp4 or --jobs jobs.csv, not both")
     choice = flags.choice(options.reference().face_box)  # bad options fail before anything is loaded
     if jobs is not None:
+        check_jobs(jobs, options)
         animate_jobs(load.load(), jobs, options, choice)
     elif image is None or out is None:
         raise PahaError("give IMAGE AUDIO -o OUT.mp4, or --jobs jobs.csv")
+    elif options.resume and is_done(out):
+        tell(f"{out} is there already")
     else:
+        options.check([image] if audio is None else [image, audio], out)
         speech = text.speech(audio)
         animate_one(load.load(), image, speech, out, options, choice, stream=stream)
 
@@ -209,22 +242,26 @@ def animate_one(
 ) -> None:
     """One video; says where it is. stream: as it is made, which it is on standard output."""
     from paha.guidance.choice import guide
+    from paha.media.audio_io import as_audio
+    from paha.media.image_io import as_image
     from paha.pipeline.animate import animate as animate_files
     from paha.pipeline.options import SampleOptions
 
-    sheet = out.with_name(f"{out.stem}_sheet.png") if options.contact_sheet else None
+    sheet = sheet_path(out) if options.contact_sheet else None
     reference = options.reference()
+    picture, sound = as_image(image), as_audio(audio)  # once, as they may be pipes; and before OUT is opened
     begin = time.monotonic()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
     with open_stream(out, stream=stream, resume=options.resume) as (file, place):
         animate_files(
             pipeline,
-            image,
-            audio,
+            picture,
+            sound,
             place,
-            guide(sample, pipeline, image, choice, width=reference.width, height=reference.height, say=tell),
+            guide(sample, pipeline, picture, choice, width=reference.width, height=reference.height, say=tell),
             reference,
             resume=options.resume,
+            overwrite=options.overwrite,
             stream=file,
             label=options.label,
             save_frames=options.save_frames,
@@ -257,23 +294,39 @@ def open_stream(out: Path, *, stream: bool, resume: bool = False) -> Iterator[tu
             file = out.open("wb")
         except OSError as error:
             raise unwritable(out, error) from error
-        with file:
-            yield file, out
+        try:
+            with file:
+                yield file, out
+        finally:
+            if not out.stat().st_size:
+                out.unlink()
+
+
+def check_jobs(path: Path, options: AnimateOptions) -> None:
+    """Raises PahaError where a row's files are missing, or its outputs may not be written."""
+    jobs = read_jobs(path)
+    check_inputs(path, jobs)
+    folders = frame_folders([job.output for job in jobs])
+    for job in jobs:
+        if options.resume and is_done(job.output):
+            continue
+        try:
+            options.of_job(job, folders).check([job.image, job.audio], job.output)
+        except PahaError as error:
+            more = "" if options.resume else " (--resume makes only those that are not there)"
+            raise PahaError(f"{path} row {job.row}: {error}{more}") from error
 
 
 def animate_jobs(
     pipeline: PahaPipeline, path: Path, options: AnimateOptions, choice: GuidanceChoice | None = None
 ) -> None:
     """Every row of a list; goes on after a failed one. Raises PahaError at the end that lists what failed and why."""
-    from paha.cli.jobs import failures, frame_folders, read_jobs, run_jobs
-
-    folders = frame_folders([job.output for job in read_jobs(path)])
+    jobs = read_jobs(path)
+    folders = frame_folders([job.output for job in jobs])
 
     def run(job: AnimateJob) -> None:
-        own = replace(options, seed=options.seed if job.seed is None else job.seed)
-        if own.save_frames is not None:
-            own = replace(own, save_frames=own.save_frames / folders[job.output])
-        animate_one(pipeline, job.image, job.audio, job.output, own, choice)
+        tell(f"{jobs.index(job) + 1} of {len(jobs)}: {job.output}")
+        animate_one(pipeline, job.image, job.audio, job.output, options.of_job(job, folders), choice)
 
     results = run_jobs(path, run, resume=options.resume)
     failed = failures(results)

@@ -33,8 +33,8 @@ class ClassifierOptions:
     region: Annotated[Region, typer.Option(help="Whose classifier.")]
     data: common.Data
     out: common.Run
-    model: Annotated[Path, typer.Option(help="Model folder whose UniVDM the encoder starts from.")]
-    negatives: Annotated[Path | None, typer.Option(help="Folder of `paha negatives`.")] = None
+    model: Annotated[Path, typer.Option(help="Model folder whose UniVDM the encoder starts from."), common.MODEL]
+    negatives: Annotated[Path | None, typer.Option(help="Folder of `paha negatives`."), common.FOLDER] = None
     hard_negatives: Annotated[
         float | None,
         typer.Option(

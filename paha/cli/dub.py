@@ -11,16 +11,21 @@ from typing import Annotated
 import typer
 
 from paha.cli.animate import STANDARD_OUTPUT, Landmarks, LoadOptions, open_stream
-from paha.cli.options import SampleSteps, TextOptions, tell
+from paha.cli.options import FILE, STREAM_IN, Overwrite, SampleSteps, TextOptions, tell
+from paha.pipeline.outputs import VIDEO
 
 _STAGES = {"faces": "reading the face", "speech": "making the motion", "frames": "writing frames"}
 
 
 def dub(
     *,
-    video: Annotated[Path, typer.Argument(help="A video of a person.")],
-    audio: Annotated[Path | None, typer.Argument(help="Other speech: any audio file, or a video with sound.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Video to write (mp4); - is standard output.")],
+    video: Annotated[Path, typer.Argument(help="A video of a person."), FILE],
+    audio: Annotated[
+        Path | None,
+        typer.Argument(help="Other speech: any audio file, a video with sound, or - for standard input."),
+        STREAM_IN,
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Video to write (mp4); - is standard output."), VIDEO],
     stream: Annotated[
         bool, typer.Option("--stream", help="Write OUT as it is made: a fragmented mp4 that plays while it grows.")
     ] = False,
@@ -36,6 +41,7 @@ def dub(
         Landmarks, typer.Option(help="Who reads the frames; auto is MediaPipe where its models are found.")
     ] = Landmarks.auto,
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make the person in VIDEO speak AUDIO, or a text: lips and jaw are replaced, all else of every frame is kept."""
     from paha.guidance.face_box import parse_face_box

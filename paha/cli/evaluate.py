@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paha.cli.options import Engine, tell
+from paha.cli.options import FILE, FOLDER, SOURCE, Engine, Overwrite, tell
 from paha.errors import PahaError
+from paha.runtime.paths import Output
 
 if TYPE_CHECKING:
     from paha.evaluation.metrics.instruments import Instruments
 
+REPORT = Output("folder", marks=("measured", "report.md"), results=("report.md", "results.json"))
 Workers = Annotated[int | None, typer.Option(help="Clips at a time (one a core by default).", min=1)]
 
 
@@ -22,9 +24,9 @@ class InstrumentOptions:
     """What videos are measured with."""
 
     pose: Annotated[str, typer.Option(help="exact, presenter, mediapipe, dwpose or auto.")] = "auto"
-    pose_autoencoder: Annotated[Path | None, typer.Option(help="For FGD; the shipped one on presenters.")] = None
-    syncnet: Annotated[Path | None, typer.Option(help="syncnet_v2.model, for Sync-C and Sync-D.")] = None
-    i3d: Annotated[Path | None, typer.Option(help="I3D as torchscript, for FVD.")] = None
+    pose_autoencoder: Annotated[Path | None, typer.Option(help="For FGD; shipped for presenters."), SOURCE] = None
+    syncnet: Annotated[Path | None, typer.Option(help="syncnet_v2.model, for Sync-C and Sync-D."), FILE] = None
+    i3d: Annotated[Path | None, typer.Option(help="I3D as torchscript, for FVD."), FILE] = None
 
     def load(self, real: Path, **others: Any) -> Instruments:
         """The instruments for clips of that kind."""
@@ -43,20 +45,23 @@ class EvaluateOptions:
     """Which clips are compared, and how."""
 
     name: Annotated[str, typer.Option(help="The method's name in the tables (FAKE's folder name by default).")] = ""
-    pairs: Annotated[Path | None, typer.Option(help="CSV with columns real,fake (equal names by default).")] = None
-    fvd_protocol: Annotated[Path | None, typer.Option(help="YAML with frames, stride, size ... of FVD.")] = None
+    pairs: Annotated[Path | None, typer.Option(help="CSV with columns real,fake (equal names by default)."), FILE] = (
+        None
+    )
+    fvd_protocol: Annotated[Path | None, typer.Option(help="YAML with frames, stride, size ... of FVD."), FILE] = None
     limit: Annotated[int | None, typer.Option(help="Only the first so many clips of each folder.", min=1)] = None
     workers: Workers = None
     engine: Engine = "local"
     seed: Annotated[int, typer.Option(help="Of the corrupted rows.", min=0)] = 0
     ceilings: Annotated[bool, typer.Option(help="Also rows of corrupted real clips.")] = True
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10)] = 100
+    overwrite: Overwrite = False
 
 
 def evaluate(
-    real: Annotated[Path, typer.Argument(help="Folder of real videos, or a dataset (manifest.jsonl).")],
-    fake: Annotated[Path, typer.Argument(help="Folder of generated videos.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and the measurements.")],
+    real: Annotated[Path, typer.Argument(help="Folder of real videos, or a dataset (manifest.jsonl)."), FOLDER],
+    fake: Annotated[Path, typer.Argument(help="Folder of generated videos."), FOLDER],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and the measurements."), REPORT],
     options: EvaluateOptions,
     instruments: InstrumentOptions,
 ) -> None:

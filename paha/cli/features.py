@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paha.cli.options import CodecFolder, Device, Engine, PresetName, Settings, configuration, parse_part
+from paha.cli.options import FOLDER, CodecFolder, Device, Engine, PresetName, Settings, configuration, parse_part
 from paha.errors import PahaError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def features(
-    data: Annotated[Path, typer.Argument(help="Dataset folder (manifest.jsonl).")],
+    data: Annotated[Path, typer.Argument(help="Dataset folder (manifest.jsonl)."), FOLDER],
     codec: CodecFolder = None,
     preset: PresetName = "presenter",
     settings: Settings = [],  # noqa: B006

@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from paha.cli.options import PresetName, Settings, configuration, tell
+from paha.cli.options import Overwrite, PresetName, Settings, configuration, tell
 from paha.errors import PahaError
+from paha.runtime.paths import Input, Output
+
+LOOKED_AT = Output("folder", marks=("*_par.mp4", "*_par.png", "par_stats.*"), results=("par_stats.*",))
 
 
 def inspect(
     source: Annotated[
-        Path, typer.Argument(metavar="CLIP_OR_DATASET", help="A video, or a folder with manifest.jsonl.")
+        Path, typer.Argument(metavar="CLIP_OR_DATASET", help="A video, or a folder with manifest.jsonl."), Input("any")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, videos and tables.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, videos and tables."), LOOKED_AT],
     par: Annotated[bool, typer.Option("--par", help="Keypoints, areas and loss weights (Eq. 2, 3).")] = False,
     pose: Annotated[
         str,
@@ -26,6 +29,7 @@ def inspect(
     frames: Annotated[int, typer.Option(help="Frames of a dataset to count, spread evenly.", min=1)] = 2000,
     preset: PresetName = "presenter",
     settings: Settings = [],  # noqa: B006
+    overwrite: Overwrite = False,
 ) -> None:
     """Look at a clip or dataset as the training does; constants by --set, e.g. --set par.hand_threshold=0.3."""
     from paha.dataset.inspect import InspectOptions, inspect_par

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paha.errors import PahaError
+from paha.pipeline.segment_store import SegmentStore
+from paha.runtime.paths import check_input, place_of
 
 REQUIRED = ("image", "audio", "output")
 OPTIONAL = ("seed",)
+_SHOWN = 5
+"""Missing files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,22 @@ def read_jobs(path: Path | str) -> list[AnimateJob]:
         raise PahaError(f"cannot read the list of jobs {path}: {error}") from error
     if not jobs:
         raise PahaError(f"{path} lists no jobs; add rows below the header {','.join(REQUIRED)}")
-    seen: dict[str, int] = {}
-    for job in jobs:
-        place = os.path.abspath(job.output)
-        if place in seen:
-            raise PahaError(f"{path} rows {seen[place]} and {job.row} have the same output {job.output}")
-        seen[place] = job.row
+    _check_outputs(path, jobs)
     return jobs
+
+
+def check_inputs(path: Path | str, jobs: Sequence[AnimateJob]) -> None:
+    """Raises PahaError that names the images and recordings of a list that are not there: now, not in the night."""
+    wrong: dict[Path, str] = {}
+    for job in jobs:
+        for source in (job.image, job.audio):
+            try:
+                check_input(source, "file")
+            except PahaError as error:
+                wrong.setdefault(source, f"row {job.row}: {error}")
+    if wrong:
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise PahaError(f"{path}: {'; '.join(list(wrong.values())[:_SHOWN])}{more}; nothing was made yet")
 
 
 def frame_folders(outputs: Sequence[Path]) -> dict[Path, Path]:
@@ -80,13 +93,18 @@ def run_jobs(path: Path | str, animate_job: Callable[[AnimateJob], object], *, r
     return [_run(job, animate_job, resume=resume) for job in read_jobs(path)]
 
 
+def is_done(output: Path) -> bool:
+    """Whether a video is there, and no interrupted run that goes on to it."""
+    return output.exists() and not SegmentStore(output).begun
+
+
 def failures(results: Sequence[JobResult]) -> list[str]:
     """A line for every failed job: its row, its output and why."""
     return [f"row {r.job.row}, {r.job.output}: {r.error}" for r in results if r.error is not None]
 
 
 def _run(job: AnimateJob, animate_job: Callable[[AnimateJob], object], *, resume: bool) -> JobResult:
-    if resume and job.output.exists():
+    if resume and is_done(job.output):
         return JobResult(job, skipped=True)
     try:
         animate_job(job)
@@ -96,6 +114,19 @@ def _run(job: AnimateJob, animate_job: Callable[[AnimateJob], object], *, resume
         # One video out of many: memory that runs out, say, must not take the others down. The caller reports it.
         return JobResult(job, error=f"{type(error).__name__}: {error}")
     return JobResult(job)
+
+
+def _check_outputs(path: Path, jobs: Sequence[AnimateJob]) -> None:
+    """No two rows write one file, and none an input of any row."""
+    sources = {place_of(source): source for job in jobs for source in (job.image, job.audio)}
+    seen: dict[object, int] = {}
+    for job in jobs:
+        place = place_of(job.output)
+        if place in seen:
+            raise PahaError(f"{path} rows {seen[place]} and {job.row} have the same output {job.output}")
+        if place in sources:
+            raise PahaError(f"{path} row {job.row}: the output {job.output} is an input of the list: it would be lost")
+        seen[place] = job.row
 
 
 def _check_columns(path: Path, found: Sequence[str]) -> None:

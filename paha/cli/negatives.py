@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paha.cli.features import model_features
-from paha.cli.options import Device, Engine, PresetName, parse_part
+from paha.cli.options import FOLDER, MODEL, Device, Engine, PresetName, parse_part
 from paha.errors import PahaError
+from paha.runtime.paths import Output
 
 if TYPE_CHECKING:
     from paha.training.pce.negatives_job import NegativesOptions
+
+
+NEGATIVES = Output("folder", marks=("negatives.json", "pairs.jsonl"))
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,10 @@ class NegativesFlags:
 
 def negatives(
     *,
-    data: Annotated[Path | None, typer.Option("--data", help="Dataset folder (manifest.jsonl).")] = None,
-    model: Annotated[Path | None, typer.Option(help="Model folder whose UniVDM makes them.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Dataset folder (manifest.jsonl)."), FOLDER] = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder whose UniVDM makes them."), MODEL] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the shards; goes on where it was.")
+        Path | None, typer.Option("--out", "-o", help="Folder for the shards; goes on where it was."), NEGATIVES
     ] = None,
     flags: NegativesFlags,
     preset: PresetName = "presenter",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
@@ -11,24 +12,28 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from paha.errors import PahaError
+from paha.runtime.paths import Input, Output
 
 if TYPE_CHECKING:
     from paha.config import PahaConfig, TrainConfig
     from paha.media.audio_io import AudioInput
 
+FILE, FOLDER, MODEL, SOURCE, STREAM_IN = (Input(kind) for kind in ("file", "folder", "model", "source", "stream"))
 PresetName = Annotated[str, typer.Option("--preset", help="debug, presenter or paper.")]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Override an option, e.g. --set train.batch_size=4.")
 ]
 Steps = Annotated[int | None, typer.Option(help="Training steps (the preset's by default).", min=1)]
 SampleSteps = Annotated[int | None, typer.Option(help="DDIM steps (the model's by default).", min=1, max=1000)]
-Data = Annotated[Path, typer.Option("--data", help="Dataset folder (manifest.jsonl).")]
-Run = Annotated[Path, typer.Option("--out", "-o", help="Run folder; an interrupted run there goes on.")]
+Data = Annotated[Path, typer.Option("--data", help="Dataset folder (manifest.jsonl)."), FOLDER]
+RUN = Output("folder", marks=("stats.jsonl", "checkpoint", "checkpoint.*", "data"))
+Run = Annotated[Path, typer.Option("--out", "-o", help="Run folder; an interrupted run there goes on."), RUN]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at OUT already.")]
 Minutes = Annotated[float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.", min=0.0)]
 Engine = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
-Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a folder or safetensors file).")]
-ModelFolder = Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default.")]
-CodecFolder = Annotated[Path | None, typer.Option(help="Codec folder; the shipped one by default.")]
+Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a folder or safetensors file)."), SOURCE]
+ModelFolder = Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default."), MODEL]
+CodecFolder = Annotated[Path | None, typer.Option(help="Codec folder; the shipped one by default."), MODEL]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best there is by default.")]
 
 
@@ -67,7 +72,8 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Function], Func
     """Make a function a verb of `app`. Each parameter whose type is a dataclass stands for the dataclass's fields.
 
     typer reads options from a signature; a dataclass whose fields have the same annotations says them once, and goes on
-    whole to what the verb calls.
+    whole to what the verb calls. Paths that are marked as `Input` or `Output` are checked before the function is
+    called, and so before anything heavy is imported; `overwrite` is the option of that name where the verb has it.
     """
 
     def register(function: Function) -> Function:
@@ -79,18 +85,40 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Function], Func
             else:
                 shown.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
+        paths = {parameter.name: mark for parameter in shown if (mark := _mark(parameter.annotation))}
+
         def run(**values: Any) -> None:
-            for group, kind in groups.items():
-                values[group] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
-            function(**values)
+            with ExitStack() as stack:
+                _claim_paths(stack, paths, values)
+                for group, kind in groups.items():
+                    values[group] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+                function(**values)
 
         run.__name__, run.__doc__ = function.__name__, function.__doc__
+        run.paths = paths  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
         run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
         app.command(name)(run)
         return function
 
     return register
+
+
+def _mark(annotation: Any) -> Input | Output | None:
+    return next((note for note in getattr(annotation, "__metadata__", ()) if isinstance(note, Input | Output)), None)
+
+
+def _claim_paths(stack: ExitStack, marks: dict[str, Input | Output], values: dict[str, Any]) -> None:
+    """Check every path that was given; the outputs stay claimed until the stack ends."""
+    given = {name: value if isinstance(value, list) else [value] for name, value in values.items() if value is not None}
+    inputs = [path for name, mark in marks.items() if isinstance(mark, Input) for path in given.get(name, [])]
+    for name, mark in marks.items():
+        for path in given.get(name, []):
+            if isinstance(mark, Input):
+                mark.check(path)
+            else:
+                overwrite, resume = values.get("overwrite", False), values.get("resume", False)
+                stack.enter_context(mark.claimed(path, inputs=inputs, overwrite=overwrite or resume))
 
 
 def _options(kind: Any) -> list[inspect.Parameter]:

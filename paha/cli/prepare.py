@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paha.cli.options import Engine, parse_size, tell
+from paha.cli.options import FILE, Engine, parse_size, tell
 from paha.errors import PahaError
+from paha.runtime.paths import Input, Output
 
 if TYPE_CHECKING:
     from paha.dataset.prepare.config import PrepareConfig
 
+DATASET = Output("folder", marks=("prepare.json",))
 ONLY_PRESENTERS = "the presenter reader knows drawn presenters alone; fetch weights for people with --pose mediapipe"
 
 
@@ -41,8 +43,8 @@ class PrepareOptions:
     identity: Annotated[str, typer.Option(help="Who is seen: a name, or 'folder' (the file's name by default).")] = ""
     licence: Annotated[str, typer.Option(help="Licence of the footage, for the dataset card.")] = ""
     language: Annotated[str | None, typer.Option(help="Language spoken, e.g. en.")] = None
-    intervals: Annotated[Path | None, typer.Option(help="PATS's interval csv: only what it lists.")] = None
-    splits: Annotated[Path | None, typer.Option(help="S2G's split ids (json), with --intervals.")] = None
+    intervals: Annotated[Path | None, typer.Option(help="PATS's interval csv: only what it lists."), FILE] = None
+    splits: Annotated[Path | None, typer.Option(help="S2G's split ids (json), with --intervals."), FILE] = None
     workers: Annotated[int | None, typer.Option(help="Processes (one a core by default).", min=1)] = None
     engine: Engine = "local"
 
@@ -84,11 +86,19 @@ def prepare(
     options: PrepareOptions,
 ) -> None:
     """Cut raw footage into a dataset of one person speaking to the camera; an interrupted run goes on."""
-    from paha.dataset.prepare.run import prepare_dataset
-
     if len(paths) < 2:
         raise PahaError("give RAW... OUT: files or folders of footage, and the folder of the dataset")
     *raw, out = paths
+    for path in raw:
+        Input().check(path)
+    with DATASET.claimed(out, inputs=raw):
+        cut(raw, out, options)
+
+
+def cut(raw: list[Path], out: Path, options: PrepareOptions) -> None:
+    """Footage to clips; says what was left out."""
+    from paha.dataset.prepare.run import prepare_dataset
+
     config = options.config()
     listed, published = None, {}
     if options.intervals is not None:

@@ -36,7 +36,9 @@ def train_codec(*, options: SmallTraining, preset: common.PresetName = "presente
 def train_pose_reader(
     *,
     options: SmallTraining,
-    codec: Annotated[Path | None, typer.Option(help="Codec folder: train on its round trips as well.")] = None,
+    codec: Annotated[
+        Path | None, typer.Option(help="Codec folder: train on its round trips too."), common.MODEL
+    ] = None,
     init: common.Init = None,
 ) -> None:
     """Train the reader of keypoints, face box and mouth opening on a presenter corpus."""
@@ -53,7 +55,9 @@ def train_pose_reader(
 class EstimatorTraining:
     """A training on pictures."""
 
-    stills: Annotated[Path, typer.Option(help="Folder of pictures of people; MediaPipe labels them, once.")]
+    stills: Annotated[
+        Path, typer.Option(help="Folder of pictures of people; MediaPipe labels them, once."), common.FOLDER
+    ]
     out: common.Run
     steps: common.Steps = None
     settings: common.Settings = field(default_factory=list)

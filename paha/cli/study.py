@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from paha.cli.options import tell
+from paha.cli.options import FOLDER, Overwrite, tell
 from paha.cli.tables import named_folder
 from paha.errors import PahaError
+from paha.runtime.paths import Output
 
-Folder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of `paha study create`.")]
+Folder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of `paha study create`."), FOLDER]
+STUDY = Output("folder", marks=("study.json", "videos"))
+TABLE = Output("folder", marks=("table_4.*",), results=("table_4.*",))
 
 
 def create(
-    out: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder to make.")],
+    out: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder to make."), STUDY],
     method: Annotated[list[str], typer.Option(metavar="NAME=FOLDER", help="A method's folder of videos; repeat.")],
     videos: Annotated[int, typer.Option(help="Clips, drawn from those that all methods have.", min=1)] = 10,
     raters: Annotated[int, typer.Option(help="How many are planned.", min=1)] = 16,
@@ -49,12 +52,15 @@ def serve(
 
 def report(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for table_4.* (STUDY/report).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for table_4.* (STUDY/report)."), TABLE] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Preference percentages with intervals and the agreement between raters (Table 4)."""
     from paha.evaluation.study.report import report_study
     from paha.evaluation.tables.render import to_markdown
 
-    out = out or folder / "report"
+    if out is None:
+        out = folder / "report"
+        TABLE.check(out, overwrite=overwrite)
     typer.echo(to_markdown(report_study(folder, out)))
     tell(f"table_4.* in {out}")

@@ -7,20 +7,27 @@ from typing import Annotated
 
 import typer
 
+from paha.cli.options import FILE, FOLDER
+from paha.runtime.paths import Output
+
+CORPUS = Output("folder", marks=("synth.json",))
+
 
 def synth(
-    out: Annotated[Path, typer.Argument(help="Dataset folder to make or to go on with.")],
+    out: Annotated[Path, typer.Argument(help="Dataset folder to make or to go on with."), CORPUS],
     clips: Annotated[int, typer.Option(help="How many clips.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Clip i has seed + i; from 900000 on for evaluation only.", min=0)] = 0,
     size: Annotated[int, typer.Option(help="Pixels of a side; of a photograph, of its longer side.", min=32)] = 128,
     seconds: Annotated[tuple[float, float], typer.Option(help="Shortest and longest clip.")] = (3.0, 6.0),
     characters: Annotated[int | None, typer.Option(help="Only so many characters (one a clip by default).")] = None,
-    recording: Annotated[list[Path], typer.Option(help="Real speech that half of the clips use; repeat.")] = [],  # noqa: B006
+    recording: Annotated[list[Path], typer.Option(help="Real speech that half of the clips use; repeat."), FILE] = [],  # noqa: B006
     speech: Annotated[
-        Path | None, typer.Option(help="Folder of aligned natural speech (alignment.jsonl) that half of the clips use.")
+        Path | None,
+        typer.Option(help="Folder of aligned natural speech (alignment.jsonl) for half of the clips."),
+        FOLDER,
     ] = None,
     stills: Annotated[
-        Path | None, typer.Option(help="Folder of photographs to move instead of drawing people; mind --size.")
+        Path | None, typer.Option(help="Folder of photographs to move instead of drawing people; mind --size."), FOLDER
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes (one a core by default).", min=1)] = None,
 ) -> None:

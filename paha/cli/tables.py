@@ -10,8 +10,9 @@ import typer
 
 from paha.cli.animate import DgForm
 from paha.cli.evaluate import InstrumentOptions, Workers, share_cores
-from paha.cli.options import Device, ModelFolder, SampleSteps, tell
+from paha.cli.options import FOLDER, MODEL, Device, ModelFolder, Overwrite, SampleSteps, tell
 from paha.errors import PahaError
+from paha.runtime.paths import Output
 
 if TYPE_CHECKING:
     from paha.evaluation.tables.table1 import Method, Model
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from paha.pipeline.pipeline import PahaPipeline
 
 
+TABLES = Output("folder", marks=("measured", "videos", "table_*.json"))
+
+
 @dataclass(frozen=True)
 class TableOptions:
     """What every table has: a model, clips, how its videos are sampled and guided."""
 
-    data: Annotated[Path, typer.Option("--data", help="Dataset of held-out clips (manifest.jsonl).")]
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for videos and tables; goes on there.")]
+    data: Annotated[Path, typer.Option("--data", help="Dataset of held-out clips (manifest.jsonl)."), FOLDER]
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for videos and tables; goes on there."), TABLES]
     model: ModelFolder = None
     clips: Annotated[int, typer.Option(help="How many clips.", min=1)] = 40
     start: Annotated[int, typer.Option(help="First clip's place in the manifest.", min=0)] = 0
@@ -36,12 +40,13 @@ class TableOptions:
         typer.Option(metavar="NON_FACE,FACE,DIFF", help="What stands for the paper's 1,0.1,0.25 on this model."),
     ] = None
     dg_form: Annotated[DgForm, typer.Option(help="Reading of Eq. 12.")] = DgForm.compensate
-    no_par_model: Annotated[Path | None, typer.Option(help="Table 3: model trained without PAR.")] = None
+    no_par_model: Annotated[Path | None, typer.Option(help="Table 3: model trained without PAR."), MODEL] = None
     no_augmentation_model: Annotated[
-        Path | None, typer.Option(help="Table 3: model whose classifiers were trained with --no-augmentation.")
+        Path | None, typer.Option(help="Table 3: model whose classifiers were trained with --no-augmentation."), MODEL
     ] = None
     workers: Workers = None
     device: Device = None
+    overwrite: Overwrite = False
 
     def load(self, model: Path | None) -> PahaPipeline:
         """A model's pipeline on the device."""
@@ -77,7 +82,7 @@ class Table1Options:
         list[str], typer.Option(metavar="NAME=FOLDER", help="Table 1: further datasets, e.g. PATS=data/pats.")
     ] = field(default_factory=list)
     retrieve_from: Annotated[
-        Path | None, typer.Option(help="Table 1: library of the retrieval (the other clips by default).")
+        Path | None, typer.Option(help="Table 1: library of the retrieval (the other clips by default)."), FOLDER
     ] = None
     models: Annotated[bool, typer.Option(help="Table 1: also the rows that a model makes.")] = True
 
@@ -89,6 +94,7 @@ def tables(
     table_1: Table1Options,
 ) -> None:
     """Measure a table of the paper on this model and these clips: Markdown, JSON and plots, its numbers beside ours."""
+    Output("folder", marks=TABLES.marks, results=(f"table_{number}.*",)).check(options.out, overwrite=options.overwrite)
     if number == "1":
         make_table_1(options, table_1, instruments)
     else:

@@ -22,12 +22,15 @@ class UniVDMOptions:
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Dataset folder (manifest.jsonl), for a preset with latents of pixels."),
+        common.FOLDER,
     ] = None
     speech: Annotated[
-        Path | None, typer.Option(help="With motion latents: a folder of aligned speech, beside espeak-ng's.")
+        Path | None,
+        typer.Option(help="With motion latents: a folder of aligned speech too."),
+        common.FOLDER,
     ] = None
     workers: Annotated[int, typer.Option(help="With motion latents: processes that make clips ahead.", min=0)] = 1
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder.")] = None
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder."), common.RUN] = None
     codec: common.CodecFolder = None
     preset: common.PresetName = "presenter"
     steps: common.Steps = None

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from paha.media.audio_io import as_audio
+from paha.media.audio_io import AudioInput, as_audio
+from paha.media.image_io import ImageInput, as_image, save_png
 from paha.media.image_io import contact_sheet as contact_sheet_of
-from paha.media.image_io import read_image, save_png
 from paha.media.video_writer import VideoWriter
 from paha.pipeline.options import SampleOptions
+from paha.pipeline.outputs import check_outputs, remove_leftovers
 from paha.pipeline.reference import ReferenceOptions
 from paha.pipeline.segment_store import SegmentStore
 from paha.runtime.fingerprint import fingerprint, model_fingerprint
@@ -31,14 +32,15 @@ SHEET_COLUMNS = 4
 
 def animate(
     pipeline: PahaPipeline,
-    image: Path | str,
-    audio: Path | str,
+    image: ImageInput,
+    audio: AudioInput,
     out: Path | str,
     options: SampleOptions = SampleOptions(),
     reference: ReferenceOptions = ReferenceOptions(),
     *,
     num_frames: int | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     stream: BinaryIO | None = None,
     label: bool = False,
     save_frames: Path | str | None = None,
@@ -47,17 +49,24 @@ def animate(
 ) -> Path:
     """Write the video of `image` speaking `audio` to `out`; returns `out`.
 
-    num_frames: as long as the sound by default. Every finished segment is kept in OUT.partial until the
-    video is whole; `resume` goes on from there, to the same video to the bit, if nothing that it depends on has
-    changed. stream: an open file that takes a fragmented mp4 as it is made, frame by frame; `out` is then only where
-    segments are kept. label: draw "AI-generated" on the picture. save_frames: a folder for all frames as PNG.
-    contact_sheet: a PNG of 16 frames. progress: a bar on stderr.
-    Raises PahaError for bad inputs, an unwritable output, and settings that changed before a resume.
+    num_frames: as long as the sound by default. Every finished segment is kept in OUT.partial until the video is whole;
+    `resume` goes on from there, to the same video to the bit, if nothing that it depends on has changed. overwrite:
+    replace what is at `out`, and do without the segments that an interrupted run kept. stream: an open file that takes
+    a fragmented mp4 as it is made, frame by frame; `out` is then only where segments are kept. label: draw
+    "AI-generated" on the picture. save_frames: a folder for all frames as PNG. contact_sheet: a PNG of 16 frames.
+    progress: a bar on stderr. Raises PahaError for bad inputs, an output that is there already or cannot be written
+    (`paha.runtime.paths`), and settings that changed before a resume.
     """
-    out = Path(out)
-    picture, sound = read_image(image), as_audio(audio)
-    inputs = pipeline.encode_inputs(picture, sound, reference, num_frames=num_frames)
-    inputs.reference.prepare()
+    out, store = Path(out), SegmentStore(Path(out))
+    sheet = None if contact_sheet is None else Path(contact_sheet)
+    frames_folder = None if save_frames is None else Path(save_frames)
+    inputs = [Path(path) for path in (image, audio) if isinstance(path, str | Path)]
+    may = {"inputs": inputs, "resume": resume, "overwrite": overwrite, "video": stream is None}
+    check_outputs(out, **may, sheet=sheet, frames=frames_folder)
+    remove_leftovers(out, sheet=sheet, frames=frames_folder)
+    picture, sound = as_image(image), as_audio(audio)
+    encoded = pipeline.encode_inputs(picture, sound, reference, num_frames=num_frames)
+    encoded.reference.prepare()
     options = options.of_preset(pipeline.preset.sample)
     steps = options.steps or 0
     settings = {
@@ -65,7 +74,7 @@ def animate(
         "audio": fingerprint(sound[0], str(sound[1])),
         "model": model_fingerprint(pipeline.univdm, pipeline.codec),
         "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
-        "frames": [inputs.num_frames, inputs.height, inputs.width],
+        "frames": [encoded.num_frames, encoded.height, encoded.width],
         "strength": list(astuple(reference.strength)),
         "motion_smoothing": pipeline.preset.sample.motion_smoothing,
     } | options.settings()
@@ -73,19 +82,18 @@ def animate(
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]
     with VideoWriter(
         out,
-        width=inputs.width,
-        height=inputs.height,
+        width=encoded.width,
+        height=encoded.height,
         audio=sound,
-        num_frames=inputs.num_frames,
+        num_frames=encoded.num_frames,
         label=label,
         stream=stream,
     ) as writer:
-        store = SegmentStore(out)
         finished = store.open(settings, resume=resume)
-        sinks = _Sinks(inputs.num_frames, frames_dir=save_frames, sheet=contact_sheet)
-        with _progress_bar(steps * len(inputs.segments), done=steps * finished, enabled=progress) as advance:
-            sampled = partial(pipeline.generate, inputs, options, callback_on_step_end=lambda *_: advance())
-            for frame in _kept_then_new(pipeline, inputs, store, finished, sampled):
+        sinks = _Sinks(encoded.num_frames, frames_dir=frames_folder, sheet=sheet)
+        with _progress_bar(steps * len(encoded.segments), done=steps * finished, enabled=progress) as advance:
+            sampled = partial(pipeline.generate, encoded, options, callback_on_step_end=lambda *_: advance())
+            for frame in _kept_then_new(pipeline, encoded, store, finished, sampled):
                 writer.write(frame[None])
                 sinks.write(frame)
         sinks.finish()
@@ -103,7 +111,7 @@ def _kept_then_new(
     """Frame by frame, the kept segments, decoded again, then of the others, each kept before it is handed on."""
     last = None
     for segment in inputs.segments[:finished]:
-        latents = store.load(segment.index)
+        latents = store.load(segment.index, (segment.length, *inputs.ref_latent.shape[1:]))
         last = latents[-1]
         yield from pipeline.iter_frames(inputs, segment, latents)
     for output in generate(start_segment=finished, first_latent=last):
@@ -114,9 +122,8 @@ def _kept_then_new(
 class _Sinks:
     """Where frames go beside the video: PNG files and a contact sheet, of which only the chosen frames are kept."""
 
-    def __init__(self, num_frames: int, *, frames_dir: Path | str | None, sheet: Path | str | None) -> None:
-        self.frames_dir = None if frames_dir is None else Path(frames_dir)
-        self.sheet = None if sheet is None else Path(sheet)
+    def __init__(self, num_frames: int, *, frames_dir: Path | None, sheet: Path | None) -> None:
+        self.frames_dir, self.sheet = frames_dir, sheet
         self._wanted = set(np.linspace(0, num_frames - 1, min(SHEET_FRAMES, num_frames)).round().astype(int).tolist())
         self._chosen: list[np.ndarray] = []
         self._written = 0
@@ -129,6 +136,10 @@ class _Sinks:
         self._written += 1
 
     def finish(self) -> None:
+        if self.frames_dir is not None:  # of a longer video that was there before
+            for path in self.frames_dir.glob("frame_*.png"):
+                if path.stem[6:].isdecimal() and int(path.stem[6:]) >= self._written:
+                    path.unlink()
         if self.sheet is not None:
             save_png(self.sheet, contact_sheet_of(self._chosen, columns=SHEET_COLUMNS))
 

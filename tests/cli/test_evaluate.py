@@ -54,8 +54,8 @@ def test_evaluate_ends_with_the_videos_that_it_could_not_read(data, tmp_path, no
     ("options", "match"),
     [
         (["--pose", "openpose"], "unknown pose extractor"),
-        (["--i3d", "none.pt"], "there is no such file"),
-        (["--pose-autoencoder", "none"], "no pose autoencoder in none"),
+        (["--i3d", "none.pt"], "none.pt does not exist"),
+        (["--pose-autoencoder", "none"], "none does not exist"),
     ],
 )
 def test_evaluate_refuses_what_is_not_there(data, tmp_path, no_weights, options, match):
@@ -71,9 +71,11 @@ def test_table_1_with_baselines_and_a_method(data, tmp_path, no_weights):
     assert "(0.1227)" in text  # the paper's BAS of S2G beside ours
     assert (tmp_path / "out/table_1.json").is_file()
     with pytest.raises(PahaError, match="give NAME"):
-        paha(*words, "--method", "S2G")
+        paha(*words, "--overwrite", "--method", "S2G")
     with pytest.raises(PahaError, match="--also X: give NAME=FOLDER"):
-        paha(*words, "--also", "X")
+        paha(*words, "--overwrite", "--also", "X")
+    with pytest.raises(PahaError, match=r"table_1\..* exists already.*--overwrite"):
+        paha(*words)
 
 
 def test_a_study_from_the_command_line(tmp_path):

@@ -117,10 +117,11 @@ def test_animate_writes_the_video_and_what_goes_with_it(animate, inputs, tmp_pat
     assert len(list((tmp_path / "frames").glob("*.png"))) == 10
 
     plain = tmp_path / "plain.mp4"
-    animate(*inputs, *options[2:], out=plain).done()
+    animate(*inputs, *options[2:], out=plain).error("frame_", "--overwrite")
+    animate(*inputs, *options[2:], "--overwrite", out=plain).done()
     assert not np.array_equal(read_video(plain), labelled)
     again = tmp_path / "again.mp4"
-    animate(*inputs, *options[2:], out=again).done()
+    animate(*inputs, *options[2:], "--overwrite", out=again).done()
     assert np.array_equal(read_video(plain), read_video(again))
 
 
@@ -156,6 +157,7 @@ def test_a_list_goes_on_after_a_failed_row_and_resumes(paha, model, inputs, tmp_
     image, audio = inputs
     jobs = tmp_path / "jobs.csv"
     write_wav(tmp_path / "silent.wav", np.zeros(6400, np.float32), 16_000)
+    (tmp_path / "none.png").write_text("no picture")
     rows = [f"{image},silent.wav,a.mp4,", f"none.png,{audio},b.mp4,", f"{image},silent.wav,c.mp4,7"]
     jobs.write_text("image,audio,output,seed\n" + "\n".join(rows) + "\n")
     command = ("animate", "--jobs", jobs, "--model", model, "--steps", 1, "--save-frames", tmp_path / "frames")
@@ -167,6 +169,10 @@ def test_a_list_goes_on_after_a_failed_row_and_resumes(paha, model, inputs, tmp_
     assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["a", "c"]
     made = {name: (tmp_path / name).read_bytes() for name in ("a.mp4", "c.mp4")}
 
+    paha(*command).error("frames", "--overwrite")
+    paha(*command[:-2]).error("row 2", "a.mp4", "--overwrite", "--resume")
+    (tmp_path / "none.png").unlink()
+    paha(*command, "--resume").error("row 3", "none.png", "nothing was made yet")
     shutil.copy(image, tmp_path / "none.png")
     assert "1 made, 2 were there already, 0 failed" in paha(*command, "--resume").done()
     assert made == {name: (tmp_path / name).read_bytes() for name in made}
@@ -247,7 +253,7 @@ BAD_OPTIONS = {
     "cfg": (["--cfg-scale", "nan"], "--cfg-scale"),
     "unknown": (["--nosuch"], "--nosuch"),
     "surplus": (["third"], "third"),
-    "jobs-too": (["--jobs", "jobs.csv"], "--jobs"),
+    "jobs-too": (["--jobs", __file__], "--jobs"),
 }
 
 
@@ -258,16 +264,16 @@ def test_bad_options(animate, inputs, options, naming):
 
 COMMANDS = {
     "no-image": (["animate"], "IMAGE"),
-    "no-audio": (["animate", "image.png", "-o", "o.mp4"], "AUDIO"),
+    "no-audio": (["animate", __file__, "-o", "o.mp4"], "AUDIO"),
     "no-list": (["animate", "--jobs", "/nowhere/jobs.csv", "--model", "MODEL"], "/nowhere/jobs.csv"),
     "verb": (["animat"], "animat"),
     "nothing": ([], "give a command (see paha --help)"),
     "set-range": (["train", "univdm", "--plan", "--set", "num_frames=0"], "'num_frames'"),
     "preset": (["train", "univdm", "--plan", "--preset", "huge"], "unknown preset 'huge'; known: debug"),
-    "preset-codec": (["train", "codec", "--data", "d", "-o", "o", "--preset", "huge"], "'huge'"),
+    "preset-codec": (["train", "codec", "--data", "MODEL", "-o", "o", "--preset", "huge"], "'huge'"),
     "no-data": (["train", "univdm", "--preset", "debug"], "--data"),
     "data": (["features", "/nowhere", "--preset", "debug", "--codec", "MODEL/codec"], "/nowhere"),
-    "codec": (["features", "/nowhere", "--preset", "debug", "--codec", "/none"], "/none"),
+    "codec": (["features", "MODEL", "--preset", "debug", "--codec", "/none"], "/none"),
     "set": (["train", "univdm", "--plan", "--set", "train.stops=3"], "'train.stops'"),
     "set-section": (["train", "univdm", "--plan", "--set", "tram.steps=3"], "'tram'"),
     "set-value": (["train", "univdm", "--plan", "--set", "train.steps=many"], "'train.steps'"),

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 from toy import toy_audio, toy_image, toy_pipeline
 
 from paha.cli.animate import AnimateOptions, animate_one
@@ -98,8 +100,11 @@ def test_resume_refuses_other_settings_and_names_them(pipeline, inputs: tuple[Pa
     save_png(inputs[0], toy_image(5))
     with pytest.raises(PahaError, match="image changed"):
         animate(pipeline, *inputs, out, resume=True, progress=False)
-    # Without --resume it starts anew.
-    animate(pipeline, *inputs, out, progress=False)
+    # What is finished is not thrown away unasked.
+    with pytest.raises(PahaError, match=r"1 finished segments.*--resume.*--overwrite"):
+        animate(pipeline, *inputs, out, progress=False)
+    assert (tmp_path / "out.mp4.partial" / "segment_00000.safetensors").exists()
+    animate(pipeline, *inputs, out, overwrite=True, progress=False)
     assert len(read_video(out)) == 10
 
 
@@ -110,6 +115,64 @@ def test_a_damaged_segment_is_named(pipeline, inputs: tuple[Path, Path], tmp_pat
     (tmp_path / "out.mp4.partial" / "segment_00000.safetensors").write_bytes(b"half")
     with pytest.raises(PahaError, match=r"segment_00000\.safetensors is damaged"):
         animate(pipeline, *inputs, out, resume=True, progress=False)
+    save_file({"latents": torch.zeros(2, 3, 4, 5)}, tmp_path / "out.mp4.partial" / "segment_00000.safetensors")
+    with pytest.raises(PahaError, match=r"segment_00000\.safetensors is damaged"):
+        animate(pipeline, *inputs, out, resume=True, progress=False)
+
+
+def test_a_folder_that_is_not_ours_is_left_as_it_is(pipeline, inputs: tuple[Path, Path], tmp_path):
+    mine = tmp_path / "out.mp4.partial" / "thesis.docx"
+    mine.parent.mkdir()
+    mine.write_text("precious")
+    for options in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(PahaError, match=r"thesis\.docx"):
+            animate(pipeline, *inputs, tmp_path / "out.mp4", progress=False, **options)
+    assert mine.read_text() == "precious"
+    mine.unlink()
+    (mine.parent / "segment_00000.safetensors").write_text("of no run of ours, but its name is")
+    animate(pipeline, *inputs, tmp_path / "out.mp4", progress=False)
+    assert not mine.parent.exists()
+
+
+def test_outputs_never_replace_inputs_nor_unasked_what_is_there(pipeline, inputs: tuple[Path, Path], tmp_path):
+    image, audio = inputs
+    sheet = tmp_path / "image_sheet.png"
+    sheet.write_bytes(image.read_bytes())
+    frame = tmp_path / "frames" / "frame_000000.png"
+    frame.parent.mkdir()
+    frame.write_bytes(image.read_bytes())
+    film = tmp_path / "film.mp4"
+    animate(pipeline, *inputs, film, progress=False)
+    before = {path: path.read_bytes() for path in (image, audio, sheet, frame, film)}
+    out, crash = tmp_path / "out.mp4", SampleOptions(guidance=crash_in_segment(0))
+    tries: list[tuple[Path, Path, Path, dict]] = [
+        (image, film, film, {"overwrite": True}),
+        (image, audio, film, {}),
+        (sheet, audio, out, {"contact_sheet": sheet, "overwrite": True}),
+        (image, audio, out, {"contact_sheet": sheet}),
+        (frame, audio, out, {"save_frames": frame.parent, "overwrite": True}),
+        (image, audio, out, {"save_frames": frame.parent}),
+        (image, audio, out, {"save_frames": audio}),
+    ]
+    for picture, sound, to, options in tries:
+        with pytest.raises(PahaError):
+            animate(pipeline, picture, sound, to, crash, progress=False, **options)
+        assert {path: path.read_bytes() for path in before} == before
+        assert not out.exists()
+
+
+def test_frames_of_a_longer_video_do_not_stay_among_the_new_ones(pipeline, inputs: tuple[Path, Path], tmp_path):
+    for count in (9, 5):
+        animate(
+            pipeline,
+            *inputs,
+            tmp_path / "out.mp4",
+            num_frames=count,
+            save_frames=tmp_path / "f",
+            overwrite=True,
+            progress=False,
+        )
+        assert len(list((tmp_path / "f").iterdir())) == count
 
 
 def test_resume_without_anything_kept_starts_at_the_beginning(pipeline, inputs: tuple[Path, Path], tmp_path):

@@ -23,7 +23,7 @@ from paha.dataset.prepare.config import PrepareConfig
 from paha.dataset.prepare.cutting import Listed
 from paha.dataset.prepare.source import Source, is_whole, make_source, one_line, prepare_source, printable, result_path
 from paha.errors import PahaError
-from paha.runtime.atomic import write_bytes
+from paha.runtime.atomic import remove_stale, write_bytes
 from paha.runtime.engine import run_tasks
 from paha.runtime.workers import num_cores
 from paha.types import ClipRecord
@@ -193,8 +193,7 @@ def _check_settings(out: Path, config: PrepareConfig) -> None:
 def _clear_partial(out: Path) -> None:
     """Remove what killed runs left unfinished; nobody else writes here while the folder is locked."""
     for folder in (out, out / "clips", out / "sources"):
-        for path in folder.glob(".*.partial"):
-            path.unlink(missing_ok=True)
+        remove_stale(folder)
 
 
 @contextmanager
