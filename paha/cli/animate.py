@@ -26,6 +26,7 @@ from paha.cli.jobs import (
 from paha.cli.options import FILE, STREAM_IN, Device, ModelFolder, SampleSteps, TextOptions, parse_size, tell
 from paha.errors import PahaError
 from paha.pipeline.outputs import FRAMES, VIDEO, check_outputs, sheet_path
+from paha.pipeline.segment_store import SegmentStore
 
 if TYPE_CHECKING:
     from paha.guidance.choice import GuidanceChoice
@@ -216,16 +217,19 @@ def animate(
     """Make a video of IMAGE speaking AUDIO, or a text."""
     if jobs is not None and (image or audio or out or text.text or stream):
         raise PahaError("give either IMAGE AUDIO -o OUT.mp4 or --jobs jobs.csv, not both")
-    choice = flags.choice(options.reference().face_box)  # bad options fail before anything is loaded
     if jobs is not None:
         check_jobs(jobs, options)
-        animate_jobs(load.load(), jobs, options, choice)
     elif image is None or out is None:
         raise PahaError("give IMAGE AUDIO -o OUT.mp4, or --jobs jobs.csv")
     elif options.resume and is_done(out):
         tell(f"{out} is there already")
+        return
     else:
         options.check([image] if audio is None else [image, audio], out)
+    choice = flags.choice(options.reference().face_box)  # bad options fail before anything is loaded
+    if jobs is not None:
+        animate_jobs(load.load(), jobs, options, choice)
+    elif image is not None and out is not None:
         speech = text.speech(audio)
         animate_one(load.load(), image, speech, out, options, choice, stream=stream)
 
@@ -252,7 +256,7 @@ def animate_one(
     picture, sound = as_image(image), as_audio(audio)  # once, as they may be pipes; and before OUT is opened
     begin = time.monotonic()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
-    with open_stream(out, stream=stream, resume=options.resume) as (file, place):
+    with say_what_is_kept(out), open_stream(out, stream=stream, resume=options.resume) as (file, place):
         animate_files(
             pipeline,
             picture,
@@ -270,6 +274,19 @@ def animate_one(
     tell(f"made in {time.monotonic() - begin:.1f} s, beside the start")
     if out != STANDARD_OUTPUT:
         typer.echo(f"{out}" + (f" and {sheet}" if sheet else ""))
+
+
+@contextmanager
+def say_what_is_kept(out: Path) -> Iterator[None]:
+    """A person who stops the work is told how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = SegmentStore(out).finished
+        then = (
+            f"{kept} finished segments are kept in {SegmentStore(out).folder}: the same command with --resume goes on"
+        )
+        raise KeyboardInterrupt(f"interrupted; {then if kept else 'nothing was finished yet'}") from error
 
 
 @contextmanager

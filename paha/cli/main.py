@@ -68,8 +68,8 @@ def main() -> None:
         status = app(prog_name="paha", standalone_mode=False)
     except PahaError as error:
         status = fail(str(error))
-    except KeyboardInterrupt:
-        status = fail("interrupted", status=130)
+    except KeyboardInterrupt as interrupt:  # says what is kept, where something is
+        status = fail(str(interrupt) or "interrupted", status=130)
     except OSError as error:
         status = fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:

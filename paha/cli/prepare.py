@@ -47,6 +47,7 @@ class PrepareOptions:
     splits: Annotated[Path | None, typer.Option(help="S2G's split ids (json), with --intervals."), FILE] = None
     workers: Annotated[int | None, typer.Option(help="Processes (one a core by default).", min=1)] = None
     engine: Engine = "local"
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that could not be used before.")] = False
 
     def config(self) -> PrepareConfig:
         """The preparation's own configuration; says who reads poses where that was left open. Raises PahaError where
@@ -117,6 +118,7 @@ def cut(raw: list[Path], out: Path, options: PrepareOptions) -> None:
         identity=options.identity,
         listed=listed,
         published=published,
+        retry=options.retry,
     )
     for name, error in done.failed:
         tell(f"paha: left out: {' '.join(name.split())}: {error}")
@@ -124,6 +126,8 @@ def cut(raw: list[Path], out: Path, options: PrepareOptions) -> None:
         f"{len(done.records)} clips, {done.kept_s:.1f} s of {done.seconds:.1f} s, in {out} "
         f"({done.new} files new, {len(done.failed)} unusable); look at {out}/report.html"
     )
+    if done.passing:
+        raise PahaError(f"{done.passing} files failed for reasons that may pass: the same command tries them again")
     if not done.records and done.failed and not done.seconds:
         raise PahaError(f"no file could be used; the first: {done.failed[0][0]}: {done.failed[0][1]}")
 

@@ -24,7 +24,7 @@ from paha.errors import PahaError
 from paha.media.audio_io import read_audio, to_mono_16k
 from paha.media.pixels import fit_points, frames_to_pixels
 from paha.media.video_io import read_video
-from paha.runtime.atomic import atomic_path, write_bytes
+from paha.runtime.atomic import atomic_path, remove_stale, write_bytes
 from paha.types import ClipRecord
 
 FORMAT = 1
@@ -68,6 +68,7 @@ def make_features(
     extractors = [codec, audio_encoder] + ([image_encoder] if config.image.kind == "clip" else [])
     folder = (out or data_dir / "features") / features_key(config, extractors)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_stale(folder)
     for extractor in extractors:
         extractor.to(device)
     failures = []

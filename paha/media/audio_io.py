@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from paha.errors import PahaError
+from paha.errors import MediaError, media_error
 from paha.media.containers import (
     MAX_LEAD_S,
     exact_duration_s,
@@ -49,10 +49,10 @@ def read_audio(path: Path | str) -> tuple[np.ndarray, int]:
     with open_media(path) as container:
         stream = sound_of(container)
         if stream is None:
-            raise PahaError(f"{path} has no sound; give a recording of speech")
+            raise MediaError(f"{path} has no sound; give a recording of speech")
         blocks, rate_hz, lead = _decode(container, path)
         if not blocks:
-            raise PahaError(f"{path} has a sound track without a single sample; give another recording")
+            raise MediaError(f"{path} has a sound track without a single sample; give another recording")
         samples = np.concatenate(blocks)
         expected_s = exact_duration_s(container, stream)
         if expected_s is not None:
@@ -60,7 +60,7 @@ def read_audio(path: Path | str) -> tuple[np.ndarray, int]:
             if "mp4" in container.format.name:
                 samples = _without_padding(samples, expected=round(expected_s * rate_hz))
     if not np.isfinite(samples).all():
-        raise PahaError(f"{path} holds samples that are not numbers; export the recording again")
+        raise MediaError(f"{path} holds samples that are not numbers; export the recording again")
     return np.pad(samples, ((lead, 0), (0, 0))), rate_hz
 
 
@@ -118,7 +118,9 @@ def _decode(container: InputContainer, path: Path) -> tuple[list[np.ndarray], in
             if frame.samples:
                 blocks.append(convert(frame))
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise PahaError(f"cannot decode the sound of {path}: {reason(error)}; export it again as WAV") from error
+        raise media_error(
+            f"cannot decode the sound of {path}: {reason(error)}; export it again as WAV", error
+        ) from error
     return blocks, rate_hz, lead
 
 
@@ -134,7 +136,7 @@ def _frames(container: InputContainer, path: Path) -> Iterator[AudioFrame]:
             failure = error
             continue
         if frames and good and failure:
-            raise PahaError(f"the sound of {path} is damaged; copy or export it again")
+            raise MediaError(f"the sound of {path} is damaged; copy or export it again")
         if frames and not good:
             good, failure = True, None
         yield from frames  # type: ignore[misc]
@@ -178,7 +180,7 @@ def _lead_samples(container: InputContainer, first: AudioFrame) -> int:
 def _refuse_truncated(path: Path, *, have_s: Fraction, expected_s: Fraction) -> None:
     if have_s < expected_s - _TRUNCATED_S:
         have, want = float(have_s), float(expected_s)
-        raise PahaError(f"{path} is truncated: {have:.2f} s of {want:.2f} s of sound; copy or export it again")
+        raise MediaError(f"{path} is truncated: {have:.2f} s of {want:.2f} s of sound; copy or export it again")
 
 
 def _without_padding(samples: np.ndarray, *, expected: int) -> np.ndarray:
@@ -202,11 +204,13 @@ def as_audio(audio: AudioInput) -> tuple[np.ndarray, int]:
     samples = samples[:, None] if samples.ndim == 1 else samples
     where = audio if isinstance(audio, str | Path) else "the audio"
     if samples.ndim != 2 or rate_hz < 1:
-        raise PahaError(
+        raise MediaError(
             f"{where} is {samples.shape} at {rate_hz} Hz; give samples (N,) or (N, channels) and their rate"
         )
     if len(samples) < MIN_AUDIO_SECONDS * rate_hz:
-        raise PahaError(f"{where} is {len(samples) / rate_hz:.2f} s long; give {MIN_AUDIO_SECONDS} s of speech or more")
+        raise MediaError(
+            f"{where} is {len(samples) / rate_hz:.2f} s long; give {MIN_AUDIO_SECONDS} s of speech or more"
+        )
     if not np.isfinite(samples).all():
-        raise PahaError(f"{where} holds samples that are not numbers; record or convert it again")
+        raise MediaError(f"{where} holds samples that are not numbers; record or convert it again")
     return samples, rate_hz

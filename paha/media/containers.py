@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from paha.errors import PahaError
+from paha.errors import MediaError, PahaError, media_error
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, VideoFrame, VideoStream
@@ -42,7 +42,7 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise PahaError(f"cannot open {path}: {error.strerror}") from error
+        raise media_error(f"cannot open {path}: {error.strerror}", error) from error
     with file:
         _refuse_short_riff(path, file)
         try:
@@ -50,10 +50,11 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
             # protocols, because a playlist called .mp4 would have it read other files and addresses.
             container = av.open(file, "r", metadata_errors="replace", options={"protocol_whitelist": "none"})
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise PahaError(f"{path} is no audio or video that can be read ({reason(error)}); is it whole?") from error
+            message = f"{path} is no audio or video that can be read ({reason(error)}); is it whole?"
+            raise media_error(message, error) from error
         with container:
             if container.format.name in _TEXT_ART:
-                raise PahaError(f"{path} is text, no audio or video; give a recording")
+                raise MediaError(f"{path} is text, no audio or video; give a recording")
             yield container
 
 
@@ -108,7 +109,7 @@ def _refuse_short_riff(path: Path, file: BinaryIO) -> None:
     if head[:4] != b"RIFF" or announced > _RIFF_UNKNOWN:
         return
     if path.stat().st_size < announced + 8 - _RIFF_SLACK:
-        raise PahaError(f"{path} is truncated: it ends before its announced length; copy or export it again")
+        raise MediaError(f"{path} is truncated: it ends before its announced length; copy or export it again")
 
 
 def _clock_s(clock: str) -> Fraction | None:

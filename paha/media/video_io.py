@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paha.errors import PahaError
+from paha.errors import MediaError, media_error
 from paha.media.containers import MAX_LEAD_S, exact_duration_s, frame_s, open_media, picture_of, reason, start_s
 from paha.media.image_io import contact_sheet, fit_image, read_image, save_png
 from paha.media.video_writer import VideoWriter, write_video
@@ -55,7 +55,7 @@ def iter_video(path: Path | str, *, fps: float = FPS, size: tuple[int, int] | No
     with open_media(path) as container:
         stream = picture_of(container)
         if stream is None:
-            raise PahaError(f"{path} has no picture, only sound; give a video")
+            raise MediaError(f"{path} has no picture, only sound; give a video")
         reformatter, aspect = VideoReformatter(), _pixel_aspect(stream)
         for frame, count in _constant_rate(_timed_frames(container, stream, path), rate):
             image = _upright(frame, reformatter, aspect)
@@ -79,7 +79,7 @@ def _timed_frames(
     try:
         for frame in container.decode(stream):
             if frame.is_corrupt and count:
-                raise PahaError(f"{path} is damaged at {float(end_s):.2f} s; copy or export it again")
+                raise MediaError(f"{path} is damaged at {float(end_s):.2f} s; copy or export it again")
             stamp_s = frame_s(frame)
             time_s = end_s + (shift or origin) if stamp_s is None else stamp_s
             if shift is None:
@@ -91,9 +91,9 @@ def _timed_frames(
             end_s, count = time_s + duration_s, count + 1
     except (av.FFmpegError, OSError, ValueError) as error:
         at = f"{float(end_s):.2f} s"
-        raise PahaError(f"cannot decode {path} at {at}: {reason(error)}; copy or export it again") from error
+        raise media_error(f"cannot decode {path} at {at}: {reason(error)}; copy or export it again", error) from error
     if not count:
-        raise PahaError(f"{path} has a picture track without a single frame; give another video")
+        raise MediaError(f"{path} has a picture track without a single frame; give another video")
     if not stream.frames or count < stream.frames:
         _refuse_truncated(path, have_s=end_s - first_s, want_s=exact_duration_s(container, stream))
     yield None, end_s
@@ -102,7 +102,8 @@ def _timed_frames(
 def _refuse_truncated(path: Path, *, have_s: Fraction, want_s: Fraction | None) -> None:
     """A truncated file ends early without an error. Frames alone do not tell: edit lists leave some out on purpose."""
     if want_s is not None and have_s < want_s - _TRUNCATED_S:
-        raise PahaError(f"{path} is truncated: {float(have_s):.2f} s of {float(want_s):.2f} s; copy or export it again")
+        lengths = f"{float(have_s):.2f} s of {float(want_s):.2f} s"
+        raise MediaError(f"{path} is truncated: {lengths}; copy or export it again")
 
 
 def _constant_rate(

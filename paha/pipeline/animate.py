@@ -80,7 +80,7 @@ def animate(
     } | options.settings()
     if num_frames is not None:
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]
-    with VideoWriter(
+    video = VideoWriter(
         out,
         width=encoded.width,
         height=encoded.height,
@@ -88,7 +88,8 @@ def animate(
         num_frames=encoded.num_frames,
         label=label,
         stream=stream,
-    ) as writer:
+    )
+    with store.kept(), video as writer:
         finished = store.open(settings, resume=resume)
         sinks = _Sinks(encoded.num_frames, frames_dir=frames_folder, sheet=sheet)
         with _progress_bar(steps * len(encoded.segments), done=steps * finished, enabled=progress) as advance:

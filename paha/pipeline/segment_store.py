@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,16 @@ class SegmentStore:
             return latents
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise PahaError(f"{self._path(index)} is damaged; remove it and run with --resume again") from error
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Where the work inside ends before a segment is finished, the folder goes again."""
+        try:
+            yield
+        except BaseException:
+            if not self.finished:
+                self.remove()
+            raise
 
     def remove(self) -> None:
         """Delete the folder where it is there, and nothing in it but ours. Raises PahaError if that is not allowed."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from paha.errors import PahaError
 from paha.runtime.tasks import Outcome, attempt
-from paha.runtime.workers import begin_worker
+from paha.runtime.workers import begin_worker, ended
 
 ENGINES = ("local", "ray")
 
@@ -60,7 +60,7 @@ def _until_broken(
 ) -> Iterator[Outcome]:
     """Outcomes as they come; where a worker dies, the tasks that were under way go to `broken` and it ends."""
     todo, running = list(reversed(indices)), {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker) as pool:
+    with ended(ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker)) as pool:
         try:
             while todo or running:
                 while todo and len(running) < workers:
@@ -72,8 +72,6 @@ def _until_broken(
                     del running[future]
         except BrokenProcessPool:
             broken.extend(sorted(running.values()))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _outcome(future: Future, index: int) -> Outcome:

@@ -73,8 +73,11 @@ class Output:
                 remove_stale(Path(folder))
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             remove_empty(missing)
+            if isinstance(error, KeyboardInterrupt) and not error.args and self.marks and path.is_dir():
+                kept = f"interrupted; what is finished is kept in {path}: the same command goes on"
+                raise KeyboardInterrupt(kept) from error
             raise
 
 

@@ -365,8 +365,11 @@ def _lost_processes(job: Job, out: Path) -> Iterator[None]:
 
 def end_by(number: int, where: str) -> NoReturn:
     """End the process as that signal would have, with a line that says where the run was."""
-    say(f"stopped by {signal.Signals(number).name} {where}")
-    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+    message = f"stopped by {signal.Signals(number).name} {where}"
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt(message)
+    say(message)
+    raise SystemExit(128 + number)
 
 
 @contextmanager

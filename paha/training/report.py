@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,8 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from paha.runtime.atomic import write_bytes
 
 CONSOLE = Console(stderr=True)
 
@@ -60,9 +61,7 @@ def truncate_stats(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) in range(1, step + 1)]
-    temporary = path.with_suffix(".partial")
-    temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    os.replace(temporary, path)
+    write_bytes(path, "".join(line + "\n" for line in kept).encode())
 
 
 def _step_of(line: str) -> int:

@@ -18,13 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from paha.dataset.manifest import write_manifest
+from paha.dataset.manifest import MANIFEST, write_manifest
 from paha.dataset.prepare.config import PrepareConfig
 from paha.dataset.prepare.cutting import Listed
-from paha.dataset.prepare.source import Source, is_whole, make_source, one_line, prepare_source, printable, result_path
+from paha.dataset.prepare.source import Source, is_whole, make_source, one_line, prepare_source, printable
 from paha.errors import PahaError
 from paha.runtime.atomic import remove_stale, write_bytes
 from paha.runtime.engine import run_tasks
+from paha.runtime.paths import place_of
 from paha.runtime.workers import num_cores
 from paha.types import ClipRecord
 
@@ -39,12 +40,16 @@ VIDEO_ENDINGS = frozenset(
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run leaves. failed: (file, why) of every raw file that could not be used. new: files done this time."""
+    """What a run leaves. failed: (file, why) of every raw file that could not be used. new: files done this time.
+
+    passing: how many of the failed ones are not remembered as the file's fault; another run tries them again.
+    """
 
     records: list[ClipRecord]
     seconds: float
     failed: list[tuple[str, str]]
     new: int
+    passing: int = 0
 
     @property
     def kept_s(self) -> float:
@@ -62,45 +67,59 @@ def prepare_dataset(
     identity: str = "",
     listed: Callable[[Path], Sequence[Listed]] | None = None,
     published: Mapping[str, str] | None = None,
+    retry: bool = False,
     progress: bool = True,
 ) -> Prepared:
-    """Make (or go on with) a dataset out of raw files and folders of such.
+    """Make (or go on with) a dataset out of raw files and folders of such; what earlier runs put into it stays.
 
     identity: whose footage it is; "" takes each file's own name, "folder" the name of the folder it lies in. listed:
     path -> the stretches that a published list names in it (`paha.dataset.prepare.pats`). published: clip id ->
-    `train` or `test`; other clips are split by `split_of`. workers: processes, one a core by
-    default. Raises PahaError where nothing is given, OUT was begun with other options, or another run is at work in it.
+    `train` or `test`; other clips are split by `split_of`. retry: try files again that could not be used before.
+    workers: processes, one a core by default. Raises PahaError where nothing is given, OUT was begun with other options
+    or by another command, or another run is at work in it.
     """
     out = Path(out)
     if not raw:
         raise PahaError("give raw footage: files, or folders of videos")
+    if not any(True for _ in raw_files(raw, without=out)):
+        raise PahaError(f"no videos in {', '.join(map(str, raw))} ({', '.join(sorted(VIDEO_ENDINGS))})")
     with _locked(out):
         _check_settings(out, config)
-        sources, failed = _sources(raw, identity, listed)
-        results = {source.source_id: _finished(out, source) for source in sources}
-        todo = [source for source in sources if results[source.source_id] is None]
+        results = _earlier(out)
+        known = {_content(source_id): source_id for source_id in results}
+        sources, failed = _sources(raw, identity, listed, without=out, known=known)
+        todo = [source for source in sources if not _is_finished(out, results.get(source.source_id), retry=retry)]
+        passing = 0
         if todo:
             _clear_partial(out)
         tasks = [(source, out, config) for source in todo]
         workers = min(workers or num_cores(), max(1, len(tasks)))
         outcomes = run_tasks(prepare_source, tasks, workers=workers, engine=engine)
         for index, result, error in _tracked(outcomes, todo, enabled=progress):
-            results[todo[index].source_id] = result
+            source = todo[index]
             if error:
-                source = todo[index]
+                results.pop(source.source_id, None)
+                passing += 1
                 failed.append((source.name, one_line(error, path=source.path, name=source.name)))
-        finished = [result for result in results.values() if result]
-        return _finish(out, config, finished, failed, new=len(todo), published=published or {})
+            else:
+                results[source.source_id] = result
+        finished = [_with_clips(out, result) for result in results.values()]
+        done = _finish(out, config, finished, failed, new=len(todo), published=published or {})
+        return replace(done, passing=passing)
 
 
-def raw_files(raw: Iterable[Path | str]) -> Iterator[Path]:
-    """The files themselves, and of folders every video below, sorted; links to folders are not followed."""
+def raw_files(raw: Iterable[Path | str], *, without: Path | None = None) -> Iterator[Path]:
+    """The files themselves, and of folders every video below, sorted; links to folders are not followed.
+
+    without: a folder that is left out: the dataset's own, where it lies among the footage.
+    """
+    own = None if without is None else place_of(without)
     for item in map(Path, raw):
         if not item.is_dir():
             yield item
             continue
         for folder, folders, names in os.walk(item):
-            folders.sort()
+            folders[:] = sorted(name for name in folders if place_of(Path(folder, name)) != own)
             yield from (Path(folder, n) for n in sorted(names) if Path(n).suffix.lower() in VIDEO_ENDINGS)
 
 
@@ -111,11 +130,17 @@ def split_of(clip_id: str, test_share: float) -> str:
 
 
 def _sources(
-    raw: Sequence[Path | str], identity: str, listed: Callable[[Path], Sequence[Listed]] | None
+    raw: Sequence[Path | str],
+    identity: str,
+    listed: Callable[[Path], Sequence[Listed]] | None,
+    *,
+    without: Path,
+    known: Mapping[str, str],
 ) -> tuple[list[Source], list[tuple[str, str]]]:
+    """The sources, and what is none. known: content -> the name that it has in the dataset already."""
     sources: dict[str, Source] = {}
     failed = []
-    for path in raw_files(raw):
+    for path in raw_files(raw, without=without):
         try:
             source = make_source(path, identity=path.resolve().parent.name if identity == "folder" else identity)
         except (PahaError, RuntimeError, OSError) as error:  # links in a circle among them
@@ -127,21 +152,42 @@ def _sources(
             if not source.listed:
                 failed.append((source.name, "no interval of the list is in it"))
                 continue
-        if source.source_id.rsplit("-", 1)[-1] in {known.rsplit("-", 1)[-1] for known in sources}:
+        source = replace(source, source_id=known.get(_content(source.source_id), source.source_id))
+        if _content(source.source_id) in map(_content, sources):
             failed.append((source.name, "the same footage was given twice"))
         else:
             sources[source.source_id] = source
     return list(sources.values()), failed
 
 
-def _finished(out: Path, source: Source) -> dict[str, Any] | None:
-    """The result of a source whose clips are all there, or None."""
-    try:
-        result = json.loads(result_path(out, source).read_text(encoding="utf-8"))
-        clips = [ClipRecord.model_validate(clip) for clip in result["clips"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return result if all(is_whole(out, clip) for clip in clips) else None
+def _content(source_id: str) -> str:
+    """The part of a source's name that stands for its content."""
+    return source_id.rsplit("-", 1)[-1]
+
+
+def _earlier(out: Path) -> dict[str, dict[str, Any]]:
+    """The results of all sources that earlier runs finished, by name."""
+    found = {}
+    for path in sorted((out / "sources").glob("*.json")):
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            [ClipRecord.model_validate(clip) for clip in result["clips"]]
+            found[str(result["source_id"])] = result
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _is_finished(out: Path, result: dict[str, Any] | None, *, retry: bool) -> bool:
+    """Whether a source needs no work: its clips are all there, or its file is known to be of no use."""
+    if result is None or (retry and result["error"]):
+        return False
+    return len(_with_clips(out, result)["clips"]) == len(result["clips"])
+
+
+def _with_clips(out: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """A result without the clips whose files somebody has removed since."""
+    return {**result, "clips": [c for c in result["clips"] if is_whole(out, ClipRecord.model_validate(c))]}
 
 
 def _finish(
@@ -183,6 +229,8 @@ def _lines(items: Iterable[dict[str, Any]]) -> bytes:
 
 def _check_settings(out: Path, config: PrepareConfig) -> None:
     path = out / SETTINGS
+    if (out / MANIFEST).is_file() and not path.is_file():
+        raise PahaError(f"{out} holds a dataset that `paha prepare` did not make: give another folder")
     settings = json.dumps({"digest": config.digest, **config.model_dump(mode="json")}, indent=1).encode()
     if path.is_file() and path.read_bytes() != settings:
         raise PahaError(f"{out} was begun with other options (see {path}): repeat those, or give another folder")

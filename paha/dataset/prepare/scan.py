@@ -9,7 +9,7 @@ import numpy as np
 
 from paha.dataset.prepare.config import PrepareConfig
 from paha.dataset.prepare.sound import clipped_share, levels_db
-from paha.errors import PahaError
+from paha.errors import MediaError
 from paha.extractors.faces import PeopleReader
 from paha.media.audio_io import read_audio, to_mono_16k
 from paha.media.containers import open_media, picture_of
@@ -127,7 +127,7 @@ class _Picture:
         number = len(self.luma)
         self._shape = self._shape or frame.shape
         if frame.shape != self._shape:
-            raise PahaError(f"{self._path} changes its picture's size on the way; cut it there first")
+            raise MediaError(f"{self._path} changes its picture's size on the way; cut it there first")
         size = (THUMB_WIDTH, max(_BLOCK, round(THUMB_WIDTH * frame.shape[0] / frame.shape[1])))
         thumb = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY)

@@ -20,7 +20,7 @@ from paha.dataset.prepare.cutting import Cut, Listed, plan_cuts
 from paha.dataset.prepare.presence import check_presence
 from paha.dataset.prepare.scan import Scan, load_scan, save_scan, scan_file
 from paha.dataset.prepare.smoothing import smooth_keypoints
-from paha.errors import PahaError
+from paha.errors import MediaError, PahaError
 from paha.extractors.choose import PoseExtractor, pose_extractor
 from paha.extractors.faces import people_reader
 from paha.extractors.presence import PartFeatures, PresentPose
@@ -94,14 +94,15 @@ def prepare_source(source: Source, out: Path, config: PrepareConfig) -> dict[str
     """Scan, cut, write; returns the source's result and leaves it in OUT/sources/<source_id>.json.
 
     A scan and clips that are there already are kept: they are whole, being written under temporary names. A file that
-    cannot be used gives a result with its `error`, one line.
+    cannot be used gives a result with its `error`, one line. Raises PahaError for what is no fault of the file: a full
+    disk, missing weights.
     """
     try:
         scan = _scanned(source, out, config)
         cuts, rejected = plan_cuts(scan, config, source.listed)
         records = write_clips(source, scan, cuts, out, config)
         result = _result(source, scan=scan, clips=records, rejected=[asdict(item) for item in rejected])
-    except PahaError as error:
+    except MediaError as error:  # anything else may pass, and is not remembered as the file's fault
         result = _result(source, error=one_line(error, path=source.path, name=source.name))
     write_bytes(result_path(out, source), json.dumps(result, indent=1).encode())
     return result

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
+from paha.dataset.manifest import MANIFEST
 from paha.dataset.synth.clip import CORPUS_VERSION, HELD_OUT_SEED, ClipPlan, make_clip
 from paha.dataset.synth.natural_speech import NaturalSpeech
 from paha.dataset.synth.photographed import find_stills
 from paha.dataset.synth.speech import LANGUAGES
 from paha.errors import PahaError
-from paha.runtime.workers import begin_worker
+from paha.runtime.workers import begin_worker, ended
 from paha.types import ClipRecord
 
 _SETTINGS = "synth.json"
+_MAX_SECONDS = 600
 _SHEET_CLIPS, _SHEET_TIMES = 8, 6
 
 
@@ -116,8 +118,8 @@ def _check_options(
         raise PahaError(f"seeds {seed} to {seed + clips - 1} reach into the held-out ones: stay below {HELD_OUT_SEED}")
     if size < 32 or size % 2:
         raise PahaError(f"size {size} must be an even number of pixels, at least 32")
-    if not 0.2 <= seconds[0] <= seconds[1]:
-        raise PahaError(f"seconds {tuple(seconds)} must be (shortest, longest), at least 0.2")
+    if not 0.2 <= seconds[0] <= seconds[1] <= _MAX_SECONDS:
+        raise PahaError(f"seconds {tuple(seconds)} must be (shortest, longest), 0.2 to {_MAX_SECONDS}")
     if not languages or not set(languages) <= set(LANGUAGES):
         raise PahaError(f"languages {list(languages)} must be some of {', '.join(LANGUAGES)}")
 
@@ -132,13 +134,15 @@ def _check_settings(out: Path, plan: ClipPlan, characters: int | None) -> None:
     settings |= {"languages": list(plan.languages), "recordings": [Path(name).name for name in plan.recordings]}
     settings |= {"speech": Path(plan.speech).name, "stills": [Path(name).name for name in plan.stills]}
     path = out / _SETTINGS
+    if (out / MANIFEST).is_file() and not path.is_file():
+        raise PahaError(f"{out} holds a dataset that `paha synth` did not make: give another folder")
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != settings:
         raise PahaError(f"{out} was begun with other options (see {path}): repeat those, or give another folder")
     write_bytes(path, json.dumps(settings, indent=1).encode())
 
 
 def _finished(out: Path) -> dict[str, ClipRecord]:
-    from paha.dataset.manifest import MANIFEST, read_manifest
+    from paha.dataset.manifest import read_manifest
 
     if not (out / MANIFEST).is_file():
         return {}
@@ -183,15 +187,13 @@ def _in_process(plans: list[ClipPlan], out: Path) -> Iterator[ClipRecord]:
 
 
 def _in_parallel(plans: list[ClipPlan], out: Path, workers: int) -> Iterator[ClipRecord]:
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker) as pool:
+    with ended(ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=begin_worker)) as pool:
         futures = [pool.submit(make_clip, plan, out) for plan in plans]
         try:
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
             raise PahaError("a worker died (out of memory?): run the same command again, with fewer workers") from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def write_sheet(out: Path, records: Sequence[ClipRecord]) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -24,6 +26,7 @@ from paha.dataset.prepare.run import prepare_dataset, raw_files, split_of
 from paha.errors import PahaError
 from paha.media.audio_io import read_audio
 from paha.media.video_io import read_video
+from paha.runtime.atomic import atomic_path
 from paha.types import FACE
 
 CONFIG = layout_config(
@@ -274,6 +277,61 @@ def test_folders_are_searched_for_videos_only(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert [p.name for p in raw_files([tmp_path, tmp_path / "notes.txt"])] == ["a.MKV", "b.mp4", "notes.txt"]
+
+
+def test_a_second_day_is_added_to_the_first(raw, dataset, tmp_path):
+    """In whatever order and folders footage comes, the dataset is that of all of it."""
+    out = tmp_path / "out"
+    shutil.copytree(raw, out.parent / "raw")
+    first, more = tmp_path / "raw" / "first.mkv", tmp_path / "raw" / "more"
+    options: dict[str, Any] = {"config": CONFIG, "workers": 1, "progress": False}
+    # The identity is part of a clip's record.
+    prepare_dataset([first], out, **options, identity=read_manifest(dataset)[0].identity)
+    assert len(read_manifest(out)) == 1
+    prepare_dataset([more], out, **options, identity="folder")
+    same(out, dataset)
+    # The same footage under another name is no new footage, and what a call does not name stays.
+    (renamed := more / "renamed.mkv").write_bytes((more / "second.mkv").read_bytes())
+    (more / "second.mkv").unlink()
+    assert prepare_dataset([renamed], out, **options, identity="folder").new == 0
+    same(out, dataset)
+    # Nor are the dataset's own clips footage where it lies among it.
+    shutil.copytree(out, more / "out")
+    assert prepare_dataset([more], more / "out", **options, identity="folder").new == 0
+    same(more / "out", dataset)
+
+
+def test_only_what_is_the_files_own_fault_is_remembered(raw, tmp_path, monkeypatch):
+    shutil.copytree(raw, tmp_path / "raw")
+    (tmp_path / "raw" / "letter.mp4").write_text("Dear sir,")
+    out = tmp_path / "out"
+    options: dict[str, Any] = {"config": CONFIG, "workers": 1, "progress": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "save_annotations", lambda path, _: write_full(path))
+        done = prepare_dataset([tmp_path / "raw"], out, **options)
+    assert (done.passing, len(done.failed), len(done.records)) == (2, 3, 0)
+    assert "No space left" in dict(done.failed)["first.mkv"]
+    again = prepare_dataset([tmp_path / "raw"], out, **options)
+    assert (again.new, again.passing, len(again.failed), len(again.records)) == (2, 0, 1, 2)
+    assert prepare_dataset([tmp_path / "raw"], out, **options).new == 0
+    assert prepare_dataset([tmp_path / "raw"], out, **options, retry=True).new == 1
+
+
+def write_full(path: Path) -> None:
+    """What a full disk does."""
+    with atomic_path(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_refused_call_leaves_nothing(raw, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PahaError, match="no videos in"):
+        prepare_dataset([tmp_path / "empty"], tmp_path / "out", config=CONFIG, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.jsonl").touch()
+    with pytest.raises(PahaError, match="did not make"):
+        prepare_dataset([raw], tmp_path / "other", config=CONFIG, progress=False)
 
 
 def test_the_split_is_a_tenth_and_depends_on_the_name_alone():

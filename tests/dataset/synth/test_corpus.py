@@ -84,6 +84,14 @@ def test_a_folder_keeps_to_its_options(corpus: Path) -> None:
         make_corpus(corpus, clips=3, seed=7, **{**OPTIONS, "size": 32})
 
 
+def test_a_dataset_of_another_making_is_left_as_it_is(corpus: Path, tmp_path: Path) -> None:
+    manifest = (corpus / "manifest.jsonl").read_bytes()
+    (tmp_path / "manifest.jsonl").write_bytes(manifest)
+    with pytest.raises(PahaError, match="did not make"):
+        make_corpus(tmp_path, clips=1, **OPTIONS)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("manifest.jsonl", manifest)]
+
+
 def test_scenes_follow_their_seed_and_begin_anywhere() -> None:
     plans = plan_corpus(clips=4, seconds=(1.0, 2.0))
     scenes = [plan_scene(plan) for plan in plans]
@@ -119,6 +127,9 @@ def test_recordings_are_used_by_about_half_of_the_clips(tmp_path: Path) -> None:
         ({"clips": 2, "seed": -1}, "held-out"),
         ({"clips": 2, "size": 33}, "even number"),
         ({"clips": 2, "seconds": (3.0, 1.0)}, "shortest"),
+        ({"clips": 2, "seconds": (1e9, 1e9)}, "0.2 to 600"),
+        ({"clips": 2, "seconds": (float("inf"), float("inf"))}, "0.2 to 600"),
+        ({"clips": 2, "seconds": (1.0, float("nan"))}, "0.2 to 600"),
         ({"clips": 2, "languages": ("en", "fr")}, "some of en, cmn"),
     ],
 )
