@@ -12,6 +12,10 @@ class PahaError(Exception):
     """
 
 
+class StoppedError(PahaError):
+    """A person stopped the command by Ctrl-C; the message says what is kept. Exit status 130."""
+
+
 class MediaError(PahaError):
     """A file's own fault: another try would end the same way, so that it may be remembered."""
 

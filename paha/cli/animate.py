@@ -25,7 +25,7 @@ from paha.cli.jobs import (
 )
 from paha.cli.options import FILE, STREAM_IN, Device, ModelFolder, SampleSteps, TextOptions, parse_size, tell
 from paha.errors import PahaError
-from paha.pipeline.outputs import FRAMES, VIDEO, check_outputs, sheet_path
+from paha.pipeline.outputs import FRAMES_FOLDER, VIDEO, check_outputs, sheet_path
 from paha.pipeline.segment_store import SegmentStore
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class AnimateOptions:
         str | None, typer.Option(metavar="HEAD,HANDS,MOUTH", help="How much they move: 0 still, 1 as made, to 2.")
     ] = None
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
-    save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG."), FRAMES] = None
+    save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG."), FRAMES_FOLDER] = None
     contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Also write OUT_sheet.png.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished segment or job.")] = False
     overwrite: Annotated[

@@ -24,7 +24,7 @@ from paha.cli.study import create, report, serve
 from paha.cli.synth import synth
 from paha.cli.tables import tables
 from paha.cli.univdm import train_univdm
-from paha.errors import PahaError
+from paha.errors import PahaError, StoppedError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,10 +66,12 @@ def main() -> None:
     warnings.filterwarnings("always", module=r"paha\.")
     try:
         status = app(prog_name="paha", standalone_mode=False)
+    except StoppedError as error:
+        status = fail(str(error), status=130)
     except PahaError as error:
         status = fail(str(error))
-    except KeyboardInterrupt as interrupt:  # says what is kept, where something is
-        status = fail(str(interrupt) or "interrupted", status=130)
+    except KeyboardInterrupt:
+        status = fail("interrupted", status=130)
     except OSError as error:
         status = fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:

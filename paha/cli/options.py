@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from paha.errors import PahaError
+from paha.errors import PahaError, StoppedError
 from paha.runtime.paths import Input, Output
 
 if TYPE_CHECKING:
@@ -88,11 +88,14 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Function], Func
         paths = {parameter.name: mark for parameter in shown if (mark := _mark(parameter.annotation))}
 
         def run(**values: Any) -> None:
-            with ExitStack() as stack:
-                _claim_paths(stack, paths, values)
-                for group, kind in groups.items():
-                    values[group] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
-                function(**values)
+            try:
+                with ExitStack() as stack:
+                    _claim_paths(stack, paths, values)
+                    for group, kind in groups.items():
+                        values[group] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+                    function(**values)
+            except KeyboardInterrupt as interrupt:  # typer would end without a word
+                raise StoppedError(str(interrupt) or "interrupted") from interrupt
 
         run.__name__, run.__doc__ = function.__name__, function.__doc__
         run.paths = paths  # type: ignore[attr-defined]

@@ -11,7 +11,8 @@ from paha.runtime.paths import Output
 
 VIDEO = Output("file", endings=(".mp4",))
 SHEET = Output("file", endings=(".png",))
-FRAMES = Output("folder", marks=("**/frame_*.png",), results=("**/frame_*.png",))
+FRAMES_FOLDER = Output("folder", marks=("**/frame_*.png",))
+FRAMES = Output("folder", marks=FRAMES_FOLDER.marks, results=FRAMES_FOLDER.marks)
 
 
 def sheet_path(out: Path) -> Path:
@@ -35,6 +36,7 @@ def check_outputs(
     to replace what it was going to.
     """
     store = SegmentStore(out)
+    store.check(resume=resume, overwrite=overwrite)
     overwrite_files = overwrite or (resume and store.begun)
     if video:
         VIDEO.check(out, inputs=inputs, overwrite=overwrite_files)
@@ -42,7 +44,6 @@ def check_outputs(
         SHEET.check(sheet, inputs=inputs, overwrite=overwrite_files)
     if frames is not None:
         FRAMES.check(frames, inputs=inputs, overwrite=overwrite_files)
-    store.check(resume=resume, overwrite=overwrite)
 
 
 def remove_leftovers(out: Path, *, sheet: Path | None = None, frames: Path | None = None) -> None:

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,24 +28,28 @@ class Moment:
 
     event: int | None = None
     seconds: float | None = None
+    number: int = signal.SIGKILL
+    """The signal, of an event."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How it ended. status: None where it was killed. events: changes of the disk."""
+    """How it ended. status: None where it was killed. events: changes of the disk. told: what it wrote on stderr."""
 
     status: int | None
     events: int
     seconds: float
+    told: str
 
 
 def run(command: Sequence[object], moment: Moment = Moment()) -> Ended:
     """`paha COMMAND` in a child of this process, which has everything imported: what is killed is the work itself."""
     torch.set_num_threads(1)
     reading, writing = os.pipe()
+    log = tempfile.TemporaryFile()  # noqa: SIM115
     began, child = time.monotonic(), os.fork()
     if child == 0:
-        _child(command, moment, writing)
+        _child(command, moment, writing, log.fileno())
     os.close(writing)
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if moment.seconds is not None and time.monotonic() - began > moment.seconds:
@@ -55,10 +60,13 @@ def run(command: Sequence[object], moment: Moment = Moment()) -> Ended:
     told = os.read(reading, 100).split()
     os.close(reading)
     seconds = time.monotonic() - began
-    return Ended(int(told[0]), int(told[1]), seconds) if told else Ended(None, 0, seconds)
+    with log:
+        log.seek(0)
+        said = log.read().decode()
+    return Ended(int(told[0]), int(told[1]), seconds, said) if told else Ended(None, 0, seconds, said)
 
 
-def _child(command: Sequence[object], moment: Moment, writing: int) -> None:
+def _child(command: Sequence[object], moment: Moment, writing: int, log: int) -> None:
     status, count = 99, 0
 
     def count_changes(event: str, arguments: tuple[Any, ...]) -> None:
@@ -67,10 +75,9 @@ def _child(command: Sequence[object], moment: Moment, writing: int) -> None:
         if event in _EVENTS or opened:
             count += 1
             if count == moment.event:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), moment.number)
 
     try:
-        log = os.open(os.environ.get("PAHA_KILL_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
@@ -80,6 +87,8 @@ def _child(command: Sequence[object], moment: Moment, writing: int) -> None:
     except SystemExit as ended:
         status = int(ended.code or 0)
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os.write(writing, f"{status} {count}".encode())
         os._exit(0)
 

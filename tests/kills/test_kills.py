@@ -6,12 +6,13 @@ A handful of moments here; a hundred in `make test-slow`.
 from __future__ import annotations
 
 import random
+import signal
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from killed import contents, moments, run
+from killed import Moment, contents, moments, run
 from reel import Reel, loop, speaker
 from toy import toy_audio, toy_image, toy_pipeline
 
@@ -99,6 +100,24 @@ def survives(verb: str, inputs: Path, folder: Path, *, count: int, seed: int) ->
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_few_kills(verb, inputs, tmp_path):
     survives(verb, inputs, tmp_path, count=4, seed=1)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_person_who_stops_it_is_told_how_to_go_on(verb, inputs, tmp_path):
+    whole = run(work_of(verb, inputs, tmp_path / "whole").command)
+    work = work_of(verb, inputs, tmp_path / "stopped")
+    stopped = run(work.command, Moment(event=whole.events // 2, number=signal.SIGINT))
+    assert stopped.status == 130
+    assert "Traceback" not in stopped.told
+    (line,) = [line for line in stopped.told.splitlines() if line.startswith("paha: error: ")]
+    assert ("--resume goes on" if verb == "animate" else "goes on") in line
+    if verb == "animate":
+        refused = run(work.command)
+        assert refused.status == 2
+        assert "--resume, or start anew with --overwrite" in refused.told
+    assert run((*work.command, *work.again)).status == 0
+    found = contents(tmp_path / "stopped", without=work.without)
+    assert found == contents(tmp_path / "whole", without=work.without)
 
 
 @pytest.mark.slow
