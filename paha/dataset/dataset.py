@@ -16,6 +16,9 @@ from paha.config import PahaConfig, TrainConfig
 from paha.dataset.features import CLIP_TENSORS, INDEX, channel_scale, clip_features, find_features
 from paha.dataset.manifest import read_manifest
 from paha.errors import PahaError
+from paha.extractors.audio import AudioEncoder
+from paha.extractors.codec import Codec
+from paha.extractors.image import ImageEncoder
 from paha.types import ClipBatch
 from paha.univdm.audio_window import window_frames
 
@@ -54,7 +57,7 @@ class FeatureDataset:
         folder: Path,
         *,
         config: PahaConfig,
-        image_encoder: Any = None,
+        image_encoder: ImageEncoder | None = None,
         device: torch.device | str = "cpu",
         ram_limit_bytes: int = RAM_LIMIT_BYTES,
     ) -> None:
@@ -73,9 +76,9 @@ class FeatureDataset:
         data_dir: Path,
         *,
         config: PahaConfig,
-        codec: Any,
-        audio_encoder: Any,
-        image_encoder: Any = None,
+        codec: Codec,
+        audio_encoder: AudioEncoder,
+        image_encoder: ImageEncoder | None = None,
         device: torch.device | str = "cpu",
     ) -> Self:
         """The same dataset from the clips themselves, without cached features: all are encoded now and kept in memory.
@@ -99,7 +102,7 @@ class FeatureDataset:
         config: PahaConfig,
         scale: float,
         *,
-        image_encoder: Any,
+        image_encoder: ImageEncoder | None,
         device: torch.device | str,
         in_ram: bool,
     ) -> None:
@@ -155,8 +158,8 @@ class FeatureDataset:
         clip_B, start_B, ref_B = torch.tensor(clips), torch.tensor(starts), torch.tensor(refs)
         frames_BT = start_B[:, None] + torch.arange(self.num_frames)
         ref_latent = self._gather("latents", clip_B, ref_B)
-        stored = "image_tokens" in self.clips[0].tensors
-        tokens = self._gather("image_tokens", clip_B, ref_B) if stored else self.image_encoder.encode(ref_latent)
+        stored, encoder = "image_tokens" in self.clips[0].tensors, self.image_encoder
+        tokens = self._gather("image_tokens", clip_B, ref_B) if stored or not encoder else encoder.encode(ref_latent)
         return ClipBatch(
             latents=self._gather("latents", clip_B, frames_BT),
             ref_latent=ref_latent,
@@ -231,7 +234,7 @@ def measure_residual_std(dataset: FeatureDataset, *, frames_per_clip: int = 64) 
     return std
 
 
-def _image_encoder(config: PahaConfig) -> Any:
+def _image_encoder(config: PahaConfig) -> ImageEncoder | None:
     if config.image.kind == "clip":
         return None  # its tokens are among the features
     from paha.extractors.image import load_image_encoder

@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from paha.config import PahaConfig
 from paha.dataset.manifest import ClipAnnotations, load_annotations, read_manifest
 from paha.errors import PahaError
+from paha.extractors.audio import AudioEncoder
+from paha.extractors.codec import Codec
+from paha.extractors.image import ImageEncoder
 from paha.media.audio_io import read_audio, to_mono_16k
 from paha.media.pixels import fit_points, frames_to_pixels
 from paha.media.video_io import read_video
@@ -40,9 +43,9 @@ def make_features(
     out: Path | None = None,
     *,
     config: PahaConfig,
-    codec: Any,
-    audio_encoder: Any,
-    image_encoder: Any = None,
+    codec: Codec,
+    audio_encoder: AudioEncoder,
+    image_encoder: ImageEncoder | None = None,
     device: torch.device | str = "cpu",
     batch_size: int = 32,
     shard: tuple[int, int] = (0, 1),
@@ -100,9 +103,9 @@ def clip_features(
     data_dir: Path,
     record: ClipRecord,
     config: PahaConfig,
-    codec: Any,
-    audio_encoder: Any,
-    image_encoder: Any = None,
+    codec: Codec,
+    audio_encoder: AudioEncoder,
+    image_encoder: ImageEncoder | None = None,
     *,
     device: torch.device | str = "cpu",
     batch_size: int = 32,
@@ -137,7 +140,7 @@ def channel_scale(codec: Any) -> float:
     return 1.0 / float(getattr(codec, "vae", codec).config["scaling_factor"])
 
 
-def features_key(config: PahaConfig, extractors: Iterable[Any]) -> str:
+def features_key(config: PahaConfig, extractors: Iterable[object]) -> str:
     """16 hexadecimal digits out of the frame size, the extractors' configuration and their weights."""
     settings = {
         "format": FORMAT,
@@ -170,7 +173,7 @@ def find_features(folder: Path) -> Path:
     return found[0]
 
 
-def _modules(extractor: Any) -> list[nn.Module]:
+def _modules(extractor: object) -> list[nn.Module]:
     if isinstance(extractor, nn.Module):
         return [extractor]
     return [value for _, value in sorted(vars(extractor).items()) if isinstance(value, nn.Module)]

@@ -78,9 +78,10 @@ def draw_frame(clip: PosedClip, weights: Weights, t: int, config: ParConfig) -> 
     zoom = PANEL_PX / math.sqrt(height * width)
     size = (round(width * zoom), round(height * zoom))
     frame = _resize(clip.frames[t], size)
+    radius = zoom * config.radius * min(height, width) / par.REFERENCE_SIZE
     areas = {name: _grow(getattr(weights, name)[t], size) for name in ("hand", "face", "body")}
     panels = [
-        _draw_points(frame, clip.points[t], clip.scores[t], config, radius=_radius_px(config, height, width) * zoom),
+        _draw_points(frame, clip.points[t], clip.scores[t], config, radius=radius),
         _draw_areas(frame, areas),
         _draw_heat(frame, _resize_map(weights.M[t], size), weights.top),
         _draw_heat(frame, _grow(weights.M_latent[t], size), weights.top),
@@ -100,10 +101,6 @@ def _thresholds(config: ParConfig) -> str:
     if len(values) == 1:
         return f"{values.pop():g}"
     return f"hand {config.hand_threshold:g} face {config.face_threshold:g} body {config.body_threshold:g}"
-
-
-def _radius_px(config: ParConfig, height: int, width: int) -> float:
-    return config.radius * min(height, width) / par.REFERENCE_SIZE
 
 
 def _draw_points(

@@ -17,6 +17,7 @@ from paha.guidance.equations import Observe
 from paha.guidance.face_box import FaceBox, find_face_box
 from paha.guidance.face_following import face_detector, find_faces_like
 from paha.media.image_io import ImageInput, as_image
+from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import Region
 from paha.pipeline.inputs import frame_size
 from paha.pipeline.options import GuidanceFactory, SampleOptions
@@ -80,7 +81,7 @@ def guide(
     preset = preset_guidance(pipeline.preset.sample)
     own = {name: preset[name] for name in choice.by_preset}
     options = replace(choice.options, skip_first=choice.options.skip_first or preset["skip_first"], **own)
-    classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
+    classifiers: dict[Region, PCEClassifier] = {region: pipeline.classifier(region) for region in options.regions}
     guidance, box = build_guidance(
         pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe
     )
@@ -109,7 +110,7 @@ def build_guidance(
     width, height = frame_size(pipeline.preset, width, height)
     reader = PRESENTER_READER
     down = pipeline.preset.codec.downsample
-    classifiers: dict[Region, Any] = {region: pipeline.classifier(region) for region in options.regions}
+    classifiers: dict[Region, PCEClassifier] = {region: pipeline.classifier(region) for region in options.regions}
     detect = face_detector(pipeline, find_faces_like(box, reader)) if options.redetect else None
     guidance = make_guidance(
         options,

@@ -132,7 +132,7 @@ def differential_guidance(
         guided = guided_latents(z_t, t, non_face=non_face, face=face, schedule=schedule)
         _tell(observe, z_t, t, guided, non_face, face)
         calls += 1
-        if diff_scale == 0 or _unguided(guided, z_t):
+        if diff_scale == 0 or guided.z_star is z_t:  # neither classifier acts
             return solver_step(guided.z_star)
         if memory and (calls - 1) % reuse:
             return solver_step(guided.z_star) + memory[0]
@@ -248,11 +248,6 @@ def _three_steps(
     by_id = dict(zip(distinct, results, strict=True))
     f_star, f_non_face, f_face = (by_id[id(z)] for z in latents)
     return f_star, f_non_face, f_face
-
-
-def _unguided(guided: GuidedLatents, z_t: Tensor) -> bool:
-    """Whether neither classifier acts, so that all three latents are z_t itself."""
-    return guided.z_star is z_t
 
 
 def _is_first(t: Tensor, schedule: Schedule) -> bool:

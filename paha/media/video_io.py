@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -114,14 +115,10 @@ def _constant_rate(
     for (frame, time_s), (following, next_s) in pairwise(timed):
         # Every frame gives way half-way to its successor; the last one holds to its end.
         last = following is None
-        total = max(1, int(next_s * fps + Fraction(1, 2))) if last else _ceil((time_s + next_s) / 2 * fps)
+        total = max(1, int(next_s * fps + Fraction(1, 2))) if last else math.ceil((time_s + next_s) / 2 * fps)
         if total > emitted and frame is not None:
             yield frame, total - emitted
             emitted = total
-
-
-def _ceil(value: Fraction) -> int:
-    return -(-value.numerator // value.denominator)
 
 
 def _pixel_aspect(stream: VideoStream) -> Fraction:

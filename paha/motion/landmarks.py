@@ -7,7 +7,6 @@ is shipped (`paha.motion.keypoint_estimator`).
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -170,16 +169,12 @@ def landmark_reader(detector: Detector) -> LandmarkReader:
         raise PahaError(f"unknown landmark detector '{detector}'; known: {', '.join(DETECTORS)}")
     if detector == "auto":
         detector = "mediapipe" if has_mediapipe() else "own"
-    return _loaders()[detector]()
+    return own_landmarks() if detector == "own" else _load_mediapipe()
 
 
 def has_mediapipe() -> bool:
     """Whether MediaPipe's package and all of its models are on this machine."""
     return importlib.util.find_spec("mediapipe") is not None and all(find_weight(name) for name in WEIGHT_NAMES)
-
-
-def _loaders() -> dict[str, Callable[[], LandmarkReader]]:
-    return {"mediapipe": _load_mediapipe, "own": own_landmarks}
 
 
 @lru_cache(maxsize=1)

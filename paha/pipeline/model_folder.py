@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Container
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paha import config as configuration
 from paha.config import ModelConfig, PahaConfig
@@ -18,6 +18,10 @@ from paha.errors import PahaError
 from paha.pce.regions import Region
 from paha.univdm.pretrained import REMEDY, load_part
 from paha.univdm.svd_weights import is_hub_name
+
+if TYPE_CHECKING:
+    from paha.pce.classifier import PCEClassifier
+    from paha.univdm.univdm import UniVDM
 
 CONFIG_FILE = "paha.yaml"
 INDEX_FILE = "model_index.json"
@@ -68,7 +72,7 @@ def _check_index(path: Path) -> None:
         raise PahaError(f"{path} is the index of a {kind}, not of a PAHA model; {REMEDY}")
 
 
-def load_univdm(folder: Path, config: PahaConfig) -> Any:
+def load_univdm(folder: Path, config: PahaConfig) -> UniVDM:
     """The UniVDM in folder/univdm, float32. Raises PahaError where it is not whole or not paha.yaml's."""
     from paha.univdm.univdm import UniVDM
 
@@ -97,7 +101,7 @@ def load_model_codec(folder: Path, config: PahaConfig) -> Any:
     return codec
 
 
-def load_classifier(folder: Path, region: Region, config: PahaConfig) -> Any:
+def load_classifier(folder: Path, region: Region, config: PahaConfig) -> PCEClassifier:
     """The PCE classifier of a region in a model folder, float32. Raises PahaError where it is not there, not whole, of
     the other region, or of a model with other latents or audio."""
     from paha.pce.classifier import PCEClassifier

@@ -23,6 +23,7 @@ from paha.extractors.image import ImageEncoder, load_image_encoder
 from paha.media.audio_io import AudioInput, as_audio
 from paha.media.image_io import ImageInput, as_image
 from paha.motion.smoothing import smooth_motion
+from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import Region
 from paha.pipeline.inputs import EncodedInputs, plan_video, speech_for_model
 from paha.pipeline.model_folder import (
@@ -46,6 +47,7 @@ from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target
 from paha.univdm.attention import ConditioningCache
 from paha.univdm.conditioning import Conditioning
+from paha.univdm.univdm import UniVDM
 
 StepEnd: TypeAlias = Callable[[Any, int, int, dict[str, Tensor]], dict[str, Tensor] | None]
 """diffusers' callback: (pipeline, step, timestep, {"latents": z}) -> None, or {"latents": z} to go on with."""
@@ -88,7 +90,7 @@ class PahaPipeline(DiffusionPipeline):
 
     def __init__(
         self,
-        univdm: Any,
+        univdm: UniVDM,
         codec: Any,
         preset: PahaConfig | None = None,
         audio_encoder: AudioEncoder | None = None,
@@ -105,7 +107,7 @@ class PahaPipeline(DiffusionPipeline):
         self._folder = folder
         self._compute_device: torch.device | None = None
         self._audio_encoder, self._image_encoder = audio_encoder, image_encoder
-        self._classifiers: dict[Region, Any] = {}
+        self._classifiers: dict[Region, PCEClassifier] = {}
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -285,7 +287,7 @@ class PahaPipeline(DiffusionPipeline):
             self._image_encoder = load_image_encoder(self.preset.image, self._folder)
         return self._image_encoder if self._compute_device else self._image_encoder.to(self.device)
 
-    def classifier(self, region: Region) -> Any:
+    def classifier(self, region: Region) -> PCEClassifier:
         """The PCE classifier of a region, loaded from the model folder on first use; float32 on the pipeline's device.
 
         Raises PahaError where there is none.
@@ -294,9 +296,10 @@ class PahaPipeline(DiffusionPipeline):
             if self._folder is None:
                 raise PahaError(f"this pipeline has no {region} classifier; give it by add_classifier")
             self._classifiers[region] = load_classifier(self._folder, region, self.preset)
-        return self._classifiers[region].to(self.device)
+        classifier: Any = self._classifiers[region]  # diffusers' decorator hides `to` from type checkers
+        return classifier.to(self.device)
 
-    def add_classifier(self, classifier: Any) -> None:
+    def add_classifier(self, classifier: PCEClassifier) -> None:
         """Use this PCEClassifier for its region, and write it with `save_pretrained`."""
         self._classifiers[classifier.region] = classifier.eval().requires_grad_(False)
 

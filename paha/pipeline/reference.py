@@ -13,6 +13,7 @@ from torch import Tensor
 from paha.config import PahaConfig
 from paha.errors import PahaError
 from paha.media.pixels import image_to_pixels
+from paha.motion.landmarks import Detector
 from paha.motion.strength import MotionStrength
 from paha.pipeline.inputs import PahaWarning, frame_size
 
@@ -57,7 +58,7 @@ class ReferenceOptions:
     width: int | None = None
     height: int | None = None
     face_box: tuple[float, float, float, float] | None = None
-    landmarks: Any = "auto"
+    landmarks: Detector = "auto"
     strength: MotionStrength = field(default_factory=MotionStrength)
 
 

@@ -31,12 +31,8 @@ def run_tasks(
 
         return run_on_ray(function, tasks, workers=workers, gpus=gpus)
     if workers == 1 or len(tasks) == 1:
-        return (_guarded(function, index, task) for index, task in enumerate(tasks))
+        return ((index, *attempt(function, task)) for index, task in enumerate(tasks))
     return _in_processes(function, tasks, workers)
-
-
-def _guarded(function: Callable[..., Any], index: int, task: tuple) -> Outcome:
-    return (index, *attempt(function, task))
 
 
 def _in_processes(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Iterator[Outcome]:

@@ -40,14 +40,11 @@ def draw_torso(character: Character, *, scale: float) -> Layer:
         layer.paint(layer.mask(hood), scaled(character.outfit.outer, 0.72))
     if character.outfit.kind in ("shirt", "jacket_tie", "jacket_open"):
         band = smooth(mirrored([(0, -0.23), (neck + 0.02, -0.24), (neck + 0.045, -0.12), (0, -0.02)]))
-        layer.paint(layer.mask(band), scaled(_collar_colour(character.outfit), 0.72))
+        outfit = character.outfit
+        layer.paint(layer.mask(band), scaled(outfit.outer if outfit.kind == "shirt" else outfit.inner, 0.72))
     _draw_neck(layer, character, neck)
     _KINDS[character.outfit.kind](layer, character, neck)
     return layer
-
-
-def _collar_colour(outfit: Outfit) -> Colour:
-    return outfit.outer if outfit.kind == "shirt" else outfit.inner
 
 
 def _draw_neck(layer: Layer, character: Character, neck: float) -> None:

@@ -24,7 +24,9 @@ def head_motion(
     The head follows the eyes, gaze_x (T,), a little and late.
     """
     accents = _some(parts, min_gap_s=0.5, rng=rng)
-    moves_s = np.sort(np.concatenate([_phrase_starts(parts, rng), _shifts(at_s, rng)]))
+    starts_s = [phrase.start_s + rng.uniform(-0.3, 0.4) for phrase in parts]
+    shifts_s = random_times(rng, float(at_s[-1]) + 0.1, low_s=3.0, high_s=8.0)  # of posture, in silence too
+    moves_s = np.sort(np.concatenate([starts_s, shifts_s]))
     yaw = np.concatenate([[rng.normal(0, 0.1)], rng.normal(0, 0.2, len(moves_s)).clip(-0.55, 0.55)])
     roll = np.concatenate([[rng.normal(0, 0.06)], rng.normal(0, 0.12, len(moves_s)).clip(-0.35, 0.35)])
     pitch = np.concatenate([[0.0], rng.normal(0, 0.06, len(moves_s))])
@@ -37,15 +39,6 @@ def head_motion(
         "head_yaw": np.clip(steps(moves_s, yaw, at_s, move_s=0.8) + follow + 0.1 * drift(at_s, rng=rng), -0.7, 0.7),
         "head_roll": np.clip(steps(moves_s, roll, at_s, move_s=0.9) + 0.08 * drift(at_s, rng=rng), -0.4, 0.4),
     }
-
-
-def _phrase_starts(parts: list[Phrase], rng: np.random.Generator) -> np.ndarray:
-    return np.array([phrase.start_s + rng.uniform(-0.3, 0.4) for phrase in parts])
-
-
-def _shifts(at_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Changes of posture, in silence too."""
-    return random_times(rng, float(at_s[-1]) + 0.1, low_s=3.0, high_s=8.0)
 
 
 def _followed(gaze: np.ndarray, at_s: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from torch import Tensor
 from paha.config import PahaConfig, TrainConfig
 from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStream
 from paha.dataset.synth.motion_loader import motion_batches
+from paha.extractors.image import ImageEncoder
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import CELLS, PersonGrid
 from paha.types import ClipBatch
@@ -35,7 +36,7 @@ class MotionDataset:
         seed: int = 0,
         held_out: bool = False,
         workers: int = 1,
-        image_encoder: Any = None,
+        image_encoder: ImageEncoder | None = None,
     ) -> None:
         """Raises PahaError for a folder of speech that cannot be used."""
         from paha.extractors.image import load_image_encoder

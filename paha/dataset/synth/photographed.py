@@ -32,7 +32,7 @@ def render_plan(plan: ClipPlan) -> tuple[Scene[PersonMotion], np.ndarray, ClipAn
 
     A still whose person cannot be read is passed over for the next one. Raises PahaError where none can be read.
     """
-    scene = act_scene(plan, person_motion, _cut)
+    scene = act_scene(plan, person_motion, lambda motion, start, stop: motion.frames(slice(start, stop)))
     refused = ""
     for offset in range(len(plan.stills)):
         path = Path(plan.stills[(plan.character_seed + offset) % len(plan.stills)])
@@ -43,10 +43,6 @@ def render_plan(plan: ClipPlan) -> tuple[Scene[PersonMotion], np.ndarray, ClipAn
             continue
         return scene, frames, annotations, f"still-{path.stem}"
     raise PahaError(f"no person can be read off any of the {len(plan.stills)} stills; the last one: {refused}")
-
-
-def _cut(motion: PersonMotion, start: int, stop: int) -> PersonMotion:
-    return motion.frames(slice(start, stop))
 
 
 def render_still(path: Path, motion: PersonMotion, *, size: int) -> tuple[np.ndarray, ClipAnnotations]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from paha.evaluation.study.answers import Answer, Answers
 from paha.evaluation.study.plan import ANSWERS, CHECK, Study, load_study
-from paha.evaluation.tables.render import Column, Row, Table, Value, write_table
+from paha.evaluation.tables.render import Column, Row, Table, write_table
 from paha.runtime.statistics import Interval
 
 PAPER = {
@@ -43,7 +43,10 @@ def report_study(folder: Path, out: Path) -> Table:
     """Write OUT/table_4.md, .json and .png out of a study's answers. Raises PahaError where there are none."""
     study = load_study(folder)
     result = evaluate_answers(study, Answers(folder / ANSWERS).all())
-    rows = [Row(name, _cells(result, name), _paper(study, name)) for name in study.methods]
+    rows = [
+        Row(name, {q: shares[name] for q, shares in result.preferences.items()}, _paper(study, name))
+        for name in study.methods
+    ]
     columns = [Column(question, question.capitalize(), "higher", 1, "%") for question in study.questions]
     provenance = {
         "study": str(folder),
@@ -119,10 +122,6 @@ def _failed_check(study: Study, answers: Sequence[Answer]) -> dict[int, str]:
     expected = next((item.expected for item in study.items if item.name == CHECK), None)
     wrong = {a.participant for a in answers if a.item == CHECK and a.method != expected}
     return dict.fromkeys(sorted(wrong), "failed the attention check")
-
-
-def _cells(result: StudyResult, method: str) -> dict[str, Value]:
-    return {question: shares[method] for question, shares in result.preferences.items()}
 
 
 def _paper(study: Study, name: str) -> dict[str, float]:

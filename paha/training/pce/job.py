@@ -28,6 +28,7 @@ from paha.training.pce.report import auc_by_bucket
 from paha.training.pce.sync_pretraining import PretrainingBatch, pretrain_sync
 from paha.training.report import say
 from paha.training.univdm.job import draw_noise
+from paha.univdm.univdm import UniVDM
 
 PROBE_SEED = 2
 
@@ -134,7 +135,7 @@ def _noised(
 
 def classifier_job(
     config: PahaConfig,
-    univdm: Any,
+    univdm: UniVDM,
     features: Path,
     negatives: Path | None,
     *,
@@ -173,7 +174,7 @@ def classifier_job(
             model, batch, region=region, run=run, config=config, schedule=schedule, generator=generator
         )
 
-    def probe(model: nn.Module, step: int) -> dict[str, float]:
+    def probe(model: Any, step: int) -> dict[str, float]:
         assert held_out is not None
         return auc_by_bucket(model, held_out, schedule=schedule, num_pairs=run.probe_pairs, seed=PROBE_SEED)
 

@@ -23,13 +23,15 @@ from torch import Tensor
 from paha.config import PahaConfig
 from paha.dataset.dataset import ClipFeatures, FeatureDataset
 from paha.errors import PahaError
+from paha.extractors.image import ImageEncoder
 from paha.runtime.atomic import atomic_path, write_bytes
-from paha.sampling.long_video import chain_segments, plan_segments, segment_noise
+from paha.sampling.long_video import Segment, chain_segments, plan_segments, segment_noise
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target, to_target
 from paha.univdm.audio_window import audio_windows
 from paha.univdm.conditioning import Conditioning, predict
+from paha.univdm.univdm import UniVDM
 
 SETTINGS, PAIRS, SHARDS = "negatives.json", "pairs.jsonl", "shards"
 PAPER_LENGTHS = (30, 60, 90, 120)
@@ -111,13 +113,13 @@ def shards_of(pairs: Sequence[Pair], size: int) -> list[list[Pair]]:
 
 @torch.no_grad()
 def generate_pairs(
-    univdm: Any,
+    univdm: UniVDM,
     pairs: Sequence[Pair],
     clips: dict[str, ClipFeatures],
     *,
     config: PahaConfig,
     channel_scale: float = 1.0,
-    image_encoder: Any = None,
+    image_encoder: ImageEncoder | None = None,
     steps: int = 30,
     device: torch.device | str = "cpu",
 ) -> list[Tensor]:
@@ -133,7 +135,7 @@ def generate_pairs(
     firsts = torch.stack([t["latents"][p.start] for t, p in zip(real, pairs, strict=True)]).float().to(device)
     tokens = _image_tokens(real, pairs, refs, image_encoder)
 
-    def sample_segment(segment: Any, first: Tensor | None) -> Tensor:
+    def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
         sounds = [clips[pair.audio_clip_id].tensors["audio"].float() for pair in pairs]
         frames = [segment.frames + pair.audio_start for pair in pairs]
         audio = [audio_windows(f, config.model.audio_margin, at) for f, at in zip(sounds, frames, strict=True)]
@@ -219,7 +221,7 @@ def make_shard(
     shard: Sequence[Pair],
     *,
     batch_size: int,
-    univdm: Any,
+    univdm: UniVDM,
     clips: dict[str, ClipFeatures],
     **options: Any,
 ) -> None:
@@ -265,8 +267,10 @@ def _batches(shard: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
         yield batch
 
 
-def _image_tokens(real: list[dict[str, Tensor]], pairs: Sequence[Pair], refs: Tensor, image_encoder: Any) -> Tensor:
-    if "image_tokens" in real[0]:
+def _image_tokens(
+    real: list[dict[str, Tensor]], pairs: Sequence[Pair], refs: Tensor, image_encoder: ImageEncoder | None
+) -> Tensor:
+    if image_encoder is None or "image_tokens" in real[0]:
         tokens = [t["image_tokens"][p.ref_frame].float() for t, p in zip(real, pairs, strict=True)]
         return torch.stack(tokens).to(refs.device)
     return image_encoder.encode(refs)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from paha.config import PahaConfig
 from paha.dataset.dataset import FeatureDataset
 from paha.dataset.features import find_features
 from paha.errors import PahaError
@@ -116,7 +117,12 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
 
 
 def plan_negatives(
-    config: Any, count: int, *, lengths: Sequence[int] | None = None, steps: int = 30, seconds: float | None = None
+    config: PahaConfig,
+    count: int,
+    *,
+    lengths: Sequence[int] | None = None,
+    steps: int = 30,
+    seconds: float | None = None,
 ) -> NegativesPlan:
     """Expected cost of `count` pairs with lengths drawn uniformly. seconds: of one evaluation on one segment."""
     lengths = lengths or pair_lengths(config.num_frames)
@@ -185,10 +191,11 @@ def _load(model: Path, features: Path, device: str | None) -> dict[str, Any]:
     key = f"{model}|{features}|{device}"
     if key not in _LOADED:
         config, place = read_config(model), pick_device(device)
+        univdm: Any = load_univdm(model, config)
         dataset = FeatureDataset(features, config=config)
         _LOADED.clear()
         _LOADED[key] = {
-            "univdm": load_univdm(model, config).to(place),
+            "univdm": univdm.to(place),
             "clips": clips_by_id(dataset),
             "config": config,
             "channel_scale": dataset.channel_scale,

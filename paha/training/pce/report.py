@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from paha.errors import PahaError
+from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import select_region
 from paha.runtime.atomic import atomic_path, write_bytes
 from paha.runtime.statistics import Interval, bootstrap
@@ -70,7 +71,15 @@ class Score(Protocol):
     """Logits (B,) of a model on clean latents z_0 (B, T, C, H, W), as `score` or in their stead."""
 
     def __call__(
-        self, model: Any, z_0: Tensor, audio: Tensor, box: Tensor, t: Tensor, eps: Tensor, schedule: Schedule, /
+        self,
+        model: PCEClassifier,
+        z_0: Tensor,
+        audio: Tensor,
+        box: Tensor,
+        t: Tensor,
+        eps: Tensor,
+        schedule: Schedule,
+        /,
     ) -> np.ndarray:
         """As `score`."""
         ...
@@ -78,7 +87,7 @@ class Score(Protocol):
 
 @torch.no_grad()
 def score(
-    model: Any, z_0: Tensor, audio: Tensor, box: Tensor, t: Tensor, eps: Tensor, schedule: Schedule
+    model: PCEClassifier, z_0: Tensor, audio: Tensor, box: Tensor, t: Tensor, eps: Tensor, schedule: Schedule
 ) -> np.ndarray:
     """Logits (B,) of clean latents noised to t (B,), masked and cropped as the classifier was trained."""
     logits, device = [], next(model.parameters()).device
@@ -93,7 +102,7 @@ def score(
 
 
 def auc_by_bucket(
-    model: Any,
+    model: PCEClassifier,
     pairs: PairDataset,
     *,
     schedule: Schedule,
@@ -124,7 +133,7 @@ def auc_by_bucket(
 
 
 def shift_curve(
-    model: Any,
+    model: PCEClassifier,
     pairs: PairDataset,
     *,
     schedule: Schedule,
@@ -154,7 +163,7 @@ def shift_curve(
 
 
 def write_report(
-    model: Any,
+    model: PCEClassifier,
     pairs: PairDataset,
     folder: Path,
     *,
