@@ -18,19 +18,22 @@ OPTIONAL = {
     "bitsandbytes": "bitsandbytes",
     "cv2": "opencv-python-headless",
     "espeakng_loader": "espeakng-loader",
-    "gradio": "gradio",
+    "c2pa": "c2pa-python",
+    "fastapi": "fastapi",
     "jinja2": "jinja2",
     "librosa": "librosa",
     "matplotlib": "matplotlib",
     "mediapipe": "mediapipe",
+    "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "ray": "ray",
     "scenedetect": "scenedetect-headless",
     "tensorboard": "tensorboard",
+    "uvicorn": "uvicorn",
 }
 """Packages that are no dependency of the core, by the name that they are imported by; those that became one are not
 hidden."""
-MAY_NEED = {"paha.dataset.synth": {"cv2", "espeakng_loader"}}
+MAY_NEED = {"paha.dataset.synth": {"cv2", "espeakng_loader"}, "paha.serve": {"fastapi"}}
 """Packages whose modules are the extra's own."""
 
 

@@ -29,7 +29,8 @@ EXTRAS = {
     "mediapipe": ("extract", "presenter images; photographs and footage then need dwpose or --face-box"),
     "onnxruntime": ("extract", "every pose reader but dwpose"),
     "tensorboard": ("train", "training; its curves are in stats.jsonl"),
-    "gradio": ("ui", "everything on the command line and from Python, no web page"),
+    "fastapi": ("serve", "everything on the command line and from Python, no web page"),
+    "c2pa": ("provenance", "videos that say in a tag, and by --label, that they are generated"),
     "ray": ("scale", "one machine, in one process or under torchrun"),
     "bitsandbytes": ("scale", "training with the plain AdamW (train.optimizer=adamw)"),
 }

@@ -20,7 +20,9 @@ from paha.cli.negatives import negatives
 from paha.cli.options import verb
 from paha.cli.prepare import prepare
 from paha.cli.presenter import train_codec, train_keypoint_estimator, train_pose_autoencoder, train_pose_reader
-from paha.cli.study import create, report, serve
+from paha.cli.serve import serve
+from paha.cli.study import create, report
+from paha.cli.study import serve as serve_study
 from paha.cli.synth import synth
 from paha.cli.tables import tables
 from paha.cli.univdm import train_univdm
@@ -37,7 +39,7 @@ train = typer.Typer(
 )
 study = typer.Typer(no_args_is_help=True, help="The user study of section 5.4: create, serve, report.")
 
-for _function in (animate, dub, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
+for _function in (animate, dub, serve, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
     verb(app)(_function)
 app.add_typer(train, name="train")
 for _name, _function in {
@@ -50,7 +52,7 @@ for _name, _function in {
 }.items():
     verb(train, _name)(_function)
 app.add_typer(study, name="study")
-for _function in (create, serve, report):
+for _function in (create, serve_study, report):
     verb(study)(_function)
 
 

@@ -46,6 +46,7 @@ def animate(
     save_frames: Path | str | None = None,
     contact_sheet: Path | str | None = None,
     progress: bool = True,
+    advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Write the video of `image` speaking `audio` to `out`; returns `out`.
 
@@ -54,7 +55,8 @@ def animate(
     replace what is at `out`, and do without the segments that an interrupted run kept. stream: an open file that takes
     a fragmented mp4 as it is made, frame by frame; `out` is then only where segments are kept. label: draw
     "AI-generated" on the picture. save_frames: a folder for all frames as PNG. contact_sheet: a PNG of 16 frames.
-    progress: a bar on stderr. Raises PahaError for bad inputs, an output that is there already or cannot be written
+    progress: a bar on stderr. advance: told of (frames done, total); what it raises ends the video, whose segments stay.
+    Raises PahaError for bad inputs, an output that is there already or cannot be written
     (`paha.runtime.paths`), and settings that changed before a resume.
     """
     out, store = Path(out), SegmentStore(Path(out))
@@ -92,11 +94,13 @@ def animate(
     with store.kept(), video as writer:
         finished = store.open(settings, resume=resume)
         sinks = _Sinks(encoded.num_frames, frames_dir=frames_folder, sheet=sheet)
-        with _progress_bar(steps * len(encoded.segments), done=steps * finished, enabled=progress) as advance:
-            sampled = partial(pipeline.generate, encoded, options, callback_on_step_end=lambda *_: advance())
-            for frame in _kept_then_new(pipeline, encoded, store, finished, sampled):
+        with _progress_bar(steps * len(encoded.segments), done=steps * finished, enabled=progress) as step_done:
+            sampled = partial(pipeline.generate, encoded, options, callback_on_step_end=lambda *_: step_done())
+            advance(0, encoded.num_frames)
+            for done, frame in enumerate(_kept_then_new(pipeline, encoded, store, finished, sampled), 1):
                 writer.write(frame[None])
                 sinks.write(frame)
+                advance(done, encoded.num_frames)
         sinks.finish()
     store.remove()
     return out

@@ -1,0 +1,151 @@
+"""The process that makes the videos of a server, on one device: python -m paha.serve.worker (started by the server).
+
+It ends with the server: it holds the other end of the server's pipe as its standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paha.errors import PahaError
+from paha.media.remux import remux
+from paha.pipeline.inputs import PahaWarning
+from paha.serve.store import VIDEO, Job, JobStore, stream_name
+from paha.serve.uploads import IMAGE, SPEECH
+
+if TYPE_CHECKING:
+    from paha.pipeline.pipeline import PahaPipeline
+
+POLL_S = 0.1
+TELL_S = 0.2
+
+
+class TakenAwayError(Exception):
+    """The job was cancelled, deleted or given to another worker."""
+
+
+def run_job(pipeline: PahaPipeline, store: JobStore, job: Job) -> None:
+    """Make the video of a claimed job, from the segment that is not there yet, and end it."""
+    folder, told = store.files(job.id), 0.0
+    seen: list[str] = []
+
+    def advance(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_S or done == total:
+            told = time.monotonic()
+            if not store.progress(job, done=done, total=total, warnings=seen):
+                raise TakenAwayError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", PahaWarning)
+            warnings.showwarning = lambda message, *_, **__: seen.append(" ".join(str(message).split()))
+            if not (folder / VIDEO).is_file():  # else its worker died at the very end
+                _make(pipeline, folder, job, advance)
+        store.end(job, "done")
+        for stream in folder.glob(stream_name("*")):
+            with suppress(OSError):  # where somebody still plays it, not every system lets it go
+                stream.unlink()
+    except TakenAwayError:
+        pass
+    except PahaError as error:
+        store.end(job, "failed", str(error).replace(str(folder) + os.sep, ""))
+    except Exception as error:  # one job of many; the next one may be better
+        if store.end(job, "failed", f"it could not be made ({type(error).__name__})"):
+            traceback.print_exc()
+    if store.get(job.id) is None:  # deleted under our hands, which may have written since
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance) -> None:
+    from paha.guidance.choice import SCALES, GuidanceChoice, guide
+    from paha.guidance.classifier_gradient import GuidanceOptions
+    from paha.motion.strength import MotionStrength
+    from paha.pipeline.animate import animate
+    from paha.pipeline.options import SampleOptions
+    from paha.pipeline.reference import ReferenceOptions
+
+    asked = job.settings
+    box = None if asked["face_box"] is None else tuple(asked["face_box"])
+    reference = ReferenceOptions(asked["size"], asked["size"], box, strength=MotionStrength(*asked["strength"]))
+    kind, choice = asked["guidance"], None
+    if kind != "none":
+        choice = GuidanceChoice(GuidanceOptions(kind=kind), box, by_preset=(*SCALES, "smoothing"))
+    image = folder / IMAGE
+    options = guide(SampleOptions(seed=asked["seed"]), pipeline, image, choice)
+    growing = folder / stream_name(job.attempt)
+    with growing.open("wb") as stream:
+        animate(
+            pipeline,
+            image,
+            folder / SPEECH,
+            folder / "segments",
+            options,
+            reference,
+            resume=True,
+            stream=stream,
+            label=asked["label"],
+            progress=False,
+            advance=advance,
+        )
+    remux(growing, folder / VIDEO)
+
+
+def work(pipeline: PahaPipeline, store: JobStore, name: str) -> None:
+    """Take one job after another, for ever."""
+    while True:
+        job = store.claim(name)
+        if job is None:
+            time.sleep(POLL_S)
+        else:
+            run_job(pipeline, store, job)
+
+
+def guidance_kinds(pipeline: PahaPipeline) -> list[str]:
+    """The kinds of guidance that the model has classifiers for, "none" first."""
+    try:
+        for region in ("face", "non_face"):
+            pipeline.classifier(region)
+    except PahaError:
+        return ["none"]
+    return ["none", "sg", "dg"]
+
+
+def _end_with_server() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--name", required=True)
+    args = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    from paha.pipeline.loading import load_pipeline
+
+    try:
+        pipeline = load_pipeline(args.model, device=args.device)
+    except PahaError as error:
+        sys.exit(f"paha: error: {error}")
+    pipeline.set_progress_bar_config(disable=True)
+    print("ready", *guidance_kinds(pipeline), flush=True)
+    work(pipeline, JobStore(args.folder), args.name)
+
+
+if __name__ == "__main__":
+    main()
