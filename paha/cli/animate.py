@@ -23,7 +23,7 @@ from paha.cli.jobs import (
     read_jobs,
     run_jobs,
 )
-from paha.cli.options import FILE, STREAM_IN, Device, ModelFolder, SampleSteps, TextOptions, parse_size, tell
+from paha.cli.options import FILE, STREAM_IN, Device, ModelFolder, SampleSteps, Sign, TextOptions, parse_size, tell
 from paha.errors import PahaError
 from paha.pipeline.outputs import FRAMES_FOLDER, VIDEO, check_outputs, sheet_path
 from paha.pipeline.segment_store import SegmentStore
@@ -109,6 +109,7 @@ class AnimateOptions:
         str | None, typer.Option(metavar="HEAD,HANDS,MOUTH", help="How much they move: 0 still, 1 as made, to 2.")
     ] = None
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
+    sign: Sign = None
     save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG."), FRAMES_FOLDER] = None
     contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Also write OUT_sheet.png.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished segment or job.")] = False
@@ -256,6 +257,7 @@ def animate_one(
     picture, sound = as_image(image), as_audio(audio)  # once, as they may be pipes; and before OUT is opened
     begin = time.monotonic()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
+    check_signing(options.sign, streams=stream or out == STANDARD_OUTPUT)
     with say_what_is_kept(out), open_stream(out, stream=stream, resume=options.resume) as (file, place):
         animate_files(
             pipeline,
@@ -271,9 +273,29 @@ def animate_one(
             save_frames=options.save_frames,
             contact_sheet=sheet,
         )
+    sign(out, options.sign)
     tell(f"made in {time.monotonic() - begin:.1f} s, beside the start")
     if out != STANDARD_OUTPUT:
         typer.echo(f"{out}" + (f" and {sheet}" if sheet else ""))
+
+
+def check_signing(identity: Path | None, *, streams: bool) -> None:
+    """Whether a video can be signed at its end. Raises PahaError, better now than then."""
+    if identity is None:
+        return
+    if streams:
+        raise PahaError("a video that is written as it is made cannot be signed: leave out --stream or --sign")
+    from paha.media.provenance import read_identity
+
+    read_identity(identity)
+
+
+def sign(out: Path, identity: Path | None) -> None:
+    """Sign a video where a folder with a certificate is given."""
+    if identity is not None:
+        from paha.media.provenance import sign_video
+
+        sign_video(out, identity)
 
 
 @contextmanager

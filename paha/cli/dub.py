@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from paha.cli.animate import STANDARD_OUTPUT, Landmarks, LoadOptions, open_stream
-from paha.cli.options import FILE, STREAM_IN, Overwrite, SampleSteps, TextOptions, tell
+from paha.cli.animate import STANDARD_OUTPUT, Landmarks, LoadOptions, check_signing, open_stream
+from paha.cli.animate import sign as sign_file
+from paha.cli.options import FILE, STREAM_IN, Overwrite, SampleSteps, Sign, TextOptions, tell
 from paha.pipeline.outputs import VIDEO
 
 _STAGES = {"faces": "reading the face", "speech": "making the motion", "frames": "writing frames"}
@@ -41,6 +42,7 @@ def dub(
         Landmarks, typer.Option(help="Who reads the frames; auto is MediaPipe where its models are found.")
     ] = Landmarks.auto,
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False,
+    sign: Sign = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make the person in VIDEO speak AUDIO, or a text: lips and jaw are replaced, all else of every frame is kept."""
@@ -50,6 +52,7 @@ def dub(
 
     box = None if face_box is None else parse_face_box(face_box)
     speech = text.speech(audio)
+    check_signing(sign, streams=stream or out == STANDARD_OUTPUT)
     pipeline = load.load()
     begin = time.monotonic()
     with open_stream(out, stream=stream) as (file, place), _progress() as advance:
@@ -65,6 +68,7 @@ def dub(
             stream=file,
             advance=advance,
         )
+    sign_file(out, sign)
     tell(f"made in {time.monotonic() - begin:.1f} s, beside the start")
     if out != STANDARD_OUTPUT:
         typer.echo(str(out))

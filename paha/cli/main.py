@@ -26,6 +26,7 @@ from paha.cli.study import serve as serve_study
 from paha.cli.synth import synth
 from paha.cli.tables import tables
 from paha.cli.univdm import train_univdm
+from paha.cli.verify import verify
 from paha.errors import PahaError, StoppedError
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ train = typer.Typer(
 )
 study = typer.Typer(no_args_is_help=True, help="The user study of section 5.4: create, serve, report.")
 
-for _function in (animate, dub, serve, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
+for _function in (animate, dub, serve, verify, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
     verb(app)(_function)
 app.add_typer(train, name="train")
 for _name, _function in {

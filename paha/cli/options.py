@@ -34,6 +34,10 @@ Engine = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
 Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a folder or safetensors file)."), SOURCE]
 ModelFolder = Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default."), MODEL]
 CodecFolder = Annotated[Path | None, typer.Option(help="Codec folder; the shipped one by default."), MODEL]
+Sign = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Sign a C2PA manifest by DIR/certificate.pem and key.pem, made there if missing."),
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best there is by default.")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from paha.cli.options import ModelFolder
+from paha.cli.options import ModelFolder, Sign
 
 
 def serve(
@@ -22,6 +22,7 @@ def serve(
     token: Annotated[
         str, typer.Option(help="What clients must show ($PAHA_TOKEN by default).", show_default=False)
     ] = "",
+    sign: Sign = None,
     max_upload_mb: Annotated[int, typer.Option(help="Megabytes of a request.", min=1, max=1024)] = 64,
     max_seconds: Annotated[float, typer.Option(help="Seconds of a speech.", min=1, max=3600)] = 120.0,
     max_size: Annotated[int, typer.Option(help="Pixels of a video's longer side.", min=64, max=4096)] = 1280,
@@ -32,10 +33,14 @@ def serve(
     from paha.serve.server import serve as run
     from paha.serve.settings import ServeSettings
 
+    if sign is not None:
+        from paha.media.provenance import read_identity
+
+        read_identity(sign)
     token = token or os.environ.get("PAHA_TOKEN", "")
     limits = (max_upload_mb, max_seconds, max_size, max_queued, max_per_client)
     devices = tuple(device or [_best_device()])
-    run(ServeSettings(folder, model, devices, host, port, token, *limits), say=typer.echo)
+    run(ServeSettings(folder, model, devices, host, port, token, sign, *limits), say=typer.echo)
 
 
 def _best_device() -> str:

@@ -55,7 +55,7 @@ def animate(
     replace what is at `out`, and do without the segments that an interrupted run kept. stream: an open file that takes
     a fragmented mp4 as it is made, frame by frame; `out` is then only where segments are kept. label: draw
     "AI-generated" on the picture. save_frames: a folder for all frames as PNG. contact_sheet: a PNG of 16 frames.
-    progress: a bar on stderr. advance: told of (frames done, total); what it raises ends the video, whose segments stay.
+    progress: a bar on stderr. advance: told of (frames done, total); what it raises ends the video, segments stay.
     Raises PahaError for bad inputs, an output that is there already or cannot be written
     (`paha.runtime.paths`), and settings that changed before a resume.
     """

@@ -12,9 +12,9 @@ from paha.errors import PahaError
 @dataclass(frozen=True)
 class ServeSettings:
     """folder: all that the server writes. model: a model folder, None for the shipped one. devices: one worker each.
-    token: what clients must show; "" lets everybody in, on loopback alone. max_upload_mb: of one request.
-    max_seconds: of one speech. max_size: of a video's longer side, pixels. max_queued: jobs that wait, of all.
-    max_per_client: jobs of one address that wait or run."""
+    token: what clients must show; "" lets everybody in, on loopback alone. sign: the folder of a certificate that
+    videos are signed by. max_upload_mb: of one request. max_seconds: of one speech. max_size: of a video's longer side,
+    pixels. max_queued: jobs that wait, of all. max_per_client: jobs of one address that wait or run."""
 
     folder: Path
     model: Path | None = None
@@ -22,6 +22,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 7860
     token: str = ""
+    sign: Path | None = None
     max_upload_mb: int = 64
     max_seconds: float = 120.0
     max_size: int = 1280

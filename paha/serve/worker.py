@@ -34,8 +34,9 @@ class TakenAwayError(Exception):
     """The job was cancelled, deleted or given to another worker."""
 
 
-def run_job(pipeline: PahaPipeline, store: JobStore, job: Job) -> None:
-    """Make the video of a claimed job, from the segment that is not there yet, and end it."""
+def run_job(pipeline: PahaPipeline, store: JobStore, job: Job, *, sign: Path | None = None) -> None:
+    """Make the video of a claimed job, from the segment that is not there yet, and end it. sign: the folder of
+    a certificate, None not to sign."""
     folder, told = store.files(job.id), 0.0
     seen: list[str] = []
 
@@ -51,7 +52,7 @@ def run_job(pipeline: PahaPipeline, store: JobStore, job: Job) -> None:
             warnings.simplefilter("always", PahaWarning)
             warnings.showwarning = lambda message, *_, **__: seen.append(" ".join(str(message).split()))
             if not (folder / VIDEO).is_file():  # else its worker died at the very end
-                _make(pipeline, folder, job, advance)
+                _make(pipeline, folder, job, advance, sign)
         store.end(job, "done")
         for stream in folder.glob(stream_name("*")):
             with suppress(OSError):  # where somebody still plays it, not every system lets it go
@@ -67,7 +68,7 @@ def run_job(pipeline: PahaPipeline, store: JobStore, job: Job) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance) -> None:
+def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | None) -> None:
     from paha.guidance.choice import SCALES, GuidanceChoice, guide
     from paha.guidance.classifier_gradient import GuidanceOptions
     from paha.motion.strength import MotionStrength
@@ -98,17 +99,23 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance) -> None:
             progress=False,
             advance=advance,
         )
-    remux(growing, folder / VIDEO)
+    whole = folder / "whole.mp4"
+    remux(growing, whole)
+    if sign is not None:
+        from paha.media.provenance import sign_video
+
+        sign_video(whole, sign, title="PAHA")
+    os.replace(whole, folder / VIDEO)
 
 
-def work(pipeline: PahaPipeline, store: JobStore, name: str) -> None:
+def work(pipeline: PahaPipeline, store: JobStore, name: str, *, sign: Path | None) -> None:
     """Take one job after another, for ever."""
     while True:
         job = store.claim(name)
         if job is None:
             time.sleep(POLL_S)
         else:
-            run_job(pipeline, store, job)
+            run_job(pipeline, store, job, sign=sign)
 
 
 def guidance_kinds(pipeline: PahaPipeline) -> list[str]:
@@ -132,6 +139,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--sign", type=Path)
     parser.add_argument("--name", required=True)
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -144,7 +152,7 @@ def main() -> None:
         sys.exit(f"paha: error: {error}")
     pipeline.set_progress_bar_config(disable=True)
     print("ready", *guidance_kinds(pipeline), flush=True)
-    work(pipeline, JobStore(args.folder), args.name)
+    work(pipeline, JobStore(args.folder), args.name, sign=args.sign)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ class Workers:
         folder, model = str(self.settings.folder), self.settings.model
         command = [sys.executable, "-m", "paha.serve.worker", "--folder", folder, "--device", device, "--name", name]
         command += [] if model is None else ["--model", str(model)]
+        command += [] if self.settings.sign is None else ["--sign", str(self.settings.sign)]
         self.ready[name] = False
         environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
