@@ -77,7 +77,7 @@ def checked(asked: Asked, settings: ServeSettings, guidance: list[str]) -> dict[
     if asked.guidance not in guidance:
         raise PahaError(f"guidance '{asked.guidance[:20]}' is not to be had; give one of: {', '.join(guidance)}")
     strength = MotionStrength(asked.head, asked.hands, asked.mouth)
-    title = re.sub(r"\s+", " ", asked.text).strip() or "recording"
+    title = re.sub(r"\s+", " ", asked.text).strip() or "Recording"
     return {
         "seed": asked.seed,
         "size": asked.size,

@@ -15,9 +15,9 @@ import av
 import pytest
 from toy import toy_audio, toy_image, toy_pipeline
 
+from experiments.serve.server_process import Server, multipart
 from paha.media.audio_io import write_wav
 from paha.media.image_io import save_png
-from tests.serve.server_process import Server, multipart
 
 pytest.importorskip("fastapi")
 pytest.importorskip("multipart")

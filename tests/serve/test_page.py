@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from toy import toy_image
 
+from experiments.serve.server_process import Server
 from paha.media.image_io import save_png
 from paha.pipeline.loading import SHIPPED_MODEL
-from tests.serve.server_process import Server
 
 pytest.importorskip("fastapi")
 pytest.importorskip("multipart")

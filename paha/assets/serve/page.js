@@ -156,7 +156,7 @@ function update(job) {
       $("download").href = job.video;
     }
     $("download").hidden = job.state !== "done";
-    if (["done", "failed", "cancelled"].includes(job.state)) gallery();
+    gallery();
   }
 }
 $("cancel").addEventListener("click", async () => {
