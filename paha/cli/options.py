@@ -37,6 +37,7 @@ CodecFolder = Annotated[Path | None, typer.Option(help="Codec folder; the shippe
 Sign = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Sign a C2PA manifest by DIR/certificate.pem and key.pem, made there if missing."),
+    Output("folder", marks=("certificate.pem", "key.pem")),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best there is by default.")]
 

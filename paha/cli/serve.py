@@ -9,10 +9,13 @@ from typing import Annotated
 import typer
 
 from paha.cli.options import ModelFolder, Sign
+from paha.runtime.paths import Output
+
+DATA = Output("folder", marks=("jobs.sqlite3", "lock"))
 
 
 def serve(
-    folder: Annotated[Path, typer.Option(help="Where jobs and videos are kept.")] = Path("paha-serve"),
+    folder: Annotated[Path, typer.Option(help="Where jobs and videos are kept."), DATA] = Path("paha-serve"),
     model: ModelFolder = None,
     device: Annotated[
         list[str] | None, typer.Option(help="One worker each; repeat. The best there is by default.")

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from paha.cli.options import FILE
 from paha.errors import PahaError
 
 
-def verify(file: Annotated[Path, typer.Argument(help="A video.")]) -> None:
+def verify(file: Annotated[Path, typer.Argument(help="A video."), FILE]) -> None:
     """Say what FILE tells of where it comes from: C2PA manifest, signer, tag. Fails where a manifest does not fit."""
     from paha.media.provenance import read_provenance
 

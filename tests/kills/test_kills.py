@@ -6,8 +6,8 @@ A handful of moments here; a hundred in `make test-slow`.
 from __future__ import annotations
 
 import random
-import signal
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
