@@ -89,9 +89,10 @@ class CodecConfig(Section):
 
 
 class AudioConfig(Section):
-    """Which audio encoder. `logmel` needs no weights; `wav2vec2` takes a directory or hub name."""
+    """Which audio encoder. `logmel` needs no weights; `acoustic` takes the folder of an acoustic model, or "" for the
+    shipped one; `wav2vec2` takes a directory or hub name."""
 
-    kind: Literal["logmel", "wav2vec2"] = "wav2vec2"
+    kind: Literal["logmel", "acoustic", "wav2vec2"] = "wav2vec2"
     name: str = "facebook/wav2vec2-base-960h"
     mel_bands: int = Field(default=80, ge=1)
 

@@ -19,7 +19,13 @@ from paha.cli.inspect import inspect
 from paha.cli.negatives import negatives
 from paha.cli.options import verb
 from paha.cli.prepare import prepare
-from paha.cli.presenter import train_codec, train_keypoint_estimator, train_pose_autoencoder, train_pose_reader
+from paha.cli.presenter import (
+    train_acoustic_model,
+    train_codec,
+    train_keypoint_estimator,
+    train_pose_autoencoder,
+    train_pose_reader,
+)
 from paha.cli.serve import serve
 from paha.cli.study import create, report
 from paha.cli.study import serve as serve_study
@@ -47,6 +53,7 @@ for _name, _function in {
     "classifier": train_classifier,
     "codec": train_codec,
     "keypoint-estimator": train_keypoint_estimator,
+    "acoustic-model": train_acoustic_model,
     "pose-reader": train_pose_reader,
     "pose-autoencoder": train_pose_autoencoder,
     "univdm": train_univdm,

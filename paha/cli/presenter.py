@@ -1,4 +1,4 @@
-"""`paha train codec`, `pose-reader`, `pose-autoencoder`, `keypoint-estimator`: the small networks beside UniVDM."""
+"""`paha train codec`, `pose-reader`, `pose-autoencoder`, `keypoint-estimator`, `acoustic-model`: the small networks."""
 
 from __future__ import annotations
 
@@ -48,6 +48,28 @@ def train_pose_reader(
     config = common.configuration("presenter", options.settings, steps=options.steps, train=POSE_READER_TRAIN)
     loaded = None if codec is None else load_codec_of(config, codec)
     job = pose_reader_job(options.data, batch_size=config.train.batch_size, codec=loaded)
+    fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
+
+
+@dataclass(frozen=True)
+class AcousticTraining:
+    """A training on speech."""
+
+    out: common.Run
+    speech: common.Speech = None
+    steps: common.Steps = None
+    settings: common.Settings = field(default_factory=list)
+    stop_after_minutes: common.Minutes = None
+
+
+def train_acoustic_model(*, options: AcousticTraining, init: common.Init = None) -> None:
+    """Train the ears of a small UniVDM: what reads phones and lips off speech (then --set audio.name=OUT/model)."""
+    from paha.training.loop import fit
+    from paha.training.motion.acoustic_job import ACOUSTIC_TRAIN, acoustic_job
+
+    config = common.configuration("presenter", options.settings, steps=options.steps, train=ACOUSTIC_TRAIN)
+    speech = None if options.speech is None else str(options.speech)
+    job = acoustic_job(speech, config.train)
     fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
 
 

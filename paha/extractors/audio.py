@@ -1,27 +1,28 @@
-"""Speech to one feature a video frame: log-mel bands (no weights) or wav2vec 2.0 layers (design row 6).
+"""Speech to one feature a video frame: log-mel bands, an acoustic model on them, or wav2vec 2.0 (design row 6).
 
 T video frames, L layers of a frame's feature, D its width. Frame f's feature is centred on [f / 25, (f + 1) / 25) s.
 """
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from paha.config import AudioConfig
+from paha.errors import PahaError
+from paha.extractors.acoustic_model import AcousticModel
 from paha.extractors.mel import (
-    CENTRE,
     FFT_SIZE,
-    FLOOR,
     HOP,
     MELS_PER_FRAME,
     SAMPLES_PER_FRAME,
-    SPREAD,
     fit_length,
+    log_mel,
     mel_filters,
     normalise_level,
     power_spectra,
@@ -29,7 +30,9 @@ from paha.extractors.mel import (
 from paha.extractors.pretrained import load_pretrained
 
 AUDIO_ENCODER_FOLDER = "audio_encoder"
-"""Where a model folder may carry its wav2vec 2.0 weights."""
+"""Where a model folder may carry the weights of its audio encoder."""
+SHIPPED_ACOUSTIC_MODEL = Path(str(files("paha"))) / "assets" / "presenter" / AUDIO_ENCODER_FOLDER
+"""What an acoustic encoder without a name is."""
 
 
 class AudioEncoder(Protocol):
@@ -67,12 +70,51 @@ class LogMelEncoder:
         for start in range(0, num_frames, self.CHUNK_FRAMES):
             stop = min(start + self.CHUNK_FRAMES, num_frames)
             piece = padded[start * SAMPLES_PER_FRAME : stop * SAMPLES_PER_FRAME + FFT_SIZE - HOP]
-            mel = power_spectra(piece) @ self.filters
-            chunks.append(((mel + FLOOR).log10() - CENTRE) / SPREAD)
+            chunks.append(log_mel(power_spectra(piece), self.filters))
         return torch.cat(chunks).unflatten(0, (num_frames, MELS_PER_FRAME))
 
     def to(self, device: torch.device | str) -> LogMelEncoder:
         """Itself: it has no weights."""
+        return self
+
+
+class AcousticEncoder:
+    """Log-mel bands, and below them what an `AcousticModel` hears: L = 4 rows of bands, then D / bands rows of it."""
+
+    CHUNK_FRAMES = 500
+    CONTEXT_FRAMES = 16
+    """More than the network sees to one side."""
+
+    def __init__(self, model: AcousticModel) -> None:
+        self.model = model.float().eval().requires_grad_(False)
+        self.mel = LogMelEncoder(mel_bands=model.config["mel_bands"])
+
+    @classmethod
+    def load(cls, folder: Path | str) -> AcousticEncoder:
+        """From a folder of `paha train acoustic-model`. Raises PahaError that names it where it is none."""
+        try:
+            return cls(cast(AcousticModel, AcousticModel.from_pretrained(str(folder), local_files_only=True)))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise PahaError(
+                f"{folder} holds no acoustic model ({str(error).splitlines()[0]}); train one with "
+                "`paha train acoustic-model` and give its model folder as audio.name"
+            ) from error
+
+    @torch.no_grad()
+    def encode(self, mono_16k: np.ndarray, num_frames: int) -> Tensor:
+        """(M,) samples to (num_frames, L, mel_bands); see `AudioEncoder.encode`."""
+        mel = self.mel.encode(mono_16k, num_frames)
+        heard = []
+        for start in range(0, num_frames, self.CHUNK_FRAMES):
+            stop = min(start + self.CHUNK_FRAMES, num_frames)
+            first, last = max(0, start - self.CONTEXT_FRAMES), min(num_frames, stop + self.CONTEXT_FRAMES)
+            around = mel[first:last].flatten(0, 1)[None].to(self.model.device)
+            heard.append(self.model(around).features[0, start - first : stop - first].cpu())
+        return torch.cat([mel, torch.cat(heard).unflatten(1, (-1, mel.shape[2]))], dim=1)
+
+    def to(self, device: torch.device | str) -> AcousticEncoder:
+        """Itself, its weights moved."""
+        self.model.to(device)  # pyright: ignore[reportArgumentType]
         return self
 
 
@@ -125,11 +167,12 @@ class Wav2Vec2Encoder:
 
 
 def load_audio_encoder(config: AudioConfig, model_dir: Path | str | None = None) -> AudioEncoder:
-    """The encoder of a configuration; wav2vec 2.0 from `model_dir`/audio_encoder if there, else from `config.name`."""
+    """The encoder of a configuration; its weights from `model_dir`/audio_encoder if there, else from `config.name`."""
     if config.kind == "logmel":
         return LogMelEncoder(mel_bands=config.mel_bands)
     inside = None if model_dir is None else Path(model_dir) / AUDIO_ENCODER_FOLDER
-    return Wav2Vec2Encoder(inside if inside is not None and inside.is_dir() else config.name)
+    name = inside if inside is not None and inside.is_dir() else config.name
+    return AcousticEncoder.load(name or SHIPPED_ACOUSTIC_MODEL) if config.kind == "acoustic" else Wav2Vec2Encoder(name)
 
 
 def _standardise(mono: np.ndarray) -> np.ndarray:

@@ -42,10 +42,15 @@ def normalise_level(mono: np.ndarray) -> np.ndarray:
     return mono if rms < SILENCE_RMS else mono * np.float32(SPEECH_RMS / rms)
 
 
-def mel_filters(num_bands: int, *, num_bins: int = FFT_SIZE // 2 + 1, rate_hz: int = SAMPLE_RATE_HZ) -> Tensor:
-    """(num_bins, num_bands) float32 triangular filters of equal area on Slaney's mel scale, from 0 to rate_hz / 2."""
+def mel_filters(
+    num_bands: int, *, num_bins: int = FFT_SIZE // 2 + 1, rate_hz: int = SAMPLE_RATE_HZ, warp: float = 1.0
+) -> Tensor:
+    """(num_bins, num_bands) float32 triangular filters of equal area on Slaney's mel scale, from 0 to rate_hz / 2.
+
+    warp: what is heard at f counts as warp * f, as from a shorter (above 1) or longer vocal tract.
+    """
     edges_hz = _mel_to_hz(np.linspace(0, _hz_to_mel(rate_hz / 2), num_bands + 2))
-    bins_hz = np.linspace(0, rate_hz / 2, num_bins)
+    bins_hz = np.linspace(0, rate_hz / 2, num_bins) * warp
     slopes = edges_hz[None] - bins_hz[:, None]
     rising, falling = -slopes[:, :-2] / np.diff(edges_hz)[:-1], slopes[:, 2:] / np.diff(edges_hz)[1:]
     triangles = np.maximum(0, np.minimum(rising, falling))
@@ -66,6 +71,17 @@ def power_spectra(samples: Tensor) -> Tensor:
     window = torch.hann_window(WINDOW, device=samples.device)
     spectra = torch.stft(samples, FFT_SIZE, HOP, WINDOW, window, center=False, return_complex=True)
     return spectra.abs().square().T
+
+
+def spectra_of_hops(samples: Tensor) -> Tensor:
+    """(n, num_bins) power of the windows that are centred on the hops of (n HOP,) samples, silence around them."""
+    lead = FFT_SIZE // 2 - HOP // 2
+    return power_spectra(torch.nn.functional.pad(samples, (lead, FFT_SIZE - HOP - lead)))
+
+
+def log_mel(power: Tensor, filters: Tensor) -> Tensor:
+    """(n, num_bands) bands of spectra (n, num_bins), in about [-1, 1]; silence is -1."""
+    return ((power @ filters + FLOOR).log10() - CENTRE) / SPREAD
 
 
 def fit_length(mono: np.ndarray, num_samples: int) -> np.ndarray:

@@ -33,7 +33,6 @@ SPEECHES, WINDOWS = 8, 8
 BLOCK = SPEECHES * WINDOWS
 _SILENT_SHARE = 0.05
 _IN_CLIP_SHARE = 0.6
-_SPEED_SPREAD = 0.09
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ class MotionStream:
     """Which clips a stream has. num_frames: of a clip. audio_margin: m, true neighbours of the sound on both sides.
 
     speech: a folder of aligned natural speech (`natural_speech`); natural_share of the speeches then come from it, the
-    others from espeak-ng in `languages`. held_out: the test voices instead of the training ones.
+    others from espeak-ng in `languages`. held_out: the test voices instead of the training ones. speed_spread: of the
+    logarithm of how fast, and how high, a speech is played.
     """
 
     seed: int = 0
@@ -52,6 +52,7 @@ class MotionStream:
     languages: tuple[str, ...] = LANGUAGES
     held_out: bool = False
     speech_seconds: float = 12.0
+    speed_spread: float = 0.09
 
     def __post_init__(self) -> None:
         if self.num_frames < 1 or self.audio_margin < 0 or self.speech_seconds * 25 < self.num_frames + 25:
@@ -149,7 +150,7 @@ class MotionClips:
         seconds = self.stream.speech_seconds
         if rng.random() < _SILENT_SHARE:
             return Speech(np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32))
-        factor = float(np.exp(rng.normal(0, _SPEED_SPREAD)).clip(0.8, 1.25))
+        factor = float(np.exp(rng.normal(0, self.stream.speed_spread)).clip(0.8, 1.25))
         if self.natural is not None and rng.random() < self.stream.natural_share:
             speech = self.natural.random_speech(rng, min_seconds=seconds * factor)
         else:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from paha.dataset.synth.motion_clips import MotionClips
 from paha.errors import PahaError
+from paha.extractors.mel import MELS_PER_FRAME
 from paha.univdm.univdm import UniVDM
 
 SPEECHES = 600
@@ -62,8 +63,9 @@ class SpeechFrames:
 
 
 def coarse_spectrum(windows: Tensor) -> Tensor:
-    """(N, W * bands): the mean over layers of each frame of a window, in COARSE_BANDS bands. windows: (N, W, L, D)."""
-    return F.adaptive_avg_pool1d(windows.mean(2), COARSE_BANDS).flatten(1)
+    """(N, W * bands): the mean spectrum of each frame of a window, in COARSE_BANDS bands. windows: (N, W, L, D), whose
+    first rows are log-mel bands."""
+    return F.adaptive_avg_pool1d(windows[:, :, :MELS_PER_FRAME].mean(2), COARSE_BANDS).flatten(1)
 
 
 def pretrain_audio(model: UniVDM, frames: SpeechFrames, *, steps: int, seed: int) -> float:

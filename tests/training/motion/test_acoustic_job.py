@@ -1,0 +1,78 @@
+"""The acoustic model's training: phones where they are said, other voices, lips that are heard after a few steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from paha.config import TrainConfig
+from paha.dataset.synth.speech import Phoneme
+from paha.extractors.acoustic_model import AcousticModel
+from paha.extractors.audio import AcousticEncoder, LogMelEncoder
+from paha.training.loop import fit
+from paha.training.motion.acoustic_examples import Crops, HeardSpeech, masked, symbols_at
+from paha.training.motion.acoustic_job import AcousticData, acoustic_job_on, probe_acoustic_model, save_curves
+
+FRAMES = 20
+TRAIN = TrainConfig(batch_size=4, steps=40, learning_rate=3e-3, warmup_steps=2, checkpoint_every=100, sample_every=100)
+
+
+def toy(rng: np.random.Generator, *, count: int = 60) -> HeardSpeech:
+    """A speech whose lips open and whose "a" is said where a low band is loud."""
+    open_ = np.repeat(rng.random(count // 5 + 1) > 0.5, 5)[:count]
+    power = np.full((4 * count, 257), -4.0) + rng.normal(0, 0.2, (4 * count, 257))
+    power[np.repeat(open_, 4), 10:40] = 0.0
+    lips = np.stack([open_, ~open_, 0.5 * open_], 1).astype(np.float32)
+    symbols = tuple("a" if is_open else "" for is_open in np.repeat(open_, 2))
+    return HeardSpeech(torch.from_numpy(power).half(), torch.from_numpy(lips), symbols)
+
+
+@pytest.fixture(scope="module")
+def data() -> AcousticData:
+    rng = np.random.default_rng(0)
+    heard = [toy(rng) for _ in range(6)]
+    crops = Crops(heard, ("a",), num_frames=FRAMES, mel_bands=80)
+    lips = torch.cat([each.lips for each in heard])
+    return AcousticData(crops, [toy(rng) for _ in range(2)], ("a",), lips.mean(0), lips.std(0))
+
+
+def test_symbols_stand_where_they_are_said():
+    said = symbols_at([Phoneme("b", 0.02, 0.06), Phoneme("a", 0.06, 0.5)], 5)
+    assert said == ("", "b", "b", "a", "a")
+
+
+def test_a_crop_holds_bands_lips_and_phones_of_the_same_moments(data):
+    mel, lips, classes = data.crops.draw(8, np.random.default_rng(1))
+    assert mel.shape == (8, 4 * FRAMES, 80)
+    assert lips.shape == (8, FRAMES, 3)
+    assert torch.equal(classes.view(8, FRAMES, 2)[..., 0].float(), lips[..., 0])
+
+
+def test_masks_keep_what_is_given_and_hide_some_of_it():
+    mel = torch.randn(80, 80)
+    before = mel.clone()
+    hidden = masked(mel, np.random.default_rng(3))
+    assert torch.equal(mel, before)
+    assert not torch.equal(hidden, before)
+
+
+def test_lips_are_heard_after_a_few_steps_and_a_saved_model_hears_the_same(data, tmp_path):
+    job = acoustic_job_on(data, batch_size=4, channels=16)
+    assert abs(probe_acoustic_model(job.model, 0, held_out=data.held_out)["held_out_mouth_open"]) < 0.8
+    fit(job, TRAIN, tmp_path, progress=False)
+    encoder = AcousticEncoder.load(tmp_path / "model")
+    assert probe_acoustic_model(encoder.model, 40, held_out=data.held_out)["held_out_mouth_open"] > 0.9
+    save_curves(encoder.model, 40, tmp_path / "curves.png", held_out=data.held_out, data=data)
+    assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+def test_features_are_bands_and_what_is_heard_whatever_the_chunk():
+    torch.manual_seed(0)
+    model = AcousticModel(stem_channels=8, channels=8).eval()
+    encoder, mono = AcousticEncoder(model), np.random.default_rng(0).normal(0, 0.1, 16_000 * 3).astype(np.float32)
+    whole = encoder.encode(mono, 75)
+    assert whole.shape == (75, 6, 80)
+    assert torch.equal(whole[:, :4], LogMelEncoder().encode(mono, 75))
+    encoder.CHUNK_FRAMES = 20
+    torch.testing.assert_close(encoder.encode(mono, 75), whole, atol=1e-5, rtol=1e-4)
