@@ -40,7 +40,9 @@ SPEECH ?=
 STILLS ?=
 MEDIA  ?= ../shared/media
 presenter: $(VENV)/dev
-	$(BIN)/paha train univdm --preset presenter --out $(WORK)/univdm $(if $(SPEECH),--speech "$(SPEECH)")
+	$(BIN)/paha train acoustic-model --out $(WORK)/acoustic_model $(if $(SPEECH),--speech "$(SPEECH)")
+	$(BIN)/paha train univdm --preset presenter --set audio.name=$(WORK)/acoustic_model/model --out $(WORK)/univdm \
+	  $(if $(SPEECH),--speech "$(SPEECH)")
 	$(if $(STILLS),$(BIN)/paha train keypoint-estimator --stills "$(STILLS)" --out $(WORK)/keypoint_estimator)
 	$(BIN)/python -m paha.training.univdm.ship --univdm $(WORK)/univdm $(if $(STILLS),--keypoint-estimator $(WORK)/keypoint_estimator)
 

@@ -5,6 +5,7 @@ T video frames, L layers of a frame's feature, D its width. Frame f's feature is
 
 from __future__ import annotations
 
+import copy
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol, cast
@@ -99,6 +100,10 @@ class AcousticEncoder:
                 f"{folder} holds no acoustic model ({str(error).splitlines()[0]}); train one with "
                 "`paha train acoustic-model` and give its model folder as audio.name"
             ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write the model as fp16 safetensors."""
+        copy.deepcopy(self.model).half().save_pretrained(folder, safe_serialization=True)
 
     @torch.no_grad()
     def encode(self, mono_16k: np.ndarray, num_frames: int) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from paha import config as configuration
 from paha.config import PahaConfig
 from paha.errors import PahaError
-from paha.extractors.audio import AudioEncoder, load_audio_encoder
+from paha.extractors.audio import AUDIO_ENCODER_FOLDER, AcousticEncoder, AudioEncoder, load_audio_encoder
 from paha.extractors.image import ImageEncoder, load_image_encoder
 from paha.media.audio_io import AudioInput, as_audio
 from paha.media.image_io import ImageInput, as_image
@@ -123,7 +123,8 @@ class PahaPipeline(DiffusionPipeline):
 
     def save_pretrained(self, save_directory: str | Path) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Write the model folder: paha.yaml, model_index.json and safetensors, with all that the folder it was loaded
-        from carries along, and the classifiers given to `add_classifier`. Public encoders are kept by name."""
+        from carries along, its acoustic model, and the classifiers given to `add_classifier`. Public encoders are kept
+        by name."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.univdm.save_pretrained(folder / UNIVDM_FOLDER, safe_serialization=True)
@@ -132,10 +133,17 @@ class PahaPipeline(DiffusionPipeline):
         part.save_pretrained(folder / name, safe_serialization=True)
         for region, classifier in self._classifiers.items():
             classifier.save_pretrained(folder / CLASSIFIER_FOLDERS[region], safe_serialization=True)
+        written, preset = [CLASSIFIER_FOLDERS[region] for region in self._classifiers], self.preset
+        # Others are not even loaded for this.
+        ears = self.audio_encoder if self.preset.audio.kind == "acoustic" else None
+        if isinstance(ears, AcousticEncoder):
+            ears.save(folder / AUDIO_ENCODER_FOLDER)
+            written.append(AUDIO_ENCODER_FOLDER)
+            preset = preset.model_copy(update={"audio": preset.audio.model_copy(update={"name": ""})})
         if self._folder is not None:
-            carry_along(self._folder, folder, without=[CLASSIFIER_FOLDERS[region] for region in self._classifiers])
+            carry_along(self._folder, folder, without=written)
         self.save_config(folder)
-        configuration.dump(self.preset, folder / CONFIG_FILE)
+        configuration.dump(preset, folder / CONFIG_FILE)
 
     @torch.no_grad()
     def encode_inputs(
