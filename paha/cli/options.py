@@ -30,7 +30,9 @@ RUN = Output("folder", marks=("stats.jsonl", "checkpoint", "checkpoint.*", "data
 Run = Annotated[Path, typer.Option("--out", "-o", help="Run folder; an interrupted run there goes on."), RUN]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at OUT already.")]
 Minutes = Annotated[float | None, typer.Option(help="Save a checkpoint and stop after so many minutes.", min=0.0)]
-Speech = Annotated[Path | None, typer.Option(help="A folder of aligned natural speech, beside espeak-ng's.")]
+Speech = Annotated[
+    Path | None, typer.Option(help="Motion latents: a folder of aligned speech, beside espeak-ng's."), FOLDER
+]
 Engine = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
 Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a folder or safetensors file)."), SOURCE]
 ModelFolder = Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default."), MODEL]

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from paha.cli.options import FILE, FOLDER
+from paha.cli.options import FILE, FOLDER, ModelFolder
 from paha.runtime.paths import Output
 
-CORPUS = Output("folder", marks=("synth.json",))
+CORPUS = Output("folder", marks=("synth.json", "features.json"))
 
 
 def synth(
@@ -29,9 +29,18 @@ def synth(
     stills: Annotated[
         Path | None, typer.Option(help="Folder of photographs to move instead of drawing people; mind --size."), FOLDER
     ] = None,
+    motion_latents: Annotated[
+        bool, typer.Option("--motion-latents", help="No pictures: features of the presenter's motion stream.")
+    ] = False,
+    model: ModelFolder = None,
     workers: Annotated[int | None, typer.Option(help="Processes (one a core by default).", min=1)] = None,
 ) -> None:
-    """Make a presenter corpus: drawn or photographed people speaking, with their keypoints and the true signals."""
+    """Make a presenter corpus: drawn or photographed people speaking, with their keypoints and the true signals.
+
+    With --motion-latents what `paha negatives` and `paha train classifier` want for --model: its features alone.
+    """
+    if motion_latents:
+        return synth_motion(out, clips=clips, seed=seed, seconds=seconds[1], speech=speech, model=model)
     from paha.dataset.synth.corpus import make_corpus
 
     records = make_corpus(
@@ -47,3 +56,15 @@ def synth(
         workers=workers,
     )
     typer.echo(f"{len(records)} clips, {sum(r.num_frames for r in records)} frames in {out}; look at {out}/sheet.png")
+
+
+def synth_motion(out: Path, *, clips: int, seed: int, seconds: float, speech: Path | None, model: Path | None) -> None:
+    """Features of clips that are as long as the longest."""
+    from paha.dataset.synth.motion_features import make_motion_features
+    from paha.pipeline.loading import SHIPPED_MODEL
+    from paha.pipeline.model_folder import read_config
+
+    model, speech_folder = model or SHIPPED_MODEL, None if speech is None else str(speech)
+    options = {"clips": clips, "seconds": seconds, "seed": seed, "speech": speech_folder, "model": model}
+    make_motion_features(out, config=read_config(model), **options)
+    typer.echo(f"features of {clips} clips of motion in {out}")

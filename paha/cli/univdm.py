@@ -24,11 +24,7 @@ class UniVDMOptions:
         typer.Option("--data", help="Dataset folder (manifest.jsonl), for a preset with latents of pixels."),
         common.FOLDER,
     ] = None
-    speech: Annotated[
-        Path | None,
-        typer.Option(help="With motion latents: a folder of aligned speech too."),
-        common.FOLDER,
-    ] = None
+    speech: common.Speech = None
     workers: Annotated[int, typer.Option(help="With motion latents: processes that make clips ahead.", min=0)] = 1
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder."), common.RUN] = None
     codec: common.CodecFolder = None

@@ -29,6 +29,10 @@ DEVICE_SHARE = 0.4
 """Of an accelerator's free memory that the features may take; more of them stay in the machine's own."""
 
 
+OWN_REFERENCE = "ref_channels"
+"""Where a clip has it, its latents count from one reference, in whatever frame: motion latents."""
+
+
 @dataclass(frozen=True)
 class ClipFeatures:
     """Features of one clip, as `paha.dataset.features.CLIP_TENSORS` says."""
@@ -41,6 +45,13 @@ class ClipFeatures:
     def num_frames(self) -> int:
         """T of the whole clip."""
         return len(self.tensors["latents"])
+
+    def reference(self, frame: int) -> tuple[Tensor, Tensor | None]:
+        """f_ref (C, h, w) of a frame, and the channel half where it is not f_ref unscaled; float32."""
+        latent = self.tensors["latents"][frame].float()
+        if OWN_REFERENCE in self.tensors:
+            return torch.zeros_like(latent), self.tensors[OWN_REFERENCE][0].float()
+        return latent, None
 
 
 class FeatureDataset:
@@ -158,11 +169,16 @@ class FeatureDataset:
         clip_B, start_B, ref_B = torch.tensor(clips), torch.tensor(starts), torch.tensor(refs)
         frames_BT = start_B[:, None] + torch.arange(self.num_frames)
         ref_latent = self._gather("latents", clip_B, ref_B)
+        channels = None
+        if OWN_REFERENCE in self.clips[0].tensors:
+            ref_latent, channels = torch.zeros_like(ref_latent), self._gather(OWN_REFERENCE, clip_B, ref_B * 0)
         stored, encoder = "image_tokens" in self.clips[0].tensors, self.image_encoder
-        tokens = self._gather("image_tokens", clip_B, ref_B) if stored or not encoder else encoder.encode(ref_latent)
+        seen = ref_latent if channels is None else channels
+        tokens = self._gather("image_tokens", clip_B, ref_B) if stored or not encoder else encoder.encode(seen)
         return ClipBatch(
             latents=self._gather("latents", clip_B, frames_BT),
             ref_latent=ref_latent,
+            ref_channels=channels,
             audio=self._audio(clip_B, frames_BT),
             image_tokens=tokens,
             points=self._gather("points", clip_B, frames_BT),

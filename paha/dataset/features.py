@@ -35,7 +35,8 @@ INDEX = "features.json"
 CLIP_TENSORS = ("latents", "audio", "points", "scores", "face_box")
 """latents (T, C, h, w) fp16, scaled. audio (T, L, D) fp16. points (T, 133, 2) and face_box (T, 4) float32 in [0, 1]
 of width and height, beyond them outside the frame. scores (T, 133) float32. And image_tokens (T, S, D) fp16 where the
-image encoder works on pixels."""
+image encoder works on pixels; ref_channels (1, C, h, w) fp16 where the latents count from a reference of the clip's own
+(motion)."""
 
 
 def make_features(
@@ -79,12 +80,13 @@ def make_features(
         path = folder / f"{record.clip_id}.safetensors"
         try:
             source = _source_hash(data_dir, record)
-            if _stored_hash(path) != source:
+            if stored_source(path) != source:
                 tensors = clip_features(data_dir, record, config, *extractors, device=device, batch_size=batch_size)
-                _save(path, tensors, source)
+                save_clip(path, tensors, source)
         except PahaError as error:
             failures.append(f"{record.clip_id}: {error}")
-    index = _index(config, _done(folder, records), channel_scale=channel_scale(codec), data_dir=data_dir)
+    listed = _listed(_done(folder, records))
+    index = features_index(config, listed, channel_scale=channel_scale(codec), data=data_dir.resolve().name)
     write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
     if failures:
         raise PahaError(f"{len(failures)} of {len(records)} clips failed, the others are done: {'; '.join(failures)}")
@@ -189,7 +191,8 @@ def _normalised(annotations: ClipAnnotations, record: ClipRecord, config: PahaCo
     }
 
 
-def _save(path: Path, tensors: dict[str, Tensor], source: str) -> None:
+def save_clip(path: Path, tensors: dict[str, Tensor], source: str) -> None:
+    """Write a clip's tensors, and what they were made of. Raises PahaError for numbers that are not finite."""
     from safetensors.torch import save_file
 
     bad = [name for name, value in tensors.items() if name != "points" and not torch.isfinite(value).all()]
@@ -199,7 +202,8 @@ def _save(path: Path, tensors: dict[str, Tensor], source: str) -> None:
         save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata={"source": source})
 
 
-def _stored_hash(path: Path) -> str | None:
+def stored_source(path: Path) -> str | None:
+    """What a clip's tensors were made of, as `save_clip` was told; None where there are none."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -219,17 +223,20 @@ def _source_hash(data_dir: Path, record: ClipRecord) -> str:
     return digest.hexdigest()
 
 
-def _index(config: PahaConfig, records: list[ClipRecord], *, channel_scale: float, data_dir: Path) -> dict[str, Any]:
+def features_index(
+    config: PahaConfig, clips: list[dict[str, str]], *, channel_scale: float, data: str
+) -> dict[str, Any]:
+    """What features.json says. clips: clip_id and identity of each. data: name of what they were made of."""
     return {
         "format": FORMAT,
-        "data": data_dir.resolve().name,
+        "data": data,
         "width": config.width,
         "height": config.height,
         "channel_scale": channel_scale,
         "codec": config.codec.model_dump(mode="json"),
         "audio": config.audio.model_dump(mode="json"),
         "image": config.image.model_dump(mode="json"),
-        "clips": _listed(records),
+        "clips": clips,
     }
 
 

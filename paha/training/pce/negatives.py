@@ -131,15 +131,19 @@ def generate_pairs(
     (num_frames,) = {pair.num_frames for pair in pairs}
     schedule, kind = Schedule(config.diffusion), config.diffusion.prediction_type
     real = [clips[pair.clip_id].tensors for pair in pairs]
-    refs = torch.stack([t["latents"][p.ref_frame] for t, p in zip(real, pairs, strict=True)]).float().to(device)
+    references = [clips[pair.clip_id].reference(pair.ref_frame) for pair in pairs]
+    refs = torch.stack([latent for latent, _ in references]).to(device)
+    own = [channels for _, channels in references if channels is not None]
+    channels = torch.stack(own).to(device) if own else None
     firsts = torch.stack([t["latents"][p.start] for t, p in zip(real, pairs, strict=True)]).float().to(device)
-    tokens = _image_tokens(real, pairs, refs, image_encoder)
+    tokens = _image_tokens(real, pairs, refs if channels is None else channels, image_encoder)
 
     def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
         sounds = [clips[pair.audio_clip_id].tensors["audio"].float() for pair in pairs]
         frames = [segment.frames + pair.audio_start for pair in pairs]
         audio = [audio_windows(f, config.model.audio_margin, at) for f, at in zip(sounds, frames, strict=True)]
-        conditioning = Conditioning.build(refs, tokens, torch.stack(audio), channel_scale=channel_scale)
+        sound = torch.stack(audio)
+        conditioning = Conditioning.build(refs, tokens, sound, channel_scale=channel_scale, ref_channels=channels)
         shape = (1, segment.length, *refs.shape[1:])
         noise = torch.cat([segment_noise(shape, seed=pair.noise_seed, index=segment.index) for pair in pairs])
         z_0 = sample(

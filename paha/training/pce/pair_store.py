@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from paha.config import PahaConfig
-from paha.dataset.dataset import ClipFeatures
+from paha.dataset.dataset import OWN_REFERENCE, ClipFeatures
 from paha.pce.regions import grow_box
 from paha.sampling.target import to_target
 from paha.univdm.audio_window import window_frames
@@ -129,6 +129,8 @@ def gather(store: FrameStore, members: Sequence[Member], length: int, config: Pa
     margin = config.model.audio_margin
     real = store.latents([(m.real.clip, m.real.start) for m in members], length)
     ref = store.latents([(m.real.clip, m.real.ref_frame) for m in members], 1)[:, 0]
+    if OWN_REFERENCE in members[0].real.clip.tensors:
+        ref = torch.zeros_like(ref)
     z_0 = to_target(real, ref, config.diffusion)
     fake = z_0
     if any(m.generated for m in members):
