@@ -82,7 +82,7 @@ class LogMelEncoder:
 class AcousticEncoder:
     """Log-mel bands, and below them what an `AcousticModel` hears: L = 4 rows of bands, then D / bands rows of it."""
 
-    CHUNK_FRAMES = 500
+    CHUNK_FRAMES: int = 500
     CONTEXT_FRAMES = 16
     """More than the network sees to one side."""
 

@@ -6,7 +6,7 @@ Letters: T video frames, K frequencies, M bands.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -64,8 +64,9 @@ def hear(count: int, *, speech: str | None, seed: int, held_out: bool = False) -
     from rich.console import Console
     from rich.progress import track
 
-    share = {"natural_share": 1.0} if held_out and speech is not None else {}
-    stream = MotionStream(seed=seed, speech=speech, held_out=held_out, speed_spread=0.12, **share)
+    stream = MotionStream(seed=seed, speech=speech, held_out=held_out, speed_spread=0.12)
+    if held_out and speech is not None:
+        stream = replace(stream, natural_share=1.0)
     clips = MotionClips(stream, AudioConfig(kind="logmel"))
     what = "held-out speech" if held_out else "speech"
     return [HeardSpeech.of(clips.acted(i)) for i in track(range(count), what, console=Console(stderr=True))]

@@ -39,6 +39,7 @@ def test_a_window_is_that_of_the_stream(folder):
     told = clip_tensors(MotionClips(stream, CONFIG.audio)[1])
     torch.testing.assert_close(batch.latents[0], told["latents"][5:13], atol=2e-3, rtol=2e-3)
     torch.testing.assert_close(batch.audio[0], told["audio"][5:13], atol=2e-3, rtol=2e-3)
+    assert batch.ref_channels is not None
     torch.testing.assert_close(batch.ref_channels[0], told["ref_channels"], atol=2e-3, rtol=2e-3)
     torch.testing.assert_close(batch.face_box[0], told["face_box"])
     assert not batch.ref_latent.any()
