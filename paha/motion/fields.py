@@ -219,12 +219,13 @@ def _hump(distance: np.ndarray, thickness: float) -> np.ndarray:
 @dataclass(frozen=True)
 class Eye:
     """close: (h, w, 2) pixels that the upper lid's side moves as the eye closes. look: (h, w) how much moves with the
-    iris. upper: (N, 2) the upper lid's edge, from corner to corner. room: pixels above it that give way. width: of the
-    eye, pixels."""
+    iris. upper, lower: (N, 2) the lids' edges, from corner to corner. room: pixels above them that give way. width: of
+    the eye, pixels."""
 
     close: np.ndarray
     look: np.ndarray
     upper: np.ndarray
+    lower: np.ndarray
     room: float
     width: float
 
@@ -253,7 +254,8 @@ class Eye:
         centre = face[iris]
         radius = 0.32 * width
         look = np.exp(-((((grid - centre) ** 2).sum(-1) / radius**2) ** 1.5))
-        return cls(close.astype(np.float32), look.astype(np.float32), upper.astype(np.float32), room, width)
+        edges = upper.astype(np.float32), lower.astype(np.float32)
+        return cls(close.astype(np.float32), look.astype(np.float32), *edges, room, width)
 
 
 def brow_field(photo: Photograph, grid: np.ndarray, side: str) -> np.ndarray:

@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 
 from paha.motion import fields
+from paha.motion.closed_eyes import ClosedEyes, lash_line, outline, shows
 from paha.motion.compositing import Box, Sheet, texture_places
 from paha.motion.expression import Expression
-from paha.motion.fields import MAX_OPEN, OPEN_GAIN, OVERLAP, Head
+from paha.motion.fields import MAX_OPEN, OPEN_GAIN, OVERLAP, Eye, Head
 from paha.motion.lattice import Lattice, inverse
 from paha.motion.layers import Arm, ArmLayer, find_arms, take_apart
-from paha.motion.mouth import Interior
+from paha.motion.mouth import WIDE_OPEN, Interior
 from paha.motion.person import PersonMotion
 from paha.motion.photograph import Photograph
 from paha.motion.resampling import SCALE, OpenCVResampler, Resampler
@@ -47,8 +48,10 @@ class Renderer:
         self.resampler = resampler or OpenCVResampler()
         self.expression = Expression.of(photo)
         self.interior = Interior.of(photo, self.expression.mouth)
+        self.closed_eyes = ClosedEyes.of(photo, list(self.expression.eyes.values()))
         self._region = Box(photo.region[1], photo.region[0])
         self._places = texture_places(self._region)
+        self._lids = self.resampler.texture(self._region.of(self.closed_eyes.picture))
         self.arms: list[Arm] = []
         if face_alone:
             everything = np.ones(photo.image.shape[:2], np.float32)
@@ -213,13 +216,38 @@ class _Frame:
             edge = self._moved(eye.upper, lid)
             brow = self._moved(eye.upper, self.upper) - 1.1 * eye.room * photo.down
             self._lay(lid, np.concatenate([edge, brow[::-1]]), relaxation=LID_RELAXATION)
+            if shows(closing):
+                self._cover_eye(eye, self.renderer.closed_eyes.lashes[index], closing)
+
+    def _cover_eye(self, eye: Eye, lashes: np.ndarray, closing: float) -> None:
+        """Lay skin over an eye down to where its lid is, and the lashes along that edge."""
+        share = shows(closing)
+        top, bottom = self._moved(eye.upper, self.upper), self._moved(eye.lower, self.upper)
+        bottom = bottom + 0.25 * (self._moved(outline(eye, self.photo.down)[1], self.upper) - bottom)
+        edge = top + closing * (bottom - top)
+        upper, lower = (self._moved(line, self.upper) for line in outline(eye, self.photo.down))
+        # A mesh's lower lid may leave a rim of white: closed eyes are covered beyond it.
+        polygon = np.concatenate([edge + closing**4 * (lower - bottom), upper[::-1]])
+        box = Box.about(polygon.min(0) - 0.1 * eye.width, polygon.max(0) + 0.1 * eye.width).within(self.region)
+        if box.empty:
+            return
+        fine = Lattice.over(box.columns, box.rows, self.expression.lattice.step)
+        at = self._at(fine, self._solve(fine, self.upper), box, self.region)
+        [skin] = self.renderer.resampler.sample((self.renderer._lids,), at)
+        out = box.of(self.out)
+        soft = cv2.GaussianBlur(cover(polygon, box), (0, 0), max(0.5, 0.04 * eye.width))
+        out[:] = blended(out, skin, np.float32(share) * soft)
+        line = np.float32(0.8 * share) * lash_line(edge, eye.width, soft.shape, box.corner)
+        out[:] = blended(out, np.broadcast_to(np.rint(lashes).astype(np.uint8), out.shape).copy(), line)
 
     def _open_mouth(self) -> None:
         photo, mouth = self.photo, self.expression.mouth
         top, bottom = self._moved(mouth.upper, self.upper), self._moved(mouth.lower, self.lower)
         below = np.maximum((bottom - top) @ photo.down, 0)
         bottom = top + (bottom - top) @ np.outer(photo.across, photo.across) + below[:, None] * photo.down
-        if below.max() > 0.5 and self.opening * photo.unit > 0.5:
+        # A mouth that is wide open in the photograph opens little more, and has nothing to be painted.
+        small = self.renderer.interior.gap < WIDE_OPEN
+        if small and below.max() > 0.5 and self.opening * photo.unit > 0.5:
             skull = self._moved(mouth.lower, self.upper)
             self.renderer.interior.paint(self.out, top, bottom, skull)
         if np.abs(self.lower - self.upper).max() <= STILL:
