@@ -16,6 +16,8 @@ from paha.motion.landmarks import Landmarks
 from paha.motion.motion_codec import MotionCodec, PersonGrid
 from paha.motion.photograph import Photograph
 from paha.motion.renderer import Renderer
+from paha.motion.resampling import OpenCVResampler, Resampler
+from paha.motion.resampling_torch import TorchResampler
 from paha.motion.strength import MotionStrength
 
 DEFAULT_SIZE = 1280
@@ -74,7 +76,8 @@ class MotionReference:
     @cached_property
     def _renderer(self) -> Future[Renderer]:
         pool = ThreadPoolExecutor(1)
-        building = pool.submit(lambda: Renderer(Photograph(self.image, self.landmarks)))
+        photo, resampler = Photograph(self.image, self.landmarks), resampler_on(self.codec.device)
+        building = pool.submit(Renderer, photo, resampler=resampler)
         pool.shutdown(wait=False)
         return building
 
@@ -90,6 +93,11 @@ class MotionReference:
     def iter_frames(self, latents: Tensor) -> Iterator[np.ndarray]:
         """Frames (H, W, 3) uint8 of scaled latents (T, C, G, G), in order."""
         return self.renderer.frames(self.strength(self.grid.read(latents)))
+
+
+def resampler_on(device: torch.device) -> Resampler:
+    """What reads the photograph where the codec is: PyTorch on a GPU, OpenCV everywhere else."""
+    return TorchResampler(device) if device.type == "cuda" else OpenCVResampler()
 
 
 def fit_size(image: np.ndarray, longest: int = DEFAULT_SIZE) -> np.ndarray:

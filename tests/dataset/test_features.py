@@ -10,7 +10,7 @@ from torch import nn
 
 from paha import presets
 from paha.dataset.dataset import FeatureDataset
-from paha.dataset.features import channel_scale, features_key, make_features
+from paha.dataset.features import INDEX, channel_scale, features_key, make_features
 from paha.dataset.manifest import ClipAnnotations, save_annotations, write_manifest
 from paha.errors import PahaError
 from paha.extractors.audio import load_audio_encoder
@@ -169,6 +169,7 @@ def test_image_tokens_are_stored_where_the_encoder_sees_pixels(data_dir, extract
     tokens = load_file(folder / "clip0.safetensors")["image_tokens"]
     assert tokens.shape == (8, 1, 3)
     assert (tokens.float().diff(dim=0) > 0).all()  # frames grow brighter
+    assert json.loads((folder / INDEX).read_text())["image"] == config.image.model_dump(mode="json")
 
 
 def test_the_dataset_reads_them(data_dir, extractors, tmp_path):

@@ -1,8 +1,10 @@
 """Textures of twice the size and the two ways to read them."""
 
 import numpy as np
+import torch
 
 from paha.motion.compositing import Box, Sheet, texture_places
+from paha.motion.motion_reference import resampler_on
 from paha.motion.resampling import OpenCVResampler, doubled
 from paha.motion.resampling_torch import TorchResampler
 
@@ -65,3 +67,10 @@ def test_a_moved_layer_shows_itself_inside_and_what_is_new_outside():
     assert (moved[23:37, 23:37] == picture[13:27, 13:27]).all()
     assert (moved[:17] == 200).all()
     assert (moved[:, 45:] == 200).all()
+
+
+def test_only_a_gpu_reads_by_grid_sample():
+    on_gpu = resampler_on(torch.device("cuda", 1))
+    assert isinstance(on_gpu, TorchResampler)
+    assert on_gpu.device == torch.device("cuda", 1)
+    assert isinstance(resampler_on(torch.device("cpu")), OpenCVResampler)
