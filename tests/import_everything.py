@@ -26,6 +26,7 @@ OPTIONAL = {
     "mediapipe": "mediapipe",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
+    "onnxscript": "onnxscript",
     "ray": "ray",
     "scenedetect": "scenedetect-headless",
     "tensorboard": "tensorboard",

@@ -41,14 +41,14 @@ def toy_model(folder: Path) -> Path:
 
 
 def toy_files(folder: Path) -> dict[str, Any]:
-    """A picture of noise and two seconds of noise."""
+    """A picture of noise and most of a second of noise."""
     from toy import toy_audio, toy_image
 
     from paha.media.audio_io import write_wav
     from paha.media.image_io import save_png
 
     save_png(folder / "i.png", toy_image())
-    write_wav(folder / "s.wav", *toy_audio(2.0))
+    write_wav(folder / "s.wav", *toy_audio(0.8))
     return {"image": ("i", (folder / "i.png").read_bytes()), "audio": ("s", (folder / "s.wav").read_bytes())}
 
 
@@ -64,7 +64,7 @@ def load(folder: Path, *, jobs: int, clients: int, kills: int) -> dict[str, Any]
         begin = time.monotonic()
         for thread in threads:
             thread.start()
-        killed = _kill_workers(server, threads, kills)
+        killed = _kill_workers(server, threads, kills, jobs)
         for thread in threads:
             thread.join()
         seconds = time.monotonic() - begin
@@ -91,24 +91,27 @@ def _client(server: Server, form: dict[str, Any], jobs: int, submitted: list[str
         status, job = server.ask("POST", "/api/jobs", form=form | {"size": "64", "seed": str(number)})
         assert status == 202, job
         submitted.append(job["id"])
-        assert server.wait(job["id"], timeout=3600)["state"] == "done"
+        assert server.wait(job["id"], timeout=7200)["state"] == "done"
 
 
-def _kill_workers(server: Server, clients: list[threading.Thread], kills: int) -> int:
-    """Kill the worker at random moments while it is at work; returns how often."""
+def _kill_workers(server: Server, clients: list[threading.Thread], kills: int, jobs: int) -> int:
+    """Kill the worker at random moments while it is at work, evenly over all jobs; returns how often."""
     chance, killed = random.Random(0), 0
     while killed < kills and any(thread.is_alive() for thread in clients):
-        time.sleep(chance.uniform(0.2, 2.0))
-        if server.offer().get("worker") == "ready":
-            for worker in server.workers():
-                worker.kill()
-                killed += 1
+        time.sleep(chance.uniform(0.1, 1.0))
+        if len(_endings(server.folder)) < (killed + 0.5) * jobs / kills or server.offer().get("worker") != "ready":
+            continue
+        for worker in server.workers():
+            worker.kill()
+            killed += 1
     return killed
 
 
 def _endings(folder: Path) -> dict[str, tuple[str, int]]:
+    """Of each job that ended its state, and how often it ended."""
+    query = "SELECT id, state, endings FROM jobs WHERE endings > 0"
     with sqlite3.connect(folder / "jobs.sqlite3") as database:
-        return {row[0]: (row[1], row[2]) for row in database.execute("SELECT id, state, endings FROM jobs")}
+        return {row[0]: (row[1], row[2]) for row in database.execute(query)}
 
 
 def memory_mb(server: Server) -> dict[str, int]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 class Server:
     """`paha serve` on a free port. Use as a context."""
 
-    def __init__(self, folder: Path, *options: str, ready_s: float = 240) -> None:
+    def __init__(self, folder: Path, *options: str, ready_s: float = 900) -> None:
         self.folder, self.options, self.ready_s = folder, options, ready_s
         self.log: list[str] = []
 
@@ -64,7 +65,11 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """Its worker processes."""
-        return [p for p in psutil.Process(self.process.pid).children() if "paha.serve.worker" in " ".join(p.cmdline())]
+        found = []
+        for process in psutil.Process(self.process.pid).children():
+            with suppress(psutil.Error):  # one that just died
+                found += [process] if "paha.serve.worker" in " ".join(process.cmdline()) else []
+        return found
 
     def offer(self) -> dict[str, Any]:
         """/api/offer; empty where it cannot be had."""
@@ -81,7 +86,7 @@ class Server:
         form: dict[str, Any] | None = None,
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
-        timeout: float = 60,
+        timeout: float = 300,
     ) -> tuple[int, Any]:
         """(status, answer). form: fields, str or (file name, bytes). The answer is JSON's value, or bytes."""
         url = urlsplit(self.address)
@@ -101,7 +106,7 @@ class Server:
         finally:
             connection.close()
 
-    def wait(self, job_id: str, *states: str, timeout: float = 180) -> dict[str, Any]:
+    def wait(self, job_id: str, *states: str, timeout: float = 900) -> dict[str, Any]:
         """The job's status as soon as it is in one of the states (ended, by default)."""
         states = states or ("done", "failed", "cancelled")
         end = time.monotonic() + timeout

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAX_ATTEMPTS = 6
-"""A job whose worker dies so often is what kills it."""
+MAX_DEATHS = 6
+"""A job whose worker dies so often without a frame more than ever before is what kills it."""
 VIDEO = "video.mp4"
 """The whole video in a job's folder."""
 ENDED = ("done", "failed", "cancelled")
@@ -26,7 +26,8 @@ _TABLE = """CREATE TABLE IF NOT EXISTS jobs (
 id TEXT PRIMARY KEY, address TEXT NOT NULL, client TEXT NOT NULL, created REAL NOT NULL, state TEXT NOT NULL,
 settings TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '',
 done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '',
-warnings TEXT NOT NULL DEFAULT '[]', began REAL, ended REAL, endings INTEGER NOT NULL DEFAULT 0)"""
+warnings TEXT NOT NULL DEFAULT '[]', began REAL, ended REAL, endings INTEGER NOT NULL DEFAULT 0,
+best INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0)"""
 
 
 def stream_name(attempt: int | str) -> str:
@@ -41,7 +42,8 @@ class QueueFullError(Exception):
 @dataclass(frozen=True)
 class Job:
     """One row. settings: plain values of what was asked. done, total: frames. began, ended: seconds since the epoch.
-    endings: how often it ended; never more than once."""
+    endings: how often it ended; never more than once. best: the most frames that any attempt came to. deaths: of
+    workers in a row that did not come further."""
 
     id: str
     address: str
@@ -58,6 +60,8 @@ class Job:
     began: float | None
     ended: float | None
     endings: int
+    best: int
+    deaths: int
 
     @classmethod
     def of_row(cls, row: sqlite3.Row) -> Job:
@@ -189,9 +193,14 @@ class JobStore:
         values = () if worker is None else (worker,)
         with self._transaction() as database:
             database.execute(
+                "UPDATE jobs SET deaths = CASE WHEN done > best THEN 0 ELSE deaths + 1 END, best = max(best, done) "
+                f"WHERE state = 'running'{whose}",
+                values,
+            )
+            database.execute(
                 "UPDATE jobs SET state = 'failed', message = 'its worker died again and again', ended = ?, "
-                f"endings = endings + 1 WHERE state = 'running' AND attempt >= ?{whose}",
-                (time.time(), MAX_ATTEMPTS, *values),
+                f"endings = endings + 1 WHERE state = 'running' AND deaths >= ?{whose}",
+                (time.time(), MAX_DEATHS, *values),
             )
             return database.execute(f"UPDATE jobs SET state = 'queued' WHERE state = 'running'{whose}", values).rowcount
 

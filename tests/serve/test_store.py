@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from paha.serve.store import MAX_ATTEMPTS, Job, JobStore, QueueFullError
+from paha.serve.store import MAX_DEATHS, Job, JobStore, QueueFullError
 
 LIMITS = {"max_queued": 100, "max_per_client": 100}
 
@@ -68,8 +68,9 @@ def test_a_dead_workers_job_goes_to_the_next_one_and_ends_once(store):
 
 def test_what_kills_its_worker_again_and_again_fails(store):
     job_id = add(store)
-    for _ in range(MAX_ATTEMPTS):
-        claimed(store)
+    for frames in (10, 20, *[20] * MAX_DEATHS):
+        assert state(store, job_id) == "queued", "it came further"
+        store.progress(claimed(store), done=frames, total=30, warnings=[])
         store.requeue()
     assert state(store, job_id) == "failed"
     assert "died again and again" in store.get(job_id).message
