@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sqlite3
 import subprocess
@@ -153,7 +154,7 @@ def _cold(size: int) -> dict[str, float]:
     begin, fragments, first = time.monotonic(), 0, 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        while data := process.stdout.read1(1 << 16):
+        while data := os.read(process.stdout.fileno(), 1 << 16):
             first = first or time.monotonic() - begin
             fragments += data.count(b"moof")
             if fragments >= 5:  # a fragment is a fifth of a second

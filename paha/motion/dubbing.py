@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from paha.motion.landmarks import LandmarkReader, Landmarks, choose_face
 from paha.motion.person import PersonMotion, measure
 from paha.motion.photograph import Photograph
 from paha.motion.renderer import Renderer
+from paha.runtime.threads import map_in_order
 from paha.types import FACE, NUM_KEYPOINTS
 
 CROP = 2.4
@@ -151,7 +153,14 @@ def lower_face(mesh: np.ndarray, size: tuple[int, ...], height: float) -> np.nda
     return np.minimum(cv2.blur(inner, (2 * reach + 1,) * 2), mask).astype(np.float32) / 255
 
 
-def dub_frames(frames: Iterator[np.ndarray], track: FaceTrack, motion: PersonMotion) -> Iterator[np.ndarray]:
-    """Frames (H, W, 3) uint8 with their new mouths, in order; as many as there is motion for."""
-    for t, (frame, mesh) in enumerate(zip(frames, track.meshes[: len(motion)], strict=False)):
-        yield dub_frame(frame, mesh, motion, t) if track.presence[t] else frame
+def dub_frames(
+    frames: Iterator[np.ndarray], track: FaceTrack, motion: PersonMotion, *, workers: int = 2
+) -> Iterator[np.ndarray]:
+    """Frames (H, W, 3) uint8 with their new mouths, in order, `workers` at a time; as many as there is motion for."""
+    presence = track.presence
+
+    def dubbed(numbered: tuple[int, np.ndarray]) -> np.ndarray:
+        t, frame = numbered
+        return dub_frame(frame, track.meshes[t], motion, t) if presence[t] else frame
+
+    return map_in_order(dubbed, enumerate(islice(frames, len(motion))), workers=workers)

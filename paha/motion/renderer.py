@@ -8,9 +8,7 @@ What tears has an e for each side: the face; the lower lip with its jaw; the upp
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -26,6 +24,7 @@ from paha.motion.mouth import WIDE_OPEN, Interior
 from paha.motion.person import PersonMotion
 from paha.motion.photograph import Photograph
 from paha.motion.resampling import SCALE, OpenCVResampler, Resampler
+from paha.runtime.threads import map_in_order
 
 FIXED_POINT_STEPS = 4
 LID_RELAXATION = 0.5
@@ -89,17 +88,7 @@ class Renderer:
 
     def frames(self, motion: PersonMotion, *, workers: int = 2) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 of each frame of motion since the photograph, in order, `workers` of them at a time."""
-        if workers <= 1:
-            yield from (self.frame(motion, t) for t in range(len(motion)))
-            return
-        waiting: deque[Future[np.ndarray]] = deque()
-        with ThreadPoolExecutor(workers) as pool:
-            for t in range(len(motion)):
-                waiting.append(pool.submit(self.frame, motion, t))
-                if len(waiting) > workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        return map_in_order(lambda t: self.frame(motion, t), range(len(motion)), workers=workers)
 
     def frame(self, motion: PersonMotion, t: int) -> np.ndarray:
         """(H, W, 3) uint8."""
