@@ -8,14 +8,13 @@ from __future__ import annotations
 import copy
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from paha.config import AudioConfig
-from paha.errors import PahaError
 from paha.extractors.acoustic_model import AcousticModel
 from paha.extractors.mel import (
     FFT_SIZE,
@@ -29,6 +28,7 @@ from paha.extractors.mel import (
     power_spectra,
 )
 from paha.extractors.pretrained import load_pretrained
+from paha.univdm.pretrained import load_part
 
 AUDIO_ENCODER_FOLDER = "audio_encoder"
 """Where a model folder may carry the weights of its audio encoder."""
@@ -93,13 +93,8 @@ class AcousticEncoder:
     @classmethod
     def load(cls, folder: Path | str) -> AcousticEncoder:
         """From a folder of `paha train acoustic-model`. Raises PahaError that names it where it is none."""
-        try:
-            return cls(cast(AcousticModel, AcousticModel.from_pretrained(str(folder), local_files_only=True)))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise PahaError(
-                f"{folder} holds no acoustic model ({str(error).splitlines()[0]}); train one with "
-                "`paha train acoustic-model` and give its model folder as audio.name"
-            ) from error
+        remedy = "train one with `paha train acoustic-model` and give its model folder as audio.name"
+        return cls(load_part(AcousticModel, Path(folder), remedy=remedy))
 
     def save(self, folder: Path) -> None:
         """Write the model as fp16 safetensors."""

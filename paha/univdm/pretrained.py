@@ -34,7 +34,7 @@ def load_part(cls: type[Part], folder: Path, *, remedy: str = REMEDY) -> Part:
         raise PahaError(f"{folder / 'config.json'} does not describe a {cls.__name__}: {reason}") from error
     _check_weights(weights, model.state_dict(), folder, remedy)
     # Copies: tensors of the mapped file are not aligned, which changes the last bit of what is computed with them.
-    copies = {key: value.to(torch.float32, copy=True) for key, value in weights.items()}
+    copies = {k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True) for k, v in weights.items()}
     model.load_state_dict(copies, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 

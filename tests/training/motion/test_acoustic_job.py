@@ -8,6 +8,7 @@ import torch
 
 from paha.config import TrainConfig
 from paha.dataset.synth.speech import Phoneme
+from paha.errors import PahaError
 from paha.extractors.acoustic_model import AcousticModel
 from paha.extractors.audio import AcousticEncoder, LogMelEncoder
 from paha.training.loop import fit
@@ -76,3 +77,11 @@ def test_features_are_bands_and_what_is_heard_whatever_the_chunk():
     assert torch.equal(whole[:, :4], LogMelEncoder().encode(mono, 75))
     encoder.CHUNK_FRAMES = 20
     torch.testing.assert_close(encoder.encode(mono, 75), whole, atol=1e-5, rtol=1e-4)
+
+
+def test_a_saved_encoder_tells_of_no_folder_and_a_wrong_one_is_named(tmp_path):
+    AcousticEncoder(AcousticModel(stem_channels=8, channels=8)).save(tmp_path / "first")
+    AcousticEncoder.load(tmp_path / "first").save(tmp_path / "second")
+    assert (tmp_path / "first/config.json").read_text() == (tmp_path / "second/config.json").read_text()
+    with pytest.raises(PahaError, match=r"nowhere.*paha train acoustic-model"):
+        AcousticEncoder.load(tmp_path / "nowhere")
