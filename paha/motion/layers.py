@@ -31,8 +31,9 @@ hand that touches or holds something."""
 ELBOW_REACH = 0.2
 SLOPE = 0.4
 """Displacement per length that a forearm is stretched by at most."""
-_FLESH = 0.07
-"""Face heights that a hand is wider than its points on every side; it does not bend there."""
+_FLESH = 0.13
+"""Face heights that a hand is wider than its points on every side; it does not bend there. (The tip of a thumb reaches
+0.12 past its last point, often towards the elbow.)"""
 _LEANING = 0.72
 """Share of a hand's surroundings that is the person: so much, and the hand lies on the body."""
 
