@@ -2,9 +2,10 @@
 
 python experiments/metric_sensitivity.py --data HELDOUT --out OUT [--clips 40]
 
-Picture: blur and noise on the sampled frames (regions, errors, hand confidence; the pose reader reads them again).
-Motion: hands held, a share of the frames shuffled (keypoints and mouth). Sound: shifted by 2, 5 and 10 frames, another
-clip's. Writes OUT/table_sensitivity.md, .json and .png; measurements stay in OUT/measured.
+Drawn or photographed presenters (`paha synth --stills`), the reader as `paha evaluate` chooses it. Picture: blur, noise
+and a tint on the sampled frames (regions, errors, hand confidence; the pose reader reads them again). Motion:
+hands held, hands that tremble, a share of the frames shuffled (keypoints and mouth). Sound: shifted by 2, 5 and
+10 frames, another clip's. Writes OUT/table_sensitivity.md, .json and .png; measurements stay in OUT/measured.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from paha.cli.options import tell
 from paha.evaluation.metrics.clips import Clip, find_clips, speech
 from paha.evaluation.metrics.evaluate import FLOOR, MeasuredSet, measure_set, score_real
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
-from paha.evaluation.metrics.keypoints import GESTURE
+from paha.evaluation.metrics.keypoints import FORE, GESTURE
 from paha.evaluation.metrics.measure import Measured, add_noise, load_measured
 from paha.evaluation.metrics.parts import hand_confidence
 from paha.evaluation.metrics.regions import describe, psnr_db, region_boxes, region_errors, region_masks
@@ -40,6 +41,10 @@ COLUMNS = (
     Column("fgd", "FGD", "lower", 2),
     Column("div", "Div.", "none", 1),
     Column("bas", "BAS", "higher", 3),
+    Column("bas_motion", "BAS over motion beats", "higher", 3),
+    Column("hkv", "HKV", "none", 0),
+    Column("jerk", "jerk", "lower", 0),
+    Column("e_fid", "E-FID", "lower", 3),
     Column("motion_beats", "motion beats", "none", 2, "1/s"),
     Column("hand_motion", "hand motion", "none", 3),
     Column("lip_loudness_r", "lip r to loudness", "higher", 3),
@@ -48,11 +53,14 @@ COLUMNS = (
     Column("mouth_in_silence", "mouth in silence", "lower", 2, "1/s"),
     Column("frd_face", "FRD face", "lower", 1),
     Column("frd_hands", "FRD hands", "lower", 1),
+    Column("frd_background", "FRD background", "lower", 1),
+    Column("psnr_frame", "PSNR frame", "higher", 1, "dB"),
     Column("psnr_face", "PSNR face", "higher", 1, "dB"),
     Column("ssim_face", "SSIM face", "higher", 3),
     Column("hand_confidence", "hand confidence", "higher", 3),
 )
 SHIFTS, SHARES, BLURS, NOISES = (2, 5, 10), (0.1, 0.5, 1.0), (1.0, 2.0, 4.0), (10.0, 20.0, 40.0)
+TREMBLE = (0.002, 0.01)
 Picture = Callable[[np.ndarray], np.ndarray]
 
 
@@ -101,6 +109,13 @@ def conditions(instruments: Instruments, seed: int) -> dict[str, Corrupt]:
         made[f"blur {sigma:g} px"] = picture(lambda x, s=sigma: gaussian_filter(x, (s, s, 0)), instruments)
     for std in NOISES:
         made[f"noise {std:g}"] = picture(lambda x, s=std: add_noise(x, std=s, seed=seed), instruments)
+    made["a tint of 12"] = picture(tinted, instruments)
+    for share in TREMBLE:
+        made[f"hands tremble by {share:.1%} of the height"] = lambda s, rng, size=share: (
+            trembling(s.made, size, rng),
+            s.mono,
+            None,
+        )
     made["hands held"] = lambda s, rng: (held_hands(s.made), s.mono, None)
     for share in SHARES:
         made[f"{share:.0%} of frames shuffled"] = lambda s, rng, part=share: (shuffle(s.made, part, rng), s.mono, None)
@@ -170,6 +185,18 @@ def held_hands(made: Measured) -> Measured:
     points, scores = made.keypoints.points.copy(), made.keypoints.scores.copy()
     points[:, GESTURE], scores[:, GESTURE] = points[:1, GESTURE], scores[:1, GESTURE]
     return replace(made, keypoints=Keypoints(points, scores))
+
+
+def tinted(frame: np.ndarray) -> np.ndarray:
+    """12 of 255 more red, 12 less blue."""
+    return np.clip(frame.astype(np.int16) + [12, 0, -12], 0, 255).astype(np.uint8)
+
+
+def trembling(made: Measured, share: float, rng: np.random.Generator) -> Measured:
+    """Independent noise on elbows, wrists and hands of every frame, of that share of the frame's height."""
+    points = made.keypoints.points.copy()
+    points[:, FORE] += rng.normal(0, share * made.height, (len(points), len(FORE), 2)).astype(np.float32)
+    return replace(made, keypoints=Keypoints(points, made.keypoints.scores))
 
 
 def shuffle(made: Measured, share: float, rng: np.random.Generator) -> Measured:

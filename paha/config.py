@@ -157,6 +157,8 @@ class TrainConfig(Section):
     """(An unquoted `no` is YAML's False.)"""
     seed: int = 0
     checkpoint_every: int = Field(default=1000, ge=1)
+    snapshots: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Steps whose model stays in OUT/model-STEP: the paper's negatives are made by G at 60,000 of 100,000 steps."""
     sample_every: int = Field(default=1000, ge=0)
     """Steps between sample grids; 0 for none."""
     log_every: int = Field(default=1, ge=1)

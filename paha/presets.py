@@ -17,7 +17,9 @@ from paha.errors import PahaError
 PAPER = PahaConfig(
     name="paper",
     # Appendix B.1: 8 clips a step; one at a time, on 8 GPUs at once or one after the other.
-    train=TrainConfig(batch_size=1, num_micro_batches=8, gradient_checkpointing=True, mixed_precision="bf16"),
+    train=TrainConfig(
+        batch_size=1, num_micro_batches=8, gradient_checkpointing=True, mixed_precision="bf16", snapshots=(60_000,)
+    ),
 )
 
 # Motion latents: 8 x 8 cells of 12 channels about the person, whatever the picture's size (docs/design.md).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,7 @@ class ClassifierOptions:
     data: common.Data
     out: common.Run
     model: Annotated[Path, typer.Option(help="Model folder whose UniVDM the encoder starts from."), common.MODEL]
+    split: common.SplitChoice = common.Split.train
     negatives: Annotated[Path | None, typer.Option(help="Folder of `paha negatives`."), common.FOLDER] = None
     hard_negatives: Annotated[
         float | None,
@@ -71,7 +73,8 @@ def train_classifier(options: ClassifierOptions) -> None:
     config = read_config(options.model)
     run = options.run(config)
     # Once for all processes of a run under torchrun.
-    features = Path(from_main("features", lambda: str(model_features(options.data, options.model, None))))
+    made = partial(model_features, options.data, options.model, None, options.split)
+    features = Path(from_main("features", lambda: str(made())))
     if not options.report_only:
         fit(options, config, run, features)
     if run.pairs.held_out > 0 and is_main():
@@ -87,7 +90,8 @@ def fit(options: ClassifierOptions, config: PahaConfig, run: ClassifierRun, feat
     from paha.training.pce.job import classifier_job
 
     fresh = options.init is None and not (options.out / "checkpoint").exists()
-    own: dict[str, Any] = {"region": options.region.value, "run": run, "pretrain": pick_device(None) if fresh else None}
+    own: dict[str, Any] = {"region": options.region.value, "run": run, "split": options.split.value}
+    own["pretrain"] = pick_device(None) if fresh else None
 
     def job(stopped: Callable[[], bool]) -> Job:
         univdm = load_univdm(options.model, config)
@@ -111,7 +115,7 @@ def report(options: ClassifierOptions, config: PahaConfig, run: ClassifierRun, f
 
     classifier: Any = load_part(PCEClassifier, options.out / "model")
     classifier.to(pick_device(None))
-    dataset = FeatureDataset(features, config=config)
+    dataset = FeatureDataset(features, config=config, split=options.split.value)
     held_out = PairDataset(dataset, options.negatives, config=config, pairs=run.pairs, split="held_out")
     found = write_report(
         classifier,

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paha.cli.options import FOLDER, CodecFolder, Device, Engine, PresetName, Settings, configuration, parse_part
+from paha.cli.options import (
+    FOLDER,
+    CodecFolder,
+    Device,
+    Engine,
+    PresetName,
+    Settings,
+    Split,
+    SplitChoice,
+    configuration,
+    parse_part,
+)
 from paha.errors import PahaError
 
 if TYPE_CHECKING:
@@ -23,10 +34,12 @@ def features(
     shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts, for N machines.")] = "0/1",
     workers: Annotated[int, typer.Option(help="So many parts at once.", min=1)] = 1,
     engine: Engine = "local",
+    split: SplitChoice = Split.all,
 ) -> None:
     """Compute and cache what training reads: codec latents, audio features, keypoints."""
     config, part = configuration(preset, settings), parse_part(shard, "--shard")
-    folder = features_by_workers(data, config, codec=codec, device=device, shard=part, workers=workers, engine=engine)
+    own = {"codec": codec, "device": device, "shard": part, "workers": workers, "engine": engine, "split": split}
+    folder = features_by_workers(data, config, **own)
     typer.echo(f"features in {folder}")
 
 
@@ -39,6 +52,7 @@ def features_by_workers(
     shard: tuple[int, int],
     workers: int,
     engine: str,
+    split: Split = Split.all,
 ) -> Path:
     """`preset_features` with its clips shared among `workers` parts; returns the folder.
 
@@ -50,12 +64,12 @@ def features_by_workers(
     from paha.runtime.engine import run_tasks
 
     if (workers == 1 and engine == "local") or (data / INDEX).is_file():
-        return preset_features(data, config, codec=codec, device=device, shard=shard)
+        return preset_features(data, config, codec=codec, device=device, shard=shard, split=split)
     first, every = shard
     codec, data = None if codec is None else codec.resolve(), data.resolve()
     # The clips first, first + every, ... are what the parts take in turn.
     parts = [(first + every * part, every * workers) for part in range(workers)]
-    tasks = [(data, config, codec, device, part) for part in parts]
+    tasks = [(data, config, codec, device, part, split) for part in parts]
     gpus = int((device or str(pick_device(None))).startswith("cuda"))
     outcomes = list(run_tasks(features_of_part, tasks, workers=workers, engine=engine, gpus=gpus))
     folders = [folder for _, folder, _ in outcomes if folder]
@@ -68,13 +82,13 @@ def features_by_workers(
 
 
 def features_of_part(
-    data: Path, config: PahaConfig, codec: Path | None, device: str | None, shard: tuple[int, int]
+    data: Path, config: PahaConfig, codec: Path | None, device: str | None, shard: tuple[int, int], split: Split
 ) -> Path:
     """The features of one part, in a process of its own, on one core."""
     import torch
 
     torch.set_num_threads(1)
-    return preset_features(data, config, codec=codec, device=device, shard=shard, progress=False)
+    return preset_features(data, config, codec=codec, device=device, shard=shard, split=split, progress=False)
 
 
 def preset_features(
@@ -84,6 +98,7 @@ def preset_features(
     codec: Path | None,
     device: str | None = None,
     shard: tuple[int, int] = (0, 1),
+    split: Split = Split.all,
     progress: bool = True,
 ) -> Path:
     """The features of a dataset, or of one of its parts, by the encoders of a configuration; returns their folder."""
@@ -100,11 +115,12 @@ def preset_features(
         image_encoder=load_image_encoder(config.image) if config.image.kind == "clip" else None,
         device=pick_device(device),
         shard=shard,
+        split=split.value,
         progress=progress,
     )
 
 
-def model_features(data: Path, model: Path, device: str | None) -> Path:
+def model_features(data: Path, model: Path, device: str | None, split: Split = Split.all) -> Path:
     """The features of a dataset by the codec and encoders of a model folder, made where they are missing."""
     from paha.dataset.features import make_features
     from paha.extractors.audio import load_audio_encoder
@@ -120,6 +136,7 @@ def model_features(data: Path, model: Path, device: str | None) -> Path:
         audio_encoder=load_audio_encoder(config.audio, model),
         image_encoder=load_image_encoder(config.image, model) if config.image.kind == "clip" else None,
         device=pick_device(device),
+        split=split.value,
     )
 
 

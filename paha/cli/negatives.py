@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paha.cli.features import model_features
-from paha.cli.options import FOLDER, MODEL, Device, Engine, PresetName, parse_part
+from paha.cli.options import FOLDER, MODEL, Device, Engine, PresetName, Split, SplitChoice, parse_part
 from paha.errors import PahaError
 from paha.runtime.paths import Output
 
@@ -42,6 +42,7 @@ class NegativesFlags:
     engine: Engine = "local"
     part: Annotated[str, typer.Option(metavar="K/N", help="Only shards K, K+N ..: one machine of N.")] = "0/1"
     device: Device = None
+    split: SplitChoice = Split.train
 
     def options(self) -> NegativesOptions:
         """What the generation takes. Raises PahaError for what cannot be meant."""
@@ -60,6 +61,7 @@ class NegativesFlags:
             engine=self.engine,
             part=parse_part(self.part, "--part"),
             device=self.device,
+            split=self.split.value,
         )
 
 
@@ -86,7 +88,7 @@ def negatives(
         return
     if data is None or model is None or out is None:
         raise PahaError("give --data DATASET, --model MODEL and --out FOLDER (or --plan)")
-    made = make_negatives(model, model_features(data, model, options.device), out, options)
+    made = make_negatives(model, model_features(data, model, options.device, flags.split), out, options)
     typer.echo(f"{made} shards made; {options.count} pairs planned in {out}")
 
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
     from paha.media.audio_io import AudioInput
 
 FILE, FOLDER, MODEL, SOURCE, STREAM_IN = (Input(kind) for kind in ("file", "folder", "model", "source", "stream"))
+
+
+class Split(StrEnum):
+    """Which clips of a dataset (`paha.dataset.splits`)."""
+
+    train = "train"
+    test = "test"
+    all = "all"
+
+
+SplitChoice = Annotated[Split, typer.Option("--split", help="Which clips of the dataset's splits.json.")]
 PresetName = Annotated[str, typer.Option("--preset", help="debug, presenter or paper.")]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Override an option, e.g. --set train.batch_size=4.")

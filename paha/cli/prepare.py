@@ -37,7 +37,9 @@ class PrepareOptions:
     no_hands: Annotated[bool, typer.Option("--no-hands", help="Heads will do: hands and shoulders need not show.")] = (
         False
     )
-    smooth: Annotated[float, typer.Option(help="Weight of the temporal fit of keypoints; 0 is off.", min=0.0)] = 0.0
+    smooth: Annotated[
+        float | None, typer.Option(help="Weight of the temporal fit of keypoints; 0 is off (cnas: 1).", min=0.0)
+    ] = None
     size: Annotated[str | None, typer.Option(help="N or WIDTHxHEIGHT in pixels (the layout's by default).")] = None
     seconds: Annotated[tuple[float, float] | None, typer.Option(help="Shortest and longest clip.")] = None
     identity: Annotated[str, typer.Option(help="Who is seen: a name, or 'folder' (the file's name by default).")] = ""

@@ -18,6 +18,7 @@ class SmallTraining:
 
     data: common.Data
     out: common.Run
+    split: common.SplitChoice = common.Split.train
     steps: common.Steps = None
     settings: common.Settings = field(default_factory=list)
     stop_after_minutes: common.Minutes = None
@@ -30,7 +31,13 @@ def train_codec(*, options: SmallTraining, preset: common.PresetName = "presente
 
     config = common.configuration(preset, options.settings, steps=options.steps, train=CODEC_TRAIN)
     stop = common.seconds(options.stop_after_minutes)
-    fit(codec_job(config, options.data), config.train, options.out, init=init, stop_after_s=stop)
+    fit(
+        codec_job(config, options.data, split=options.split.value),
+        config.train,
+        options.out,
+        init=init,
+        stop_after_s=stop,
+    )
 
 
 def train_pose_reader(
@@ -47,7 +54,8 @@ def train_pose_reader(
 
     config = common.configuration("presenter", options.settings, steps=options.steps, train=POSE_READER_TRAIN)
     loaded = None if codec is None else load_codec_of(config, codec)
-    job = pose_reader_job(options.data, batch_size=config.train.batch_size, codec=loaded)
+    size, split = config.train.batch_size, options.split.value
+    job = pose_reader_job(options.data, batch_size=size, codec=loaded, split=split)
     fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
 
 
@@ -101,11 +109,14 @@ def train_pose_autoencoder(
     options: SmallTraining,
     fps: Annotated[float, typer.Option(help="Clock of the windows: 15 as published, 25 for the video's own.")] = 15.0,
     frames: Annotated[int, typer.Option(help="Frames of a window.", min=12)] = 34,
+    linear_slope: Annotated[float, typer.Option(help="Leaky ReLUs behind linear layers: 1 as in HA2G's code.")] = 0.2,
 ) -> None:
     """Train the autoencoder of FGD and Diversity on a dataset's keypoints (paha evaluate --pose-autoencoder)."""
     from paha.training.loop import fit
     from paha.training.pose_autoencoder import POSE_AUTOENCODER_TRAIN, pose_autoencoder_job
 
     config = common.configuration("presenter", options.settings, steps=options.steps, train=POSE_AUTOENCODER_TRAIN)
-    job = pose_autoencoder_job(options.data, batch_size=config.train.batch_size, fps=fps, num_frames=frames)
+    size, split = config.train.batch_size, options.split.value
+    own = {"batch_size": size, "fps": fps, "num_frames": frames, "linear_slope": linear_slope}
+    job = pose_autoencoder_job(options.data, split=split, **own)
     fit(job, config.train, options.out, stop_after_s=common.seconds(options.stop_after_minutes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from paha.cli.animate import DgForm
 from paha.cli.evaluate import InstrumentOptions, Workers, share_cores
-from paha.cli.options import FOLDER, MODEL, Device, ModelFolder, Overwrite, SampleSteps, tell
+from paha.cli.options import FOLDER, MODEL, Device, ModelFolder, Overwrite, SampleSteps, Split, SplitChoice, tell
 from paha.errors import PahaError
 from paha.runtime.paths import Output
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from paha.guidance.classifier_gradient import GuidanceOptions
     from paha.pipeline.options import SampleOptions
     from paha.pipeline.pipeline import PahaPipeline
+    from paha.types import ClipRecord
 
 
 TABLES = Output("folder", marks=("measured", "videos", "table_*.json"))
@@ -31,8 +33,9 @@ class TableOptions:
     data: Annotated[Path, typer.Option("--data", help="Dataset of held-out clips (manifest.jsonl)."), FOLDER]
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for videos and tables; goes on there."), TABLES]
     model: ModelFolder = None
+    split: SplitChoice = Split.test
     clips: Annotated[int, typer.Option(help="How many clips.", min=1)] = 40
-    start: Annotated[int, typer.Option(help="First clip's place in the manifest.", min=0)] = 0
+    start: Annotated[int, typer.Option(help="First clip's place in the split.", min=0)] = 0
     steps: SampleSteps = None
     seed: Annotated[int, typer.Option(help="Of the first clip's noise; the next clip has one more.", min=0)] = 0
     guidance_scales: Annotated[
@@ -47,6 +50,19 @@ class TableOptions:
     workers: Workers = None
     device: Device = None
     overwrite: Overwrite = False
+
+    def records(self) -> list[ClipRecord]:
+        """The clips. Warns of those that a model was trained on."""
+        from paha.dataset.training_data import TrainedOnWarning, leak_text, seen_in_training
+        from paha.evaluation.tables.ablations import pick_records
+        from paha.pipeline.loading import SHIPPED_MODEL
+
+        found = pick_records(self.data, start=self.start, clips=self.clips, split=self.split.value)
+        for model in (self.model or SHIPPED_MODEL, self.no_par_model, self.no_augmentation_model):
+            seen = [] if model is None else seen_in_training(Path(model), self.data, found)
+            if seen:
+                warnings.warn(leak_text(seen, len(found), f"for {model}"), TrainedOnWarning, stacklevel=1)
+        return found
 
     def load(self, model: Path | None) -> PahaPipeline:
         """A model's pipeline on the device."""
@@ -82,7 +98,9 @@ class Table1Options:
         list[str], typer.Option(metavar="NAME=FOLDER", help="Table 1: further datasets, e.g. PATS=data/pats.")
     ] = field(default_factory=list)
     retrieve_from: Annotated[
-        Path | None, typer.Option(help="Table 1: library of the retrieval (the other clips by default)."), FOLDER
+        Path | None,
+        typer.Option(help="Table 1: library of the retrieval (the train split, else the other clips)."),
+        FOLDER,
     ] = None
     models: Annotated[bool, typer.Option(help="Table 1: also the rows that a model makes.")] = True
 
@@ -103,7 +121,6 @@ def tables(
 
 def make_table_1(options: TableOptions, own: Table1Options, instruments: InstrumentOptions) -> None:
     """Table 1 into OUT: the built-in baselines, the methods given, the models."""
-    from paha.evaluation.tables.ablations import pick_records
     from paha.evaluation.tables.render import to_markdown
     from paha.evaluation.tables.table1 import Table1Run, run_table_1
 
@@ -112,7 +129,8 @@ def make_table_1(options: TableOptions, own: Table1Options, instruments: Instrum
         datasets=datasets,
         methods=methods_of(own.method, list(datasets)),
         models=models_of(options) if own.models else [],
-        records=pick_records(options.data, start=options.start, clips=options.clips),
+        records=options.records(),
+        split=options.split.value,
         library=own.retrieve_from,
         limit=options.clips,
         sample=options.sample(),
@@ -125,7 +143,7 @@ def make_table_1(options: TableOptions, own: Table1Options, instruments: Instrum
 
 def make_ablation(number: str, options: TableOptions, instruments: InstrumentOptions) -> None:
     """Table 2, 3, 5, 6 or 7 into OUT. Rows whose classifiers or model are not there are absent."""
-    from paha.evaluation.tables.ablations import AblationRun, pick_records, run_ablation
+    from paha.evaluation.tables.ablations import AblationRun, run_ablation
     from paha.evaluation.tables.paper import ABLATIONS
     from paha.evaluation.tables.render import to_markdown
     from paha.training.report import say
@@ -141,7 +159,7 @@ def make_ablation(number: str, options: TableOptions, instruments: InstrumentOpt
     }
     run = AblationRun(
         data=options.data,
-        records=pick_records(options.data, start=options.start, clips=options.clips),
+        records=options.records(),
         pipelines=pipelines,
         absent=absent,
         base=options.guidance(pipelines["whole"], "dg"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from paha.errors import PahaError
 
 if TYPE_CHECKING:
     from paha.config import PahaConfig
+    from paha.training.univdm.motion_job import Footage
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,14 @@ class UniVDMOptions:
     """A UniVDM's training."""
 
     data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Dataset folder (manifest.jsonl), for a preset with latents of pixels."),
+        list[Path],
+        typer.Option(
+            "--data",
+            help="Dataset folder (manifest.jsonl), several are balanced; with motion latents, people to learn.",
+        ),
         common.FOLDER,
-    ] = None
+    ] = field(default_factory=list)
+    split: common.SplitChoice = common.Split.train
     speech: common.Speech = None
     workers: Annotated[int, typer.Option(help="With motion latents: processes that make clips ahead.", min=0)] = 1
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder."), common.RUN] = None
@@ -31,14 +37,41 @@ class UniVDMOptions:
     preset: common.PresetName = "presenter"
     steps: common.Steps = None
     settings: common.Settings = field(default_factory=list)
+    footage_share: Annotated[
+        float, typer.Option(help="With motion latents and --data: share of a batch that is filmed.", min=0.0, max=1.0)
+    ] = 0.5
     init: common.Init = None
     no_par: Annotated[bool, typer.Option("--no-par", help="Plain MSE (Table 3, w/o PAR).")] = False
     stop_after_minutes: common.Minutes = None
 
+    @property
+    def filmed(self) -> bool:
+        """Whether motion latents are trained on footage."""
+        from paha.presets import preset
+
+        return bool(self.data) and preset(self.preset).codec.kind == "motion"
+
     def config(self) -> PahaConfig:
-        """The preset with the changes."""
+        """The preset with the changes; on footage that of the model it starts from, with a training of its own."""
+        from paha.config import override
+        from paha.pipeline.model_folder import CONFIG_FILE, read_config
+        from paha.presets import preset
+        from paha.training.univdm.footage import FOOTAGE_TRAIN
+
         changes = [*self.settings, *(["par.enabled=false"] if self.no_par else [])]
-        return common.configuration(self.preset, changes, steps=self.steps)
+        if not self.filmed:
+            return common.configuration(self.preset, changes, steps=self.steps)
+        own, start = preset(self.preset), self.first_weights()
+        known = start is not None and (start / CONFIG_FILE).is_file()
+        base = read_config(start) if known and start is not None else own
+        base = base.model_copy(update={"train": own.train.model_copy(update=FOOTAGE_TRAIN)})
+        return override(base, common.parse_settings(changes, steps=self.steps))
+
+    def first_weights(self) -> Path | None:
+        """What the training starts from: --init, where `shipped` is the shipped model, which footage starts from."""
+        from paha.pipeline.loading import SHIPPED_MODEL
+
+        return SHIPPED_MODEL if str(self.init) == "shipped" or (self.filmed and self.init is None) else self.init
 
 
 @dataclass(frozen=True)
@@ -60,7 +93,7 @@ def train_univdm(options: UniVDMOptions, cost: PlanOptions) -> None:
         if options.out is None:
             raise PahaError("give --out RUN (or --plan)")
         fit_motion(options.out, config, options)
-    elif options.data is None or options.out is None:
+    elif not options.data or options.out is None:
         raise PahaError(f"the preset {config.name} trains on clips: give --data DATASET and --out RUN (or --plan)")
     else:
         fit_univdm(options.data, options.out, config, options)
@@ -71,20 +104,38 @@ def fit_motion(out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
     from paha.training.loop import fit
     from paha.training.univdm.motion_job import motion_job
 
-    if options.data is not None:
-        raise PahaError(f"the preset {config.name} draws its clips itself: leave --data out, or give --speech FOLDER")
+    init = options.first_weights()
     speech = None if options.speech is None else str(options.speech)
-    pretrain = options.init is None and not (out / "checkpoint").exists()
-    job = motion_job(config, speech=speech, workers=options.workers, pretrain=pretrain)
-    fit(job, config.train, out, init=options.init, stop_after_s=common.seconds(options.stop_after_minutes))
+    pretrain = init is None and not (out / "checkpoint").exists()
+    footage = load_footage(options, config) if options.data else None
+    job = motion_job(config, speech=speech, workers=options.workers, pretrain=pretrain, footage=footage)
+    fit(job, config.train, out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
 
 
-def fit_univdm(data: Path, out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
+def load_footage(options: UniVDMOptions, config: PahaConfig) -> Footage:
+    """The filmed clips of --data; says how much there is and what was left out."""
+    from paha.training.univdm.footage import FootageDataset
+    from paha.training.univdm.motion_job import Footage
+
+    train = FootageDataset(options.data, config=config, split=options.split.value)
+    try:
+        test = FootageDataset(options.data, config=config, split="test")
+    except PahaError:
+        test = train  # a few clips of one person: none may be for testing
+        common.tell("no test clip is long enough: the probe looks at clips that are trained on")
+    common.tell(f"footage: {len(train.clips)} clips, {train.seconds:.0f} s, of {len(train.people)} people")
+    for name, why in train.skipped.items():
+        common.tell(f"left out {name}: {why}")
+    return Footage(train, test, options.footage_share)
+
+
+def fit_univdm(data: list[Path], out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
     """Make the features that are missing, then train."""
     from accelerate import PartialState
 
     from paha.cli.features import load_codec_of, preset_features
     from paha.dataset.dataset import FeatureDataset
+    from paha.dataset.joint import JointDataset
     from paha.training.distributed import from_main
     from paha.training.loop import fit
     from paha.training.univdm.job import univdm_job
@@ -92,8 +143,12 @@ def fit_univdm(data: Path, out: Path, config: PahaConfig, options: UniVDMOptions
 
     source = codec_source(config, options.codec, options.init)
     whole = with_parts_of(config, options.init)
-    features = Path(from_main("features", lambda: str(preset_features(data, whole, codec=source))))
-    dataset = FeatureDataset(features, config=whole, device=PartialState().device or "cpu")
+    device, parts = PartialState().device or "cpu", []
+    for folder in data:
+        made = partial(preset_features, folder, whole, codec=source, split=options.split)
+        features = Path(from_main("features", lambda made=made: str(made())))
+        parts.append(FeatureDataset(features, config=whole, split=options.split.value, device=device))
+    dataset = parts[0] if len(parts) == 1 else JointDataset(parts)
     job = univdm_job(whole, dataset, codec=load_codec_of(whole, source))
     fit(job, whole.train, out, init=options.init, stop_after_s=common.seconds(options.stop_after_minutes))
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from paha.config import PahaConfig, TrainConfig
-from paha.dataset.features import CLIP_TENSORS, INDEX, channel_scale, clip_features, find_features
-from paha.dataset.manifest import read_manifest
+from paha.dataset.features import CLIP_TENSORS, INDEX, channel_scale, clip_features, find_features, stored_source
+from paha.dataset.splits import SplitName, split_records
 from paha.errors import PahaError
 from paha.extractors.audio import AudioEncoder
 from paha.extractors.codec import Codec
@@ -58,8 +58,9 @@ class FeatureDataset:
     """Every window of `config.num_frames` frames of every clip long enough; drawing one is uniform over the windows.
 
     folder: features/<key>, or a folder with only one of them below. image_encoder: makes the image tokens from the
-    reference latent where the features do not hold them. skipped: ids of clips shorter than a window. device: of the
-    batches; the features themselves lie there too where they fit, so that a batch costs a few gathers.
+    reference latent where the features do not hold them. skipped: ids of clips shorter than a window. split: only the
+    clips of that part, where the dataset has parts (`paha.dataset.splits`). device: of the batches; the features
+    themselves lie there too where they fit, so that a batch costs a few gathers.
     Raises PahaError where the features were made for another configuration, or a file is missing or damaged.
     """
 
@@ -69,15 +70,18 @@ class FeatureDataset:
         *,
         config: PahaConfig,
         image_encoder: ImageEncoder | None = None,
+        split: SplitName = "train",
         device: torch.device | str = "cpu",
         ram_limit_bytes: int = RAM_LIMIT_BYTES,
     ) -> None:
         self.folder = find_features(folder)
         index = _read_index(self.folder)
         _check_index(index, config, self.folder)
-        files = [self.folder / f"{clip['clip_id']}.safetensors" for clip in index["clips"]]
+        listed = _of_split(index["clips"], split, self.folder)
+        self.split, self._splits_sha256, self._data = split, index.get("splits_sha256", ""), index.get("data", "")
+        files = [self.folder / f"{clip['clip_id']}.safetensors" for clip in listed]
         in_ram = sum(path.stat().st_size for path in files if path.exists()) <= ram_limit_bytes
-        clips = [_load_clip(path, clip) for path, clip in zip(files, index["clips"], strict=True)]
+        clips = [_load_clip(path, clip) for path, clip in zip(files, listed, strict=True)]
         options = {"image_encoder": image_encoder, "device": device, "in_ram": in_ram}
         self._hold(clips, config, float(index["channel_scale"]), **options)
 
@@ -90,6 +94,7 @@ class FeatureDataset:
         codec: Codec,
         audio_encoder: AudioEncoder,
         image_encoder: ImageEncoder | None = None,
+        split: SplitName = "train",
         device: torch.device | str = "cpu",
     ) -> Self:
         """The same dataset from the clips themselves, without cached features: all are encoded now and kept in memory.
@@ -99,9 +104,10 @@ class FeatureDataset:
         """
         dataset = cls.__new__(cls)
         dataset.folder = data_dir
+        dataset.split, dataset._splits_sha256, dataset._data = split, "", data_dir.name
         encoders = (codec, audio_encoder, image_encoder if config.image.kind == "clip" else None)
         clips = []
-        for record in read_manifest(data_dir):
+        for record in split_records(data_dir, split):
             tensors = clip_features(data_dir, record, config, *encoders, device=device)
             clips.append(ClipFeatures(record.clip_id, record.identity, tensors))
         dataset._hold(clips, config, channel_scale(codec), image_encoder=None, device=device, in_ram=True)
@@ -141,7 +147,17 @@ class FeatureDataset:
     @property
     def fingerprint(self) -> dict[str, Any]:
         """What a resumed run must share."""
-        return {"features": self.folder.name, "windows": self.num_windows}
+        own = {"split": self.split, "splits_sha256": self._splits_sha256} if self._splits_sha256 else {}
+        return {"features": self.folder.name, "windows": self.num_windows} | own
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What a model that is trained on this keeps (`paha.dataset.training_data`)."""
+        clips = {
+            clip.clip_id: (stored_source(self.folder / f"{clip.clip_id}.safetensors") or "") for clip in self.clips
+        }
+        own = {"data": self._data, "split": self.split, "splits_sha256": self._splits_sha256}
+        return [{**own, "features": self.folder.name, "clips": {name: value[:16] for name, value in clips.items()}}]
 
     def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
         """The clips of a part of a step (`paha.training.loop.StepContext`)."""
@@ -278,6 +294,16 @@ def _check_index(index: dict[str, Any], config: PahaConfig, folder: Path) -> Non
     for key, value in wanted.items():
         if index.get(key) != value:
             raise PahaError(f"{folder} was made with {key} {index.get(key)}, not {value}; run `paha features` again")
+
+
+def _of_split(clips: list[dict[str, str]], split: SplitName, folder: Path) -> list[dict[str, str]]:
+    """The clips of a split; all of a dataset without one."""
+    if any("split" not in clip for clip in clips):
+        raise PahaError(f"{folder} does not say which clips are for testing; run `paha features` again")
+    chosen = [clip for clip in clips if split == "all" or clip["split"] in (split, "")]
+    if clips and not chosen:
+        raise PahaError(f"no features of {folder} are of --split {split}; run `paha features`, or give another split")
+    return chosen
 
 
 def _load_clip(path: Path, entry: dict[str, str]) -> ClipFeatures:

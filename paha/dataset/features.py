@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from paha.config import PahaConfig
 from paha.dataset.manifest import ClipAnnotations, load_annotations, read_manifest
+from paha.dataset.splits import SplitName, check_complete, read_splits, split_records, splits_digest
 from paha.errors import PahaError
 from paha.extractors.audio import AudioEncoder
 from paha.extractors.codec import Codec
@@ -39,6 +42,14 @@ image encoder works on pixels; ref_channels (1, C, h, w) fp16 where the latents 
 (motion)."""
 
 
+HEAD_ABOVE, HEAD_BELOW = 0.7, 0.3
+CUT_LIMIT = 0.02
+
+
+class CutFaceWarning(UserWarning):
+    """Faces that the training would see in part."""
+
+
 def make_features(
     data_dir: Path,
     out: Path | None = None,
@@ -50,20 +61,22 @@ def make_features(
     device: torch.device | str = "cpu",
     batch_size: int = 32,
     shard: tuple[int, int] = (0, 1),
+    split: SplitName = "all",
     progress: bool = True,
 ) -> Path:
     """Compute the features of every clip of DATA_DIR/manifest.jsonl; returns their folder, OUT/<key>.
 
     codec, audio_encoder, image_encoder: the extractors of `config` (image_encoder only where it needs pixels: CLIP).
     out: DATA_DIR/features by default. shard: (i, n) does the i-th of n equal parts, so that n machines share the work;
-    the index lists what is there, whoever ends last writes all of it. Clips whose features are there and whose files
+    the index lists what is there, whoever ends last writes all of it. split: only these clips of splits.json; the index
+    says of every clip which part it is in. Clips whose features are there and whose files
     have not changed are skipped, so a stopped run goes on where it was. DATA_DIR may be a folder of features itself,
     taken as it is: its clips may lie on another machine. Raises PahaError after the last clip if some failed, naming
     each with its reason.
     """
     if (data_dir / INDEX).is_file():
         return data_dir
-    records = read_manifest(data_dir)
+    records = split_records(data_dir, split)
     if not records:
         raise PahaError(f"{data_dir} has no clips; make some with `paha synth` or `paha prepare`")
     part, parts = shard
@@ -75,18 +88,20 @@ def make_features(
     remove_stale(folder)
     for extractor in extractors:
         extractor.to(device)
-    failures = []
+    failures, cut = [], {}
     for record in _track(records[part::parts], enabled=progress):
         path = folder / f"{record.clip_id}.safetensors"
         try:
-            source = _source_hash(data_dir, record)
+            source = source_hash(data_dir, record) + _crop_tag(data_dir, record, config)
             if stored_source(path) != source:
                 tensors = clip_features(data_dir, record, config, *extractors, device=device, batch_size=batch_size)
                 save_clip(path, tensors, source)
+                cut[record.clip_id] = cut_faces(tensors["face_box"])
         except PahaError as error:
             failures.append(f"{record.clip_id}: {error}")
-    listed = _listed(_done(folder, records))
-    index = features_index(config, listed, channel_scale=channel_scale(codec), data=data_dir.resolve().name)
+    _warn_of_cut_faces(cut, config)
+    own = {"channel_scale": channel_scale(codec), "data": data_dir.resolve().name}
+    index = features_index(config, [], **own) | _listed(folder, data_dir)
     write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
     if failures:
         raise PahaError(f"{len(failures)} of {len(records)} clips failed, the others are done: {'; '.join(failures)}")
@@ -95,8 +110,7 @@ def make_features(
 
 def list_again(folder: Path, data_dir: Path) -> None:
     """Bring the list of clips in a folder's index up to date: shards that end together may each miss the other's."""
-    index = json.loads((folder / INDEX).read_text())
-    index["clips"] = _listed(_done(folder, read_manifest(data_dir)))
+    index = json.loads((folder / INDEX).read_text()) | _listed(folder, data_dir)
     write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
 
 
@@ -114,8 +128,9 @@ def clip_features(
 ) -> dict[str, Tensor]:
     """The tensors of one clip (`CLIP_TENSORS`). Raises PahaError where its files are unreadable or do not fit
     together."""
-    frames = read_video(data_dir / record.video, size=(config.width, config.height))
     annotations = load_annotations(data_dir / record.annotations)
+    at = crop_place(annotations.face_box, record, config.width / config.height)
+    frames = read_video(data_dir / record.video, size=(config.width, config.height), at=at)
     if len(frames) != len(annotations.face_box):
         lengths = f"{len(frames)} frames, its annotations {len(annotations.face_box)}"
         raise PahaError(f"{record.video} has {lengths}; make the clip again")
@@ -129,9 +144,55 @@ def clip_features(
     features = {
         "latents": torch.cat(latents).half().cpu(),
         "audio": audio_encoder.encode(mono, len(frames)).half().cpu(),
-        **_normalised(annotations, record, config),
+        **_normalised(annotations, record, config, at),
     }
     return features | ({"image_tokens": torch.cat(tokens)} if tokens else {})
+
+
+def crop_place(face_box: np.ndarray, record: ClipRecord, aspect: float) -> tuple[float, float]:
+    """Where a clip is cropped to `aspect`, as `fit_image` takes it: in the middle, moved as far as the head asks.
+
+    face_box: (T, 4) px. A head is 0.7 face heights above the brows and 0.3 below the chin, half a width to both sides;
+    a portrait clip (CNAS: 512 x 896) in a square loses its lower end, not the face.
+    """
+    boxes = face_box[(face_box[:, 3] > face_box[:, 1])]
+    if not len(boxes):
+        return 0.5, 0.5
+    low, high = np.percentile(boxes[:, :2], 2, axis=0), np.percentile(boxes[:, 2:], 98, axis=0)
+    margin = np.median(boxes[:, 2:] - boxes[:, :2], axis=0)
+    low, high = low - margin * [0.5, HEAD_ABOVE], high + margin * [0.5, HEAD_BELOW]
+    size = np.array([record.width, record.height], np.float64)
+    room = size - np.minimum(size, size[::-1] * [aspect, 1 / aspect])
+    start = np.clip(room / 2, high - (size - room), low)  # the top decides where both cannot be
+    start = np.clip(np.minimum(start, low), 0, room)
+    at = np.where(room > 0.5, start / np.maximum(room, 1e-6), 0.5)
+    return round(float(at[0]), 4), round(float(at[1]), 4)
+
+
+def cut_faces(face_box: Tensor) -> float:
+    """Share of frames whose face box (T, 4), in [0, 1] of the frame, leaves the frame by more than 1 % of its side."""
+    outside = (face_box < -0.01).any(1) | (face_box > 1.01).any(1)
+    return float(outside.float().mean())
+
+
+def _crop_tag(data_dir: Path, record: ClipRecord, config: PahaConfig) -> str:
+    """Beside a clip's hash where it is not cropped in the middle, so that features of another crop are made again."""
+    aspect = config.width / config.height
+    if abs(record.width / record.height - aspect) < 1e-6:
+        return ""
+    at = crop_place(load_annotations(data_dir / record.annotations).face_box, record, aspect)
+    return "" if at == (0.5, 0.5) else f"@{at[0]},{at[1]}"
+
+
+def _warn_of_cut_faces(cut: dict[str, float], config: PahaConfig) -> None:
+    bad = {name: share for name, share in cut.items() if share > CUT_LIMIT}
+    if bad:
+        worst = max(bad, key=lambda name: bad[name])
+        text = (
+            f"in {len(bad)} of {len(cut)} clips the face leaves the {config.width} x {config.height} frame (most in "
+            f"{worst}: {bad[worst]:.0%} of its frames); prepare them with --size {config.width}x{config.height}"
+        )
+        warnings.warn(text, CutFaceWarning, stacklevel=2)
 
 
 def channel_scale(codec: Any) -> float:
@@ -181,13 +242,14 @@ def _modules(extractor: object) -> list[nn.Module]:
     return [value for _, value in sorted(vars(extractor).items()) if isinstance(value, nn.Module)]
 
 
-def _normalised(annotations: ClipAnnotations, record: ClipRecord, config: PahaConfig) -> dict[str, Tensor]:
-    frame = {"width": record.width, "height": record.height, "aspect": config.width / config.height}
-    corners = annotations.face_box.reshape(-1, 2, 2)
+def _normalised(
+    annotations: ClipAnnotations, record: ClipRecord, config: PahaConfig, at: tuple[float, float]
+) -> dict[str, Tensor]:
+    crop = partial(fit_points, width=record.width, height=record.height, aspect=config.width / config.height, at=at)
     return {
-        "points": torch.from_numpy(fit_points(annotations.keypoints.points, **frame)),
+        "points": torch.from_numpy(crop(annotations.keypoints.points)),
         "scores": torch.from_numpy(np.ascontiguousarray(annotations.keypoints.scores, np.float32)),
-        "face_box": torch.from_numpy(fit_points(corners, **frame)).reshape(-1, 4),
+        "face_box": torch.from_numpy(crop(annotations.face_box.reshape(-1, 2, 2))).reshape(-1, 4),
     }
 
 
@@ -213,7 +275,8 @@ def stored_source(path: Path) -> str | None:
         return None
 
 
-def _source_hash(data_dir: Path, record: ClipRecord) -> str:
+def source_hash(data_dir: Path, record: ClipRecord) -> str:
+    """sha256 of a clip's video, sound and annotations. Raises PahaError where one cannot be read."""
     digest = hashlib.sha256()
     for name in (record.video, record.audio, record.annotations):
         try:
@@ -226,7 +289,7 @@ def _source_hash(data_dir: Path, record: ClipRecord) -> str:
 def features_index(
     config: PahaConfig, clips: list[dict[str, str]], *, channel_scale: float, data: str
 ) -> dict[str, Any]:
-    """What features.json says. clips: clip_id and identity of each. data: name of what they were made of."""
+    """What features.json says. clips: clip_id, identity and split of each. data: name of what they were made of."""
     return {
         "format": FORMAT,
         "data": data,
@@ -240,12 +303,13 @@ def features_index(
     }
 
 
-def _listed(records: list[ClipRecord]) -> list[dict[str, str]]:
-    return [{"clip_id": record.clip_id, "identity": record.identity} for record in records]
-
-
-def _done(folder: Path, records: list[ClipRecord]) -> list[ClipRecord]:
-    return [record for record in records if (folder / f"{record.clip_id}.safetensors").exists()]
+def _listed(folder: Path, data_dir: Path) -> dict[str, Any]:
+    """The clips of a dataset whose features are there, with the part of the split that each is in ("": no split)."""
+    records, parts = read_manifest(data_dir), read_splits(data_dir)
+    check_complete(data_dir, records, parts)
+    done = [record for record in records if (folder / f"{record.clip_id}.safetensors").exists()]
+    clips = [{"clip_id": r.clip_id, "identity": r.identity, "split": parts.get(r.clip_id, "")} for r in done]
+    return {"splits_sha256": splits_digest(parts), "clips": clips}
 
 
 def _track(records: list[ClipRecord], *, enabled: bool) -> Iterable[ClipRecord]:

@@ -37,8 +37,10 @@ def choose_pose(kind: str = "auto") -> str:
     return next((name for name in ("dwpose", "mediapipe") if _is_here(name)), "presenter")
 
 
-def pose_extractor(kind: str = "auto") -> PoseExtractor:
+def pose_extractor(kind: str = "auto", *, body_every: int = 1, expression: bool = False) -> PoseExtractor:
     """The extractor of that kind, loaded. Weights that it lacks are fetched; `auto` takes what is here.
+
+    body_every, expression: of `mediapipe` (`paha.extractors.mediapipe_pose.MediaPipePose.load`).
 
     Raises PahaError for an unknown kind, a missing package, or weights that are not to be had.
     """
@@ -46,7 +48,7 @@ def pose_extractor(kind: str = "auto") -> PoseExtractor:
     if chosen == "mediapipe":
         from paha.extractors.mediapipe_pose import MediaPipePose
 
-        return MediaPipePose.load()
+        return MediaPipePose.load(body_every=body_every, expression=expression)
     if chosen == "dwpose":
         from paha.extractors.dwpose import DWPose
 

@@ -26,6 +26,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -80,30 +81,34 @@ class _Person:
 class MediaPipePose:
     """Pose of photographed (and most drawn) people. Use `load`; `close` or a `with` block frees the networks."""
 
-    def __init__(self, tasks: dict[str, Any], stack: ExitStack) -> None:
-        self._tasks, self._stack, self._talkative = tasks, stack, True
+    def __init__(self, tasks: dict[str, Any], stack: ExitStack, *, body_every: int = 1) -> None:
+        self._tasks, self._stack, self._talkative, self._body_every = tasks, stack, True, body_every
 
     @classmethod
-    def load(cls, *, download: bool = True) -> MediaPipePose:
+    def load(cls, *, download: bool = True, body_every: int = 1, expression: bool = False) -> MediaPipePose:
         """With the registered weights, fetched where they are missing and `download` is set.
+
+        body_every: body and hands, three quarters of the cost, are read in every n-th frame and drawn linearly between;
+        the face is read in every frame. expression: read blendshapes, too.
 
         Raises PahaError where mediapipe is not installed or weights are not to be had.
         """
         files = {name: str(weight(name, download=download)) for name in WEIGHT_NAMES}
         with quiet():
-            extractor = cls._load(files)
+            extractor = cls._load(files, body_every=body_every, expression=expression)
         atexit.register(extractor._forget)
         return extractor
 
     @classmethod
-    def _load(cls, files: dict[str, str]) -> MediaPipePose:
+    def _load(cls, files: dict[str, str], *, body_every: int, expression: bool) -> MediaPipePose:
         vision, base = _mediapipe()
         image = vision.RunningMode.IMAGE
 
         def options(kind: Any, name: str, **more: Any) -> Any:
             return kind(base_options=base(model_asset_path=files[f"mediapipe-{name}"]), running_mode=image, **more)
 
-        face = options(vision.FaceLandmarkerOptions, "face-landmarker", num_faces=2)
+        own = {"num_faces": 2, "output_face_blendshapes": expression}
+        face = options(vision.FaceLandmarkerOptions, "face-landmarker", **own)
         hands = options(vision.HandLandmarkerOptions, "hand-landmarker", num_hands=2)
         pose = options(vision.PoseLandmarkerOptions, "pose-landmarker", num_poses=2)
         boxes = options(vision.FaceDetectorOptions, "face-detector")
@@ -119,7 +124,7 @@ class MediaPipePose:
             except (RuntimeError, ValueError, OSError) as error:
                 stack.close()
                 raise PahaError(f"MediaPipe cannot load its {name} weights: {error}; fetch them again") from error
-        return cls(tasks, stack)
+        return cls(tasks, stack, body_every=body_every)
 
     def detect(self, frames: np.ndarray) -> PoseTrack:
         """Pose of frames (T, H, W, 3) uint8, in their pixels; where several people are seen, of the largest.
@@ -131,11 +136,22 @@ class MediaPipePose:
             raise ValueError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
         points = np.zeros((len(frames), NUM_KEYPOINTS, 2), np.float32)
         scores = np.zeros((len(frames), NUM_KEYPOINTS), np.float32)
+        shapes: list[np.ndarray | None] = []
+        person, score, last = None, 0.0, len(frames) - 1
         for t, frame in enumerate(frames):
             with quiet() if self._talkative else nullcontext():
-                self._read(frame, points[t], scores[t])
+                due = t % self._body_every == 0 or t == last
+                if due:
+                    person = self._read_body(frame, points[t], scores[t])
+                shapes.append(self._read_face(frame, person, points[t], scores[t], known=0.0 if due else score))
+                score = float(scores[t, FACE.start])
             self._talkative = False
-        return PoseTrack(Keypoints(points, scores), face_boxes(points, scores), mouth_gap(points, scores))
+        if self._body_every > 1:
+            draw_between(points, scores, every=self._body_every)
+        outside = (points < 0).any(-1) | (points[..., 0] >= frames.shape[2]) | (points[..., 1] >= frames.shape[1])
+        scores[outside] = 0.0
+        known = Keypoints(points, scores)
+        return PoseTrack(known, face_boxes(points, scores), mouth_gap(points, scores), _joined_shapes(shapes))
 
     read = detect
     """The same, by another name."""
@@ -152,7 +168,7 @@ class MediaPipePose:
 
     def has_face(self, picture: np.ndarray) -> bool:
         """Whether the face landmarker finds a face in a picture (H, W, 3) uint8."""
-        return self._largest_face(picture) is not None
+        return self._faces(picture) is not None
 
     def close(self) -> None:
         """Free the networks."""
@@ -170,18 +186,15 @@ class MediaPipePose:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _read(self, frame: np.ndarray, points: np.ndarray, scores: np.ndarray) -> None:
-        """Fill points (133, 2) and scores (133,) of one frame."""
-        height, width = frame.shape[:2]
+    def _read_body(self, frame: np.ndarray, points: np.ndarray, scores: np.ndarray) -> _Person | None:
+        """Fill body, feet and hands of points (133, 2) and scores (133,) of one frame; the person they are of."""
         person = self._largest_person(frame)
         if person is not None:
             points[BODY], scores[BODY] = person.points[list(BODY_OF_POSE)], person.scores[list(BODY_OF_POSE)]
             points[FEET], scores[FEET] = person.points[list(FEET_OF_POSE)], person.scores[list(FEET_OF_POSE)]
             scores[[18, 21]] = 0.0
-        self._read_face(frame, person, points, scores)
         self._read_hands(frame, person, points, scores)
-        outside = (points < 0).any(-1) | (points[:, 0] >= width) | (points[:, 1] >= height)
-        scores[outside] = 0.0
+        return person
 
     def _largest_person(self, frame: np.ndarray) -> _Person | None:
         side = max(frame.shape[:2])
@@ -195,23 +208,43 @@ class MediaPipePose:
         ]
         return max(people, key=lambda person: person.width, default=None)
 
-    def _read_face(self, frame: np.ndarray, person: _Person | None, points: np.ndarray, scores: np.ndarray) -> None:
+    def _read_face(
+        self,
+        frame: np.ndarray,
+        person: _Person | None,
+        points: np.ndarray,
+        scores: np.ndarray,
+        *,
+        known: float = 0.0,
+    ) -> np.ndarray | None:
+        """Fill the face's points and scores; its blendshapes (52,), where they are read. known: the score of the frame
+        before, which stands for this one's; 0 where it is to be detected."""
         crop, corner = frame, np.zeros(2, np.float32)
         if person is not None:
             crop, corner = _square(frame, person.points[_HEAD_OF_POSE], grow=_HEAD_GROW)
-        mesh = self._largest_face(crop)
-        if mesh is None:
-            return
+        found = self._faces(crop)
+        if found is None:
+            return None
+        mesh, shapes = found
         points[FACE] = mesh[list(FACE_OF_MESH)] + corner
+        if known > 0:
+            scores[FACE] = known
+            return shapes
         box = np.concatenate([mesh.min(0), mesh.max(0)])
         overlaps = [(_overlap(box, found[:4]), found[4]) for found in self.find_faces(crop)]
         best = max(overlaps, default=(0.0, 0.0))
         scores[FACE] = best[1] if best[0] > 0 else _NO_SCORE
+        return shapes
 
-    def _largest_face(self, crop: np.ndarray) -> np.ndarray | None:
-        found = self._tasks["face"].detect(_image(crop)).face_landmarks
-        meshes = [np.array([(p.x, p.y) for p in face], np.float32) * max(crop.shape[:2]) for face in found]
-        return max(meshes, key=lambda mesh: float(np.ptp(mesh[:, 0])), default=None)
+    def _faces(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Mesh (478, 2) px and blendshapes of the largest face in a picture."""
+        result = self._tasks["face"].detect(_image(crop))
+        meshes = [np.array([(p.x, p.y) for p in face], np.float32) for face in result.face_landmarks]
+        if not meshes:
+            return None
+        best = max(range(len(meshes)), key=lambda k: float(np.ptp(meshes[k][:, 0])))
+        shapes = np.array([s.score for s in result.face_blendshapes[best]]) if result.face_blendshapes else None
+        return meshes[best] * max(crop.shape[:2]), shapes
 
     def _read_hands(self, frame: np.ndarray, person: _Person | None, points: np.ndarray, scores: np.ndarray) -> None:
         crop, corner = frame, np.zeros(2, np.float32)
@@ -225,6 +258,32 @@ class MediaPipePose:
         for hand, is_left, score in assign_sides(hands, labels, person.points if person else None):
             side = LEFT_HAND if is_left else RIGHT_HAND
             points[side], scores[side] = hand, score
+
+
+def draw_between(points: np.ndarray, scores: np.ndarray, *, every: int) -> None:
+    """Fill body and hands of frames that were not read: linear in time between the frames that were, in place.
+
+    points: (T, 133, 2), scores: (T, 133); read are frames 0, every, 2 every ... and the last. Where a point was found
+    in one of the two neighbours alone, a frame takes the nearer one.
+    """
+    own = np.r_[BODY, FEET, LEFT_HAND, RIGHT_HAND]
+    read = np.unique([*range(0, len(points), every), len(points) - 1])
+    for a, b in pairwise(read):
+        both = (scores[a, own] > 0) & (scores[b, own] > 0)
+        for t in range(a + 1, b):
+            share = (t - a) / (b - a)
+            nearer = a if share < 0.5 else b
+            mixed = (1 - share) * points[a, own] + share * points[b, own]
+            points[t, own] = np.where(both[:, None], mixed, points[nearer, own])
+            mean = (1 - share) * scores[a, own] + share * scores[b, own]
+            scores[t, own] = np.where(both, mean, scores[nearer, own])
+
+
+def _joined_shapes(shapes: list[np.ndarray | None]) -> np.ndarray | None:
+    size = next((len(found) for found in shapes if found is not None), 0)
+    if not size:
+        return None
+    return np.stack([np.full(size, np.nan) if found is None else found for found in shapes]).astype(np.float32)
 
 
 def assign_sides(

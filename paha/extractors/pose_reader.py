@@ -34,20 +34,23 @@ READ_BATCH = 64
 class PoseReading:
     """What the reader sees. points: (N, 133, 2) px of the given frames. scores: (N, 133) in [0, 1].
 
-    face_box: (N, 4) px, x0 y0 x1 y1. mouth_open: (N,) in [0, 1], the rig's signal of that name. All float32.
+    face_box: (N, 4) px, x0 y0 x1 y1. mouth_open: (N,) in [0, 1], the rig's signal of that name. face_spread: (N,), see
+    `ReaderOutput`. All float32.
     """
 
     points: np.ndarray
     scores: np.ndarray
     face_box: np.ndarray
     mouth_open: np.ndarray
+    face_spread: np.ndarray
 
 
 @dataclass(frozen=True)
 class ReaderOutput:
     """Tensors of one forward pass. points: (N, K, 2) in [0, 1]. coarse_points: the same from stage 1 alone.
 
-    score_logits: (N, K). face_box: (N, 4) in [0, 1]. mouth_open: (N,), not clamped.
+    score_logits: (N, K). face_box: (N, 4) in [0, 1]. mouth_open: (N,), not clamped. face_spread: (N,), mean entropy in
+    nats of the face points' heatmaps: small where the reader knows where a face is, large where it guesses.
     """
 
     points: Tensor
@@ -55,6 +58,7 @@ class ReaderOutput:
     score_logits: Tensor
     face_box: Tensor
     mouth_open: Tensor
+    face_spread: Tensor
 
     @classmethod
     def cat(cls, outputs: list[Self]) -> Self:
@@ -177,7 +181,7 @@ class PoseReader(ModelMixin, ConfigMixin):
         moves = moves * (box[:, 2:] - box[:, :2])[:, None]
         refined = coarse.clone()
         refined[:, FACE] = coarse[:, FACE].detach() + moves
-        return ReaderOutput(refined, coarse, score_logits, face_box, mouth_open.float())
+        return ReaderOutput(refined, coarse, score_logits, face_box, mouth_open.float(), spread(attention[:, FACE]))
 
     @torch.no_grad()
     def read(self, images: np.ndarray, *, batch_size: int = READ_BATCH) -> PoseReading:
@@ -190,7 +194,8 @@ class PoseReader(ModelMixin, ConfigMixin):
         points, box = output.points.float().cpu() * side, output.face_box.float().cpu() * side.repeat(2)
         scores = output.score_logits.float().sigmoid().cpu()
         mouth = output.mouth_open.clamp(0, 1).cpu()
-        return PoseReading(points.numpy(), scores.numpy(), box.numpy(), mouth.numpy())
+        spreads = output.face_spread.float().cpu().numpy()
+        return PoseReading(points.numpy(), scores.numpy(), box.numpy(), mouth.numpy(), spreads)
 
     def _prepare(self, images: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
@@ -207,6 +212,12 @@ def initialise(model: nn.Module) -> None:
         if isinstance(module, nn.Conv2d) and id(module) not in branches:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             nn.init.zeros_(cast(Tensor, module.bias))
+
+
+def spread(attention_NKC: Tensor) -> Tensor:
+    """(N,) mean entropy in nats of heatmaps (N, K, C) over C cells, without a gradient."""
+    heat = attention_NKC.detach()
+    return -torch.xlogy(heat, heat).sum(-1).mean(1)
 
 
 def upsample(x: Tensor) -> Tensor:

@@ -44,8 +44,11 @@ def read_image(path: Path | str) -> np.ndarray:
         raise PahaError(f"cannot read the picture {path}: {error}; is it whole?") from error
 
 
-def fit_image(image: np.ndarray, *, width: int, height: int) -> np.ndarray:
-    """Centre crop of (H, W, 3) uint8 to the aspect of width x height, then antialiased resize: (height, width, 3)."""
+def fit_image(image: np.ndarray, *, width: int, height: int, at: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
+    """Crop of (H, W, 3) uint8 to the aspect of width x height, then antialiased resize: (height, width, 3).
+
+    at: where the crop lies in the room that there is, (x, y) in [0, 1]; the middle by default, 0 is left and top.
+    """
     from PIL import Image
 
     source_height, source_width = image.shape[:2]
@@ -53,7 +56,7 @@ def fit_image(image: np.ndarray, *, width: int, height: int) -> np.ndarray:
         return image
     scale = min(source_width / width, source_height / height)
     crop_width, crop_height = width * scale, height * scale
-    left, top = (source_width - crop_width) / 2, (source_height - crop_height) / 2
+    left, top = (source_width - crop_width) * at[0], (source_height - crop_height) * at[1]
     # Area averaging while shrinking; bicubic has no ringing to speak of while enlarging.
     method = Image.Resampling.BOX if scale >= 2 else Image.Resampling.BICUBIC
     box = (left, top, left + crop_width, top + crop_height)

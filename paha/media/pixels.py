@@ -36,11 +36,13 @@ def frames_to_pixels(frames: np.ndarray, *, batch_size: int) -> Iterator[Tensor]
         yield chunk.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
-def fit_points(points: np.ndarray, *, width: int, height: int, aspect: float) -> np.ndarray:
-    """Pixels (..., 2) of a width x height frame to [0, 1] of its centre crop to `aspect` (width / height).
+def fit_points(
+    points: np.ndarray, *, width: int, height: int, aspect: float, at: tuple[float, float] = (0.5, 0.5)
+) -> np.ndarray:
+    """Pixels (..., 2) of a width x height frame to [0, 1] of its crop to `aspect` (width / height).
 
     The same crop as `fit_image`; points outside it fall outside [0, 1].
     """
     crop_width, crop_height = min(width, height * aspect), min(height, width / aspect)
-    corner = np.array([(width - crop_width) / 2, (height - crop_height) / 2], np.float32)
+    corner = np.array([(width - crop_width) * at[0], (height - crop_height) * at[1]], np.float32)
     return ((points - corner) / np.array([crop_width, crop_height], np.float32)).astype(np.float32)

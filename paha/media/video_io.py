@@ -38,17 +38,25 @@ _SQUARE_TOLERANCE = Fraction(1, 50)
 """Pixel aspects this near to 1 are rounding in the file."""
 
 
-def read_video(path: Path | str, *, fps: float = FPS, size: tuple[int, int] | None = None) -> np.ndarray:
+Place = tuple[float, float]
+
+
+def read_video(
+    path: Path | str, *, fps: float = FPS, size: tuple[int, int] | None = None, at: Place = (0.5, 0.5)
+) -> np.ndarray:
     """All frames of a video: (T, H, W, 3) uint8 RGB. See `iter_video`, which holds one frame at a time."""
-    return np.stack(list(iter_video(path, fps=fps, size=size)))
+    return np.stack(list(iter_video(path, fps=fps, size=size, at=at)))
 
 
-def iter_video(path: Path | str, *, fps: float = FPS, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
+def iter_video(
+    path: Path | str, *, fps: float = FPS, size: tuple[int, int] | None = None, at: Place = (0.5, 0.5)
+) -> Iterator[np.ndarray]:
     """Frames (H, W, 3) uint8 RGB of a video's first picture track, upright, with square pixels, at a constant rate.
 
     Output frame k is the source frame nearest to k / fps; the last one is held to its end. Time zero is the file's own
     (the earlier start of picture and sound, as in `read_audio`). size: (width, height) that `fit_image` brings every
-    frame to. Raises PahaError that names the file if it is no media, has no picture, or is damaged or truncated.
+    frame to, cropped `at` that place. Raises PahaError that names the file if it is no media, has no picture, or is
+    damaged or truncated.
     """
     from av.video.reformatter import VideoReformatter
 
@@ -61,7 +69,7 @@ def iter_video(path: Path | str, *, fps: float = FPS, size: tuple[int, int] | No
         for frame, count in _constant_rate(_timed_frames(container, stream, path), rate):
             image = _upright(frame, reformatter, aspect)
             if size is not None:
-                image = fit_image(image, width=size[0], height=size[1])
+                image = fit_image(image, width=size[0], height=size[1], at=at)
             for _ in range(count):
                 yield image
 

@@ -24,6 +24,8 @@ from typing import Literal
 from paha.errors import PahaError
 from paha.runtime.atomic import check_name, remove_stale
 
+SHIPPED = Path("shipped")
+"""The model that comes with the package, where a model is asked for."""
 STREAM = Path("-")
 """What stands for standard input or output."""
 
@@ -87,6 +89,8 @@ def check_input(path: Path, kind: str = "any") -> None:
         return
     if kind in ("model", "source") and not path.is_absolute() and str(path).count("/") == 1 and not path.exists():
         return  # OWNER/NAME of a hub
+    if kind in ("model", "source") and path == SHIPPED and not path.exists():
+        return
     try:
         there = path.exists()
     except (OSError, ValueError) as error:

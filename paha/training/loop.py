@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shutil
 import signal
 import threading
 import time
@@ -181,7 +182,7 @@ class _Run:
 
 
 def _fingerprint(job: Job, config: TrainConfig, accelerator: Accelerator) -> dict[str, object]:
-    own = {"train": config.model_dump(mode="json"), "processes": accelerator.num_processes}
+    own = {"train": config.model_dump(mode="json", exclude={"snapshots"}), "processes": accelerator.num_processes}
     return dict(job.fingerprint) | {"job": job.name} | own
 
 
@@ -324,8 +325,11 @@ def _after_step(run: _Run, scalars: dict[str, float], report: Report | None, *, 
         scalars |= _evaluate(run)
     if report and (last or due or run.step % run.config.log_every == 0):
         report.log(run.step, scalars)
-    if last or run.step % run.config.checkpoint_every == 0:
+    if last or run.step % run.config.checkpoint_every == 0 or run.step in run.config.snapshots:
         run.save()
+    if run.step in run.config.snapshots and run.accelerator.is_main_process:
+        with atomic_folder(run.out / f"model-{run.step:06d}") as folder:
+            shutil.copytree(run.out / "model", folder, dirs_exist_ok=True)
 
 
 @torch.no_grad()

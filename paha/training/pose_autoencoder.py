@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from paha.config import TrainConfig
-from paha.dataset.manifest import load_annotations, read_manifest
+from paha.dataset.manifest import load_annotations
+from paha.dataset.splits import SplitName, split_records
 from paha.errors import PahaError
 from paha.evaluation.metrics.gestures import POSE_DIM, pose_windows
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
@@ -33,8 +34,13 @@ COSINE_WEIGHT = 0.001
 PROBE_WINDOWS = 1000
 
 
-def load_windows(data: Path, *, fps: float, num_frames: int, stride: int, min_score: float) -> np.ndarray:
-    """All windows (N, num_frames, 94) of a dataset's keypoints. Raises PahaError where no clip is long enough."""
+def load_windows(
+    data: Path, *, fps: float, num_frames: int, stride: int, min_score: float, split: SplitName = "train"
+) -> np.ndarray:
+    """All windows (N, num_frames, 94) of the keypoints of a split of a dataset.
+
+    Raises PahaError where no clip is long enough.
+    """
     parts = [
         pose_windows(
             load_annotations(data / record.annotations).keypoints,
@@ -44,7 +50,7 @@ def load_windows(data: Path, *, fps: float, num_frames: int, stride: int, min_sc
             stride=stride,
             min_score=min_score,
         )
-        for record in read_manifest(data)
+        for record in split_records(data, split)
     ]
     windows = np.concatenate(parts) if parts else np.zeros((0, num_frames, POSE_DIM), np.float32)
     if not len(windows):
@@ -60,6 +66,8 @@ def pose_autoencoder_job(
     num_frames: int = 34,
     stride: int = 10,
     min_score: float = 0.3,
+    linear_slope: float = 0.2,
+    split: SplitName = "train",
 ) -> Job:
     """The job on a dataset folder: windows of `num_frames` frames at `fps`.
 
@@ -70,9 +78,9 @@ def pose_autoencoder_job(
     if num_frames < 12:
         raise PahaError(f"--frames {num_frames}: choose 12 or more")
     setting = {"fps": fps, "num_frames": num_frames, "stride": stride, "min_score": min_score}
-    windows = load_windows(data, fps=fps, num_frames=num_frames, stride=stride, min_score=min_score)
+    windows = load_windows(data, fps=fps, num_frames=num_frames, stride=stride, min_score=min_score, split=split)
     mean = windows.mean((0, 1), dtype=np.float64).astype(np.float32).tolist()
-    model = PoseAutoencoder(pose_dim=POSE_DIM, mean_pose=mean, **setting)
+    model = PoseAutoencoder(pose_dim=POSE_DIM, mean_pose=mean, linear_slope=linear_slope, **setting)
     x = torch.from_numpy(windows)
     return Job(
         name="pose-autoencoder",
@@ -80,7 +88,7 @@ def pose_autoencoder_job(
         loss=partial(autoencoder_loss, windows=x, batch_size=min(batch_size, len(x))),
         save=lambda trained, folder: cast(PoseAutoencoder, trained).save_pretrained(folder),
         probe=partial(probe_autoencoder, windows=x),
-        fingerprint={**setting, "windows": len(x)},
+        fingerprint={**setting, "windows": len(x)} | ({} if linear_slope == 0.2 else {"linear_slope": linear_slope}),
     )
 
 

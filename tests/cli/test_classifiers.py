@@ -43,7 +43,7 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("pce")
     make_corpus(root / "corpus", clips=8, size=32, seconds=(1.0, 1.2), workers=1, progress=False)
     toy_codec(DEBUG).save_pretrained(root / "codec")
-    own = {"data": root / "corpus", "out": root / "univdm", "codec": root / "codec"}
+    own = {"data": [root / "corpus"], "out": root / "univdm", "codec": root / "codec"}
     train_univdm(UniVDMOptions(preset="debug", steps=2, **own), PlanOptions())
     shutil.copytree(root / "univdm/model", root / "model")
     flags = NegativesFlags(count=4, lengths="4,7", steps=2)

@@ -83,7 +83,7 @@ def test_parts_of_a_shard_are_its_clips(corpus, codec, monkeypatch):
     taken = []
 
     def run_here(function, tasks, **options):
-        taken.extend(task[-1] for task in tasks)
+        taken.extend(task[-2] for task in tasks)
         return ((index, function(*task), "") for index, task in enumerate(tasks))
 
     monkeypatch.setattr("paha.runtime.engine.run_tasks", run_here)

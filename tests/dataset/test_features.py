@@ -76,10 +76,10 @@ def test_features_are_what_the_extractors_say(data_dir, extractors):
 
 def test_keypoints_and_face_follow_the_crop(data_dir, extractors):
     tensors = load_file(run(data_dir, extractors) / "clip0.safetensors")
-    # 48 x 64 is cropped to its middle 48 x 48, rows 8 to 56.
-    assert tensors["points"][0, 0].tolist() == [0.0, 0.0]
-    assert tensors["points"][0, 1].tolist() == [0.5, 0.5]
-    assert tensors["face_box"][0].tolist() == [0.25, 0.0, 0.75, 0.5]
+    # 48 x 64 is cropped to 48 x 48: rows 0 to 48, as the head begins above row 8 (its middle would be rows 8 to 56).
+    expected = {"points": [[0.0, 8 / 48], [0.5, 32 / 48]], "face_box": [0.25, 8 / 48, 0.75, 32 / 48]}
+    torch.testing.assert_close(tensors["points"][0, :2], torch.tensor(expected["points"]))
+    torch.testing.assert_close(tensors["face_box"][0], torch.tensor(expected["face_box"]))
 
 
 @pytest.mark.parametrize(("width", "height", "aspect"), [(48, 64, 1.0), (90, 30, 1.0), (40, 40, 0.5), (64, 36, 16 / 9)])

@@ -28,7 +28,7 @@ def write_features(folder: Path, config: PahaConfig, *, lengths=(12, 9, 20), cha
         "codec": config.codec.model_dump(mode="json"),
         "audio": config.audio.model_dump(mode="json"),
         "image": config.image.model_dump(mode="json"),
-        "clips": [{"clip_id": name, "identity": name} for name in names],
+        "clips": [{"clip_id": name, "identity": name, "split": ""} for name in names],
     }
     (folder / INDEX).write_text(json.dumps(index))
     return folder

@@ -22,6 +22,7 @@ from paha.dataset.manifest import MANIFEST, write_manifest
 from paha.dataset.prepare.config import PrepareConfig
 from paha.dataset.prepare.cutting import Listed
 from paha.dataset.prepare.source import Source, is_whole, make_source, one_line, prepare_source, printable
+from paha.dataset.splits import SPLITS
 from paha.errors import PahaError
 from paha.runtime.atomic import remove_stale, write_bytes
 from paha.runtime.engine import run_tasks
@@ -29,7 +30,7 @@ from paha.runtime.paths import place_of
 from paha.runtime.workers import num_cores
 from paha.types import ClipRecord
 
-SETTINGS, REJECTED, FAILED, SPLITS = "prepare.json", "rejected.jsonl", "failed.jsonl", "splits.json"
+SETTINGS, REJECTED, FAILED = "prepare.json", "rejected.jsonl", "failed.jsonl"
 CARD, REPORT, _FINISHED = "README.md", "report.html", "finished"
 VIDEO_ENDINGS = frozenset(
     f".{name}"

@@ -59,6 +59,11 @@ class MotionDataset:
         """What a resumed run must share: the stream, but for where its speech lies on this machine."""
         return asdict(replace(self.stream, speech=None)) | {"natural": self.stream.speech is not None}
 
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """No clip of a file: whoever is seen and heard in a test was never drawn here."""
+        return []
+
     def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
         """The clips of a part of a step (`paha.training.loop.StepContext`)."""
         return self.batch(context.step * train.num_micro_batches + context.micro, train.batch_size)

@@ -54,7 +54,7 @@ def make_motion_features(
         path = out / f"{name}.safetensors"
         if stored_source(path) != text:
             save_clip(path, tensors_of(source[index]), text)
-    listed = [{"clip_id": name, "identity": name} for name in names]
+    listed = [{"clip_id": name, "identity": name, "split": ""} for name in names]
     index = features_index(config, listed, channel_scale=1.0, data=out.resolve().name) | {"stream": told}
     write_bytes(out / INDEX, json.dumps(index, indent=1).encode())
     return out

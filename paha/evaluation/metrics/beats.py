@@ -1,4 +1,5 @@
-"""Beat Alignment Score (BAS): how near every beat of the speech a beat of the gestures lies (B.5, [17]).
+"""Beat Alignment Score (BAS): how near every beat of the speech a beat of the gestures lies, and the other way round
+(B.5, [17]).
 
 Beats of the speech are its onsets; beats of a gesture are the moments of least speed, where a stroke stops or turns.
 `beat_alignment` is the score of two lists of times; `bas` measures a clip in seconds; `bas_legacy` repeats the form
@@ -13,7 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import argrelextrema
 
-from paha.evaluation.metrics.keypoints import GESTURE, MIN_SCORE, fill_unseen
+from paha.evaluation.metrics.keypoints import FORE, GESTURE, MIN_SCORE, fill_unseen
 from paha.evaluation.metrics.onsets import STEP_S, onset_frames
 from paha.types import FPS, Keypoints
 
@@ -23,16 +24,24 @@ SMOOTHING_S = 0.2
 """Gaussian sigma of the smoothed speed: 5 frames at 25 fps."""
 LEGACY_SIGMA = 3.0
 LEGACY_SMOOTHING = 5.0
+NO_ARMS = "no arm or hand was seen"
+NO_MOTION_BEAT = "no motion beat"
+"""Why the score over motion beats is absent where the arms are seen and rest; that over speech beats is 0 there."""
 
 
 @dataclass(frozen=True)
 class Bas:
-    """A clip's score with what it was made of. score: in [0, 1]; None where the speech has no onset."""
+    """A clip's scores in [0, 1] with what they were made of; None where there is no such score, `absent` then says why.
+
+    score: mean over the speech's beats. motion: over the motion's (AIST++'s direction). legacy: see `bas_legacy`.
+    """
 
     score: float | None
+    motion: float | None
     legacy: float | None
     audio_beats: int
-    motion_beats: int
+    motion_beats: int | None
+    absent: str = ""
 
 
 def beat_alignment(audio_s: np.ndarray, motion_s: np.ndarray, *, sigma_s: float = SIGMA_S) -> float:
@@ -86,11 +95,14 @@ def bas(
     """Score of a clip's keypoints against its speech (M,), 16 kHz. Onsets after the last frame do not count."""
     steps = onset_frames(mono)
     onsets = steps[steps * STEP_S <= len(keypoints.scores) / fps] * STEP_S
+    if not (keypoints.scores[:, FORE] >= min_score).any():
+        return Bas(None, None, None, len(onsets), None, NO_ARMS)
     motion = motion_beats_s(keypoints, fps=fps, smoothing_s=smoothing_s, min_score=min_score)
     if not len(onsets):
-        return Bas(None, None, 0, len(motion))
+        return Bas(None, None, None, 0, len(motion), "no onset in the speech")
     score = beat_alignment(onsets, motion, sigma_s=sigma_s)
-    return Bas(score, _legacy(keypoints, steps, min_score), len(onsets), len(motion))
+    backwards = beat_alignment(motion, onsets, sigma_s=sigma_s) if len(motion) else None
+    return Bas(score, backwards, _legacy(keypoints, steps, min_score), len(onsets), len(motion))
 
 
 def bas_legacy(keypoints: Keypoints, mono: np.ndarray, *, min_score: float = MIN_SCORE) -> float | None:

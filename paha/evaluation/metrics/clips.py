@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paha.dataset.manifest import MANIFEST, read_manifest
+from paha.dataset.manifest import MANIFEST
+from paha.dataset.splits import SplitName, split_records
 from paha.errors import PahaError
 from paha.media.audio_io import read_audio, to_mono_16k
 
@@ -27,15 +28,17 @@ class Clip:
     annotations: Path | None = None
 
 
-def find_clips(folder: Path) -> list[Clip]:
+def find_clips(folder: Path, *, split: SplitName = "all") -> list[Clip]:
     """The clips of a dataset (manifest.jsonl) or of a folder of videos, by name; sound lies beside them or inside.
+
+    split: of a dataset that has one (`paha.dataset.splits`).
 
     Raises PahaError for a folder that is missing or without videos.
     """
     if not folder.is_dir():
         raise PahaError(f"{folder} is no folder; give a folder of videos or a dataset")
     if (folder / MANIFEST).is_file():
-        records = read_manifest(folder)
+        records = split_records(folder, split)
         clips = [
             Clip(r.clip_id, folder / r.video, folder / r.audio, folder / r.annotations if r.annotations else None)
             for r in records
@@ -62,6 +65,46 @@ def pair_clips(real: Sequence[Clip], fake: Sequence[Clip], *, pairs: Path | None
         return {clip.clip_id: known[clip.clip_id] for clip in fake if clip.clip_id in known}
     made = {clip.clip_id: clip for clip in fake}
     return {_named(b, made, pairs, row).clip_id: _named(a, known, pairs, row) for row, a, b in _rows(pairs)}
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared. truths: the real clip of a generated one, by the latter's name. apart: names of generated clips
+    that belong to real ones of another split, and are left out."""
+
+    reals: list[Clip]
+    fakes: list[Clip]
+    truths: dict[str, Clip]
+    apart: list[str]
+
+
+def find_sides(
+    real: Path, fake: Path, *, split: SplitName = "test", pairs: Path | None = None, limit: int | None = None
+) -> Sides:
+    """The real clips of a split and the generated ones, but for those of real clips of another split.
+
+    pairs: as `pair_clips`. limit: the first so many of each. Raises PahaError for a folder or file that cannot be used.
+    """
+    chosen, made = find_clips(real, split=split), find_clips(fake)
+    truths = pair_clips(find_clips(real), made, pairs=pairs)
+    fakes, apart = keep_split(made, truths, chosen)
+    if not fakes:
+        raise PahaError(f"every video of {fake} is of a clip outside --split {split} of {real}; give another --split")
+    reals, fakes = chosen[:limit], fakes[:limit]
+    return Sides(reals, fakes, truths_between(truths, reals, fakes), apart)
+
+
+def keep_split(fakes: Sequence[Clip], truths: dict[str, Clip], chosen: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
+    """The generated clips without those whose real clip was not chosen, and the names of these."""
+    kept = {clip.clip_id for clip in chosen}
+    apart = {name for name, truth in truths.items() if truth.clip_id not in kept}
+    return [clip for clip in fakes if clip.clip_id not in apart], sorted(apart)
+
+
+def truths_between(truths: dict[str, Clip], reals: Sequence[Clip], fakes: Sequence[Clip]) -> dict[str, Clip]:
+    """Those pairs of which both clips are there."""
+    known, kept = {clip.clip_id for clip in fakes}, {clip.clip_id for clip in reals}
+    return {name: truth for name, truth in truths.items() if name in known and truth.clip_id in kept}
 
 
 def speech(clip: Clip) -> np.ndarray:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
+from paha.dataset.splits import SplitName, read_splits, splits_digest
 from paha.errors import PahaError
-from paha.evaluation.metrics.clips import Clip, find_clips, pair_clips, speech
+from paha.evaluation.metrics.clips import Clip, find_sides, speech
 from paha.evaluation.metrics.cost import time_cost, time_cost_per_second
 from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments
@@ -27,7 +29,8 @@ from paha.runtime.workers import num_cores
 FLOOR, SWAPPED = "real (floor)", "swapped speech"
 CORRUPTIONS: dict[str, Corruption] = {"shuffled frames": shuffled, "frozen": frozen, "noise": noisy}
 FVD_COPIES = {"shuffled frames": "shuffled", "frozen": "frozen", "noise": "noise"}
-_FRECHET = ("fvd", "fgd", "frd_face", "frd_hands", "frd_body", "frd_background")
+FEW_CLIPS = 30
+_FRECHET = ("fvd", "fgd", "fid", "e_fid", "frd_face", "frd_hands", "frd_body", "frd_background")
 Say = Callable[[str], None]
 
 
@@ -51,6 +54,11 @@ class Evaluation:
     failed: dict[str, dict[str, str]]
     paired: int
     provenance: dict[str, object]
+    heading: str = ""
+    """What read the videos, above every table."""
+    warnings: list[str] = field(default_factory=list)
+    videos: dict[str, tuple[Path, Path | None]] = field(default_factory=dict)
+    """generated clip -> its video, and the real one's of the pair"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ def evaluate_videos(
     *,
     name: str = "generated",
     pairs: Path | None = None,
+    split: SplitName = "test",
     limit: int | None = None,
     workers: int | None = None,
     seed: int = 0,
@@ -82,16 +91,18 @@ def evaluate_videos(
     """Evaluate the videos of `fake` against those of `real`; measurements are kept in OUT/measured.
 
     Generated clips pair with real ones by name or by the CSV file `pairs`; those without a partner count for all
-    metrics that need none. limit: only the first so many clips of each. workers: threads (one a core by default).
+    metrics that need none. split: of REAL, where it is a dataset with a split; generated clips of its other clips are
+    left out. limit: only the first so many clips of each. workers: threads (one a core by default).
     ceilings: make the rows of corrupted real clips as well. Clips that cannot be read are left out and listed.
     Raises PahaError where a side has no readable clip.
     """
-    reals, fakes = find_clips(real)[:limit], find_clips(fake)[:limit]
-    truths = pair_clips(reals, fakes, pairs=pairs)
+    sides = find_sides(real, fake, split=split, pairs=pairs, limit=limit)
+    reals, fakes = sides.reals, sides.fakes
+    if sides.apart:
+        say(f"{len(sides.apart)} generated clips belong to real ones outside --split {split} and are left out")
     real_set = measure_set(reals, instruments, out / "measured" / "real", workers=workers, variants=ceilings, say=say)
-    fake_set = measure_set(
-        fakes, instruments, out / "measured" / "generated", workers=workers, say=say, truths=truths, against=real_set[0]
-    )
+    paired: dict[str, Any] = {"truths": sides.truths, "against": real_set[0]}
+    fake_set = measure_set(fakes, instruments, out / "measured" / "generated", workers=workers, say=say, **paired)
     failed = {"real": real_set[1], "generated": fake_set[1]}
     for side, folder in (("real", real), ("generated", fake)):
         if len(failed[side]) == len(reals if side == "real" else fakes):
@@ -104,6 +115,7 @@ def evaluate_videos(
         "real": str(real),
         "generated": str(fake),
         "pairs": str(pairs) if pairs else "by name",
+        "split": {"name": split, "splits_sha256": splits_digest(read_splits(real)), "left_out": sides.apart},
         "clips": {"real": len(real_set[0].clips), "generated": len(fake_set[0].clips)},
         "seed": seed,
         "instruments": instruments.provenance(),
@@ -111,7 +123,20 @@ def evaluate_videos(
             ((clip, _load(real_set[0], clip)) for clip in real_set[0].clips), instruments
         ),
     }
-    return Evaluation(rows, failed, len(fake_set[0].truths), provenance)
+    told = warnings_of(len(real_set[0].clips), len(fake_set[0].clips))
+    videos = {c.clip_id: (c.video, t.video if (t := sides.truths.get(c.clip_id)) else None) for c in fakes}
+    return Evaluation(rows, failed, len(fake_set[0].truths), provenance, instruments.heading(), told, videos)
+
+
+def warnings_of(real: int, fake: int) -> list[str]:
+    """What a reader must know before comparing the numbers of so few clips."""
+    few = min(real, fake)
+    if few >= FEW_CLIPS:
+        return []
+    return [
+        f"N = {few}: below {FEW_CLIPS} clips the intervals say little and Frechet distances (FVD, FGD, FID) are mostly "
+        "bias; published ones use 480 (S2G's test set) to 2,048 videos, and compare only at equal N"
+    ]
 
 
 def measure_set(

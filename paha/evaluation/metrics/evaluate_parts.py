@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from paha.evaluation.metrics.clips import find_clips, pair_clips
+from paha.evaluation.metrics.clips import find_sides
 from paha.evaluation.metrics.evaluate import MeasuredSet, Say, measure_set
 from paha.evaluation.metrics.instruments import load_instruments
 from paha.runtime.engine import run_tasks
@@ -28,9 +28,9 @@ def measure_in_parts(
 ) -> None:
     """Measure both sets in `workers` parts; the real one first, as the generated one is held against it.
 
-    instruments: arguments of `load_instruments`, which every part loads for itself. options: pairs, limit and ceilings
-    of `evaluate`. A clip or part that fails is left to `evaluate`, which tries it again and says why. Raises PahaError
-    for an unknown engine.
+    instruments: arguments of `load_instruments`, which every part loads for itself. options: pairs, split, limit and
+    ceilings of `evaluate`. A clip or part that fails is left to `evaluate`, which tries it again and says why. Raises
+    PahaError for an unknown engine.
     """
     folders = [path.resolve() for path in (real, fake, out)]  # workers may start in another folder
     own = {name: value.resolve() if isinstance(value, Path) else value for name, value in instruments.items()}
@@ -47,15 +47,14 @@ def measure_part(
     """Measure every `every`-th clip of one side from the `part`-th on, on one core."""
     torch.set_num_threads(1)
     tools = load_instruments(**instruments)
-    reals, fakes = find_clips(real)[: options["limit"]], find_clips(fake)[: options["limit"]]
+    sides = find_sides(real, fake, split=options["split"], pairs=options["pairs"], limit=options["limit"])
     folder = out / "measured" / side
     common: dict[str, Any] = {"workers": 1, "say": _quiet}
     if side == "real":
-        measure_set(reals[part::every], tools, folder, variants=options["ceilings"], **common)
+        measure_set(sides.reals[part::every], tools, folder, variants=options["ceilings"], **common)
         return
-    against = MeasuredSet(out / "measured" / "real", reals)
-    truths = pair_clips(reals, fakes, pairs=options["pairs"])
-    measure_set(fakes[part::every], tools, folder, truths=truths, against=against, **common)
+    against = MeasuredSet(out / "measured" / "real", sides.reals)
+    measure_set(sides.fakes[part::every], tools, folder, truths=sides.truths, against=against, **common)
 
 
 def _quiet(line: str) -> None:

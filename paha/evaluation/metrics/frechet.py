@@ -68,14 +68,20 @@ class GaussianStats:
     @property
     def covariance(self) -> np.ndarray:
         """(D, D), divided by N - 1 as `numpy.cov` does. Raises ValueError with fewer than two samples."""
+        return self.covariance_by(self.num - 1)
+
+    def covariance_by(self, divisor: int) -> np.ndarray:
+        """(D, D): the scatter divided by N - 1, or by N as StyleGAN-V and cd-fvd do. Raises ValueError with fewer than
+        two samples."""
         if self.num < 2:
             raise ValueError(f"a covariance needs at least 2 samples, there are {self.num}")
-        return self.scatter / (self.num - 1)
+        return self.scatter / divisor
 
 
-def frechet_distance(a: GaussianStats, b: GaussianStats) -> float:
-    """Frechet distance of the Gaussians of two sets of samples (both at least two)."""
-    return gaussian_frechet(a.mean, a.covariance, b.mean, b.covariance)
+def frechet_distance(a: GaussianStats, b: GaussianStats, *, biased: bool = False) -> float:
+    """Frechet distance of the Gaussians of two sets of samples (both at least two). biased: covariances by N."""
+    first, second = (s.covariance_by(s.num if biased else s.num - 1) for s in (a, b))
+    return gaussian_frechet(a.mean, first, b.mean, second)
 
 
 def gaussian_frechet(
@@ -140,9 +146,13 @@ class PoissonBootstrap:
 
 
 class FrechetSide:
-    """One side of a Frechet distance: its statistics, its bootstrap replicates and the number of clips."""
+    """One side of a Frechet distance: its statistics, its bootstrap replicates and the number of clips.
 
-    def __init__(self, dim: int, *, replicates: int = NUM_REPLICATES, seed: int = 0) -> None:
+    biased: covariances are divided by N, not by N - 1.
+    """
+
+    def __init__(self, dim: int, *, replicates: int = NUM_REPLICATES, seed: int = 0, biased: bool = False) -> None:
+        self.biased = biased
         self.stats = GaussianStats.empty(dim)
         self.bootstrap = PoissonBootstrap(dim, replicates=replicates, seed=seed)
         self.clips = 0
@@ -158,22 +168,28 @@ class FrechetSide:
     def replicate_factors(self) -> list[np.ndarray | None]:
         """A factor L with L L^T = covariance of every replicate, kept: the real side is compared with many others."""
         if self._factors is None:
-            self._factors = [r and _factor(r.covariance) for r in self.bootstrap.replicates()]
+            self._factors = [r and _factor(self.covariance(r)) for r in self.bootstrap.replicates()]
         return self._factors
 
+    def covariance(self, stats: GaussianStats) -> np.ndarray:
+        """(D, D) of this side's samples, or of a replicate of them, by N or N - 1."""
+        return stats.covariance_by(stats.num if self.biased else stats.num - 1)
 
-def frechet_interval(real: FrechetSide, fake: FrechetSide, *, standardise: bool = False) -> Interval | None:
+
+def frechet_interval(real: FrechetSide, fake: FrechetSide, *, floor: float | None = None) -> Interval | None:
     """The distance with the 2.5 and 97.5 % quantiles over pairs of replicates; N is the fake side's clips.
 
     The interval is the percentile interval moved so that its middle replicate lies at the estimate: resampling with
     replacement always raises a Frechet distance (fewer different samples), by an amount that says nothing about its
-    uncertainty. standardise: every feature is first divided by its standard deviation in the real set, for features of
-    different units. None with fewer than two samples on a side.
+    uncertainty. floor: every feature is first divided by its standard deviation in the real set, for features of
+    different units, or by `floor` where it hardly varies there. None with fewer than two samples on a side.
     """
     if min(real.stats.num, fake.stats.num) < 2:
         return None
-    scale = 1 / np.maximum(np.sqrt(np.diag(real.stats.covariance)), 1e-6) if standardise else np.ones(1)
-    value = frechet_distance(real.stats.scaled(scale), fake.stats.scaled(scale))
+    scale = np.ones(1)
+    if floor is not None:
+        scale = 1 / np.maximum(np.sqrt(np.diag(real.covariance(real.stats))), floor)
+    value = frechet_distance(real.stats.scaled(scale), fake.stats.scaled(scale), biased=real.biased)
     drawn = _drawn_distances(real, fake, scale)
     if not len(drawn):
         return Interval(value, value, value, fake.clips)
@@ -188,7 +204,7 @@ def _drawn_distances(real: FrechetSide, fake: FrechetSide, scale: np.ndarray) ->
     for a, factor, b in zip(*parts, strict=False):
         if a is None or b is None or factor is None:
             continue
-        mean, covariance = (a.mean - b.mean) * scale, b.covariance * scale * scale[:, None]
+        mean, covariance = (a.mean - b.mean) * scale, fake.covariance(b) * scale * scale[:, None]
         own = factor * scale[:, None]
         roots = np.sqrt(np.clip(np.linalg.eigvalsh(own.T @ covariance @ own), 0, None)).sum()
         drawn.append(max(0.0, float(mean @ mean + np.square(own).sum() + np.trace(covariance) - 2 * roots)))

@@ -6,8 +6,9 @@ Numbers of two protocols, or of two sets of different size, cannot be compared: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,82 +17,158 @@ import yaml
 from torch import Tensor
 
 from paha.errors import PahaError
+from paha.evaluation.metrics.i3d import I3D
 
 Features = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class FvdProtocol:
-    """frames: of a window. stride: frames between two frames of a window. windows_per_clip: from the clip's start on,
-    one after the other; 0 for all. size: the shorter side is brought to it (bilinear, antialiased), then the middle is
-    cut out. low, high: the values of black and white that the network gets.
+    """All that decides a number but for the weights and the clips.
+
+    name: of the preset. frames: of a window. stride: frames between two frames of a window. windows_per_clip: from the
+    clip's start on, one after the other; 0 for all. size: the network's. fit: `crop` brings the shorter side to it and
+    cuts the middle out, `stretch` brings both sides to it. antialias: of that bilinear resizing. low, high: the
+    values of black and white that the network gets. bn_eps: of the batch norms of a state dict (a torchscript has its
+    own). covariance: `n-1` or `n`, what the scatter is divided by. resize_inside: leave resizing and values to a
+    torchscript that does both; with another file it is done here.
     """
 
+    name: str = "paha"
     frames: int = 16
     stride: int = 1
     windows_per_clip: int = 1
     size: int = 224
+    fit: str = "crop"
+    antialias: bool = True
     low: float = -1.0
     high: float = 1.0
+    bn_eps: float = 1e-3
+    covariance: str = "n-1"
+    resize_inside: bool = False
 
 
-def load_protocol(path: Path | None) -> FvdProtocol:
-    """The protocol of a YAML file, or the default. Raises PahaError that names an unknown or missing key."""
-    if path is None:
-        return FvdProtocol()
+_PUBLIC: dict[str, Any] = {"fit": "stretch", "antialias": False, "covariance": "n"}
+PROTOCOLS = {
+    "paha": FvdProtocol(),
+    "stylegan-v": FvdProtocol("stylegan-v", resize_inside=True, **_PUBLIC),
+    "cd-fvd": FvdProtocol("cd-fvd", bn_eps=1e-5, **_PUBLIC),
+}
+"""Ours, and the arithmetic of the two public implementations (docs/metrics.md); their N is 2,048 videos."""
+_CHOICES = {"fit": ("crop", "stretch"), "covariance": ("n-1", "n")}
+
+
+def load_protocol(choice: Path | str | None) -> FvdProtocol:
+    """The protocol of that name, or of a YAML file, whose `name` may be the preset it changes; the default for None.
+
+    Raises PahaError that names an unknown key, value or protocol.
+    """
+    if choice is None or str(choice) in PROTOCOLS:
+        return PROTOCOLS[str(choice or "paha")]
+    path = Path(choice)
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         known = {f.name for f in fields(FvdProtocol)}
         unknown = sorted(set(data) - known)
         if unknown:
             raise PahaError(f"{path}: unknown '{unknown[0]}'; known: {', '.join(sorted(known))}")
-        protocol = FvdProtocol(**data)
+        protocol = replace(PROTOCOLS.get(data.get("name", "paha"), FvdProtocol()), **data)
     except (OSError, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
-        raise PahaError(f"cannot read the FVD protocol {path}: {error}") from error
+        presets = f"give one of {', '.join(PROTOCOLS)}, or a YAML file"
+        raise PahaError(f"cannot read the FVD protocol {path}: {error}; {presets}") from error
     if min(protocol.frames, protocol.stride, protocol.size) < 1:
         raise PahaError(f"{path}: frames, stride and size must be 1 or more")
+    for key, values in _CHOICES.items():
+        if getattr(protocol, key) not in values:
+            raise PahaError(f"{path}: {key} is {getattr(protocol, key)!r}; give {' or '.join(values)}")
     return protocol
 
 
 def prepare(frames: np.ndarray, protocol: FvdProtocol) -> Tensor:
     """Frames (T, H, W, 3) uint8 of a clip to windows (N, 3, frames, size, size); N is 0 for a short clip."""
+    windows = cut_windows(frames, protocol)
+    if not len(windows):
+        return torch.zeros(0, 3, protocol.frames, protocol.size, protocol.size)
+    x = resize(windows.transpose(1, 2).flatten(0, 1), protocol)
+    x = protocol.low + x / 255 * (protocol.high - protocol.low)
+    return x.unflatten(0, (len(windows), protocol.frames)).transpose(1, 2)
+
+
+def cut_windows(frames: np.ndarray, protocol: FvdProtocol) -> Tensor:
+    """Windows (N, 3, frames, H, W) of a clip, values 0 to 255; N is 0 for a short clip."""
     span = (protocol.frames - 1) * protocol.stride + 1
     count = len(frames) // span
     count = min(count, protocol.windows_per_clip) if protocol.windows_per_clip else count
     if not count:
-        return torch.zeros(0, 3, protocol.frames, protocol.size, protocol.size)
+        return torch.zeros(0, 3, protocol.frames, *frames.shape[1:3])
     index = np.concatenate([np.arange(k * span, (k + 1) * span, protocol.stride) for k in range(count)])
-    x = torch.from_numpy(np.ascontiguousarray(frames[index])).permute(0, 3, 1, 2).float()
+    x = torch.from_numpy(np.ascontiguousarray(frames[index])).permute(3, 0, 1, 2).float()
+    return x.unflatten(1, (count, protocol.frames)).transpose(0, 1)
+
+
+def resize(x: Tensor, protocol: FvdProtocol) -> Tensor:
+    """Frames (N, 3, H, W) to (N, 3, size, size)."""
     scale = protocol.size / min(x.shape[2:])
     size = [max(protocol.size, round(side * scale)) for side in x.shape[2:]]
-    x = F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
+    size = [protocol.size] * 2 if protocol.fit == "stretch" else size
+    x = F.interpolate(x, size, mode="bilinear", antialias=protocol.antialias, align_corners=False)
     top, left = ((side - protocol.size) // 2 for side in size)
-    x = x[:, :, top : top + protocol.size, left : left + protocol.size]
-    x = protocol.low + x / 255 * (protocol.high - protocol.low)
-    return x.unflatten(0, (count, protocol.frames)).transpose(1, 2)
+    return x[:, :, top : top + protocol.size, left : left + protocol.size]
 
 
 @torch.no_grad()
 def fvd_features(network: Features, frames: np.ndarray, protocol: FvdProtocol) -> np.ndarray:
     """Features (N, 400) float64 of a clip's windows."""
-    windows = prepare(frames, protocol)
+    inside = protocol.resize_inside and isinstance(network, Torchscript) and network.resizes
+    windows = cut_windows(frames, protocol) if inside else prepare(frames, protocol)
     parts = [network(window[None]).double().cpu().numpy() for window in windows]
     return np.concatenate(parts) if parts else np.zeros((0, 400))
 
 
-def load_i3d(path: Path) -> Features:
-    """I3D out of a torchscript file, which holds a program of tensor operations, not Python; gets (B, 3, T, H, W),
-    gives the 400 logits (B, 400). Raises PahaError where the file is none.
+def load_i3d(path: Path, protocol: FvdProtocol = PROTOCOLS["paha"]) -> Features:
+    """The network of a torchscript file or of a state dict of `I3D`; gets (B, 3, T, H, W), gives (B, 400).
+
+    Raises PahaError where it is neither. Torchscript holds a program of tensor operations, not Python.
     """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        return _torchscript(path, inside=protocol.resize_inside)  # torch refuses an archive of torchscript here
+    model = I3D(bn_eps=protocol.bn_eps)
+    try:
+        model.load_state_dict(state, strict=True)
+    except Exception as error:
+        raise PahaError(f"{path} holds no weights of I3D ({str(error).splitlines()[0]}); fetch it again") from error
+    return model.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Torchscript:
+    """A network with the options it is called with. resizes: it is asked to resize its frames and scale values
+    itself."""
+
+    network: Any
+    options: dict[str, bool]
+
+    @property
+    def resizes(self) -> bool:
+        return self.options.get("resize", False)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.network(x, **self.options)
+
+
+def _torchscript(path: Path, *, inside: bool) -> Features:
     try:
         network = torch.jit.load(str(path), map_location="cpu").eval()
     except Exception as error:
-        raise PahaError(f"{path} is no torchscript file; take StyleGAN-V's i3d_torchscript.pt") from error
+        raise PahaError(
+            f"{path} is neither I3D's state dict nor torchscript; take StyleGAN-V's i3d_torchscript.pt"
+        ) from error
     # StyleGAN-V's file resizes and rescales itself unless told not to; others take the clip alone.
     names = {argument.name for argument in network.forward.schema.arguments}
-    options = {"rescale": False, "resize": False, "return_features": True}
-    chosen = {name: value for name, value in options.items() if name in names}
-    return lambda x: network(x, **chosen)
+    options = {"rescale": inside, "resize": inside, "return_features": True}
+    return Torchscript(network, {name: value for name, value in options.items() if name in names})
 
 
 def protocol_record(protocol: FvdProtocol, *, weights: str, real: int, fake: int) -> dict[str, object]:

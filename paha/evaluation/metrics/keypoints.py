@@ -16,6 +16,8 @@ ARMS = slice(5, 11)
 HANDS = slice(LEFT_HAND.start, RIGHT_HAND.stop)
 GESTURE = np.r_[ARMS, HANDS]
 """Points whose motion is gesture: arms and hands, 48."""
+FORE = np.r_[7:11, HANDS]
+"""Elbows, wrists and hands: where none of them is ever seen there is no gesture to measure."""
 
 
 def fill_unseen(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,26 @@ from safetensors.numpy import save
 
 from paha.dataset.manifest import load_annotations
 from paha.errors import PahaError
+from paha.evaluation.metrics.appearance import aligned_face
 from paha.evaluation.metrics.clips import Clip, speech
 from paha.evaluation.metrics.fvd import fvd_features
 from paha.evaluation.metrics.instruments import Instruments
+from paha.evaluation.metrics.keypoints import MIN_SCORE
 from paha.evaluation.metrics.parts import mouth_opening, rgb_to_lab
 from paha.evaluation.metrics.regions import Boxes, describe, psnr_db, region_boxes, region_errors, region_masks
 from paha.evaluation.metrics.sync import crop_boxes, crop_faces, embed_lips, embed_sound, face_track
 from paha.extractors.pose import PoseTrack
 from paha.extractors.weights import file_sha256
+from paha.media.image_io import fit_image
 from paha.media.video_io import iter_video
 from paha.runtime.atomic import write_bytes
-from paha.types import Keypoints
+from paha.types import FACE, Keypoints
 
 CHUNK = 64
 """Frames that are in memory at a time."""
 NOISE = 20.0
 """Standard deviation, of values 0 to 255, of the noise on the row `noise`."""
-_GROUPS = ("regions", "region_at", "noisy", "fvd", "errors")
+_GROUPS = ("regions", "region_at", "noisy", "fvd", "errors", "looks")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,10 @@ class Measured:
     keypoints, face_box (T, 4) px, mouth (T,). regions: descriptions (n, F) by region, region_at: the sampled frame of
     each. noisy: the same of a noisy copy. colours: (S, 2, 3) CIELAB means of face and background. fvd: I3D features of
     the video and of copies (`plain`, `shuffled`, `frozen`, `noise`). lips, sound: SyncNet embeddings (V, 1024), empty
-    with the reason in `no_sync`. errors: (2,) PSNR in dB and SSIM by region against the real video of the pair.
+    with the reason in `no_sync`. errors: (2,) PSNR in dB and SSIM by region, and of the whole frame, against the real
+    video of the pair. looks: third parties' descriptions, where they are at hand: `inception` and `inception_noise` of
+    sampled frames (n, 2048), `identity` of sampled faces (n, D), `expression` of all frames (T, 52). flicker: mean
+    absolute difference of neighbouring frames, values 0 to 255.
     """
 
     clip_id: str
@@ -58,6 +65,8 @@ class Measured:
     noisy: dict[str, np.ndarray] = field(default_factory=dict)
     fvd: dict[str, np.ndarray] = field(default_factory=dict)
     errors: dict[str, np.ndarray] = field(default_factory=dict)
+    looks: dict[str, np.ndarray] = field(default_factory=dict)
+    flicker: float | None = None
     lips: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float16))
     sound: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float16))
     no_sync: str = ""
@@ -104,14 +113,15 @@ def _key(clip: Clip, instruments: Instruments, truth: Clip | None, *, variants: 
 def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> Measured:
     """Measure a video in one pass over its frames (SyncNet takes a second one)."""
     tracks: list[PoseTrack] = []
-    look, reader = _Looks(instruments.every), instruments.pose or _ExactPose(clip)
+    look, reader, change = _Looks(instruments), instruments.pose or _ExactPose(clip), _Change()
     window: list[np.ndarray] = []
     wanted, start, height, width = _fvd_frames(instruments), 0, 0, 0
-    for frames in chunks(clip.video):
+    for frames in chunks(clip.video, side=instruments.size):
         height, width = frames.shape[1:3]
         track = reader.detect(frames)
         tracks.append(track)
         look.at(frames, track, start, variants=variants)
+        change.add(frames)
         if start < wanted:
             window.append(frames[: wanted - start])
         start += len(frames)
@@ -130,6 +140,8 @@ def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> 
         region_at={name: np.array(at) for name, at in look.region_at.items()},
         noisy={name: np.concatenate(found) for name, found in look.noisy.items()},
         fvd=fvd,
+        looks=look.joined() | ({} if track.expression is None else {"expression": track.expression}),
+        flicker=change.mean(),
         lips=lips,
         sound=sound,
         no_sync=no_sync,
@@ -142,22 +154,29 @@ class _ExactPose:
     def __init__(self, clip: Clip) -> None:
         if clip.annotations is None:
             raise PahaError(f"{clip.video} has no exact keypoints; choose an extractor with --pose")
-        self._kept = load_annotations(clip.annotations)
+        self._kept, self._video = load_annotations(clip.annotations), clip.video
         self._next = 0
+        self._shape: tuple[int, ...] | None = None
 
     def detect(self, frames: np.ndarray) -> PoseTrack:
         """The keypoints of the next frames."""
         at = np.minimum(np.arange(self._next, self._next + len(frames)), len(self._kept.face_box) - 1)
         self._next += len(frames)
         keypoints, mouth = self._kept.keypoints, self._kept.rig.get("mouth_open")
-        found = Keypoints(keypoints.points[at], keypoints.scores[at])
-        return PoseTrack(found, self._kept.face_box[at], None if mouth is None else mouth[at])
+        scale = np.array([frames.shape[2], frames.shape[1]], np.float32) / self._size()
+        found = Keypoints(keypoints.points[at] * scale, keypoints.scores[at])
+        return PoseTrack(found, self._kept.face_box[at] * np.tile(scale, 2), None if mouth is None else mouth[at])
+
+    def _size(self) -> np.ndarray:
+        if self._shape is None:
+            self._shape = next(iter_video(self._video)).shape
+        return np.array([self._shape[1], self._shape[0]], np.float32)
 
 
-def chunks(video: Path, *, size: int = CHUNK) -> Iterator[np.ndarray]:
-    """Frames (n, H, W, 3) of a video, up to `size` at a time."""
+def chunks(video: Path, *, size: int = CHUNK, side: int | None = None) -> Iterator[np.ndarray]:
+    """Frames (n, H, W, 3) of a video, up to `size` at a time. side: pixels of the shorter side; None: as it is."""
     held: list[np.ndarray] = []
-    for frame in iter_video(video):
+    for frame in sized(video, side):
         held.append(frame)
         if len(held) == size:
             yield np.stack(held)
@@ -166,11 +185,37 @@ def chunks(video: Path, *, size: int = CHUNK) -> Iterator[np.ndarray]:
         yield np.stack(held)
 
 
+def sized(video: Path, side: int | None) -> Iterator[np.ndarray]:
+    """Frames (H, W, 3) of a video, the shorter side brought to `side`."""
+    for frame in iter_video(video):
+        scale = 1.0 if side is None else side / min(frame.shape[:2])
+        width, height = (max(2, round(n * scale)) for n in (frame.shape[1], frame.shape[0]))
+        yield fit_image(frame, width=width, height=height)
+
+
+class _Change:
+    """Mean absolute difference of neighbouring frames."""
+
+    def __init__(self) -> None:
+        self.total, self.count, self.last = 0.0, 0, np.zeros((0, 1, 1, 3), np.uint8)
+
+    def add(self, frames: np.ndarray) -> None:
+        joined = np.concatenate([self.last, frames]) if len(self.last) else frames
+        for a, b in pairwise(joined.astype(np.int16)):
+            self.total, self.count = self.total + float(np.abs(b - a).mean()), self.count + 1
+        self.last = frames[-1:]
+
+    def mean(self) -> float | None:
+        """None for a single frame."""
+        return self.total / self.count if self.count else None
+
+
 class _Looks:
     """Descriptions and colours of every n-th frame."""
 
-    def __init__(self, every: int) -> None:
-        self.every = every
+    def __init__(self, instruments: Instruments) -> None:
+        self.every, self.inception, self.arcface = instruments.every, instruments.inception, instruments.arcface
+        self.features: dict[str, list[np.ndarray]] = {}
         self.colours: list[np.ndarray] = []
         self.regions: dict[str, list[np.ndarray]] = {}
         self.region_at: dict[str, list[int]] = {}
@@ -183,9 +228,26 @@ class _Looks:
                 self.regions.setdefault(name, []).append(found)
                 self.region_at.setdefault(name, []).extend([start + k] * len(found))
             self.colours.append(_mean_colours(frames[k], boxes, k))
+            self._features(frames[k : k + 1], track, k, noise_seed=start + k if variants else None)
             if variants:
                 for name, found in describe(add_noise(frames[k], seed=start + k), boxes, k).items():
                     self.noisy.setdefault(name, []).append(found)
+
+    def _features(self, frame: np.ndarray, track: PoseTrack, k: int, *, noise_seed: int | None) -> None:
+        """Third parties' of one sampled frame (1, H, W, 3), with a noisy copy's where there is a seed."""
+        if self.inception is not None:
+            self.features.setdefault("inception", []).append(self.inception(frame))
+            if noise_seed is not None:
+                noisy = self.inception(add_noise(frame, seed=noise_seed))
+                self.features.setdefault("inception_noise", []).append(noisy)
+        seen = (track.keypoints.scores[k, FACE] >= MIN_SCORE).any()
+        if self.arcface is not None and seen:
+            face = aligned_face(frame[0], track.keypoints.points[k])
+            self.features.setdefault("identity", []).append(self.arcface(face[None]))
+
+    def joined(self) -> dict[str, np.ndarray]:
+        """`Measured.looks` without the expression."""
+        return {name: np.concatenate(found).astype(np.float32) for name, found in self.features.items()}
 
 
 def add_noise(frames: np.ndarray, *, std: float = NOISE, seed: int = 0) -> np.ndarray:
@@ -209,7 +271,13 @@ def _join(tracks: list[PoseTrack]) -> PoseTrack:
     scores = np.concatenate([track.keypoints.scores for track in tracks])
     boxes = np.concatenate([track.face_box for track in tracks])
     mouths = [track.mouth_open for track in tracks if track.mouth_open is not None]
-    return PoseTrack(Keypoints(points, scores), boxes, np.concatenate(mouths) if len(mouths) == len(tracks) else None)
+    shapes = [track.expression for track in tracks]
+    width = next((shape.shape[1] for shape in shapes if shape is not None), 0)
+    full = [
+        np.full((len(t.face_box), width), np.nan, np.float32) if t.expression is None else t.expression for t in tracks
+    ]
+    mouth = np.concatenate(mouths) if len(mouths) == len(tracks) else None
+    return PoseTrack(Keypoints(points, scores), boxes, mouth, np.concatenate(full) if width else None)
 
 
 def _fvd_frames(instruments: Instruments) -> int:
@@ -239,7 +307,7 @@ def _sync(clip: Clip, track: PoseTrack, instruments: Instruments) -> tuple[np.nd
         return nothing, nothing, reason
     mono = speech(clip)
     boxes, faces, start = crop_boxes(track.face_box[part], instruments.sync_protocol), [], 0
-    for frames in chunks(clip.video):
+    for frames in chunks(clip.video, side=instruments.size):
         low, high = max(part.start - start, 0), min(part.stop - start, len(frames))
         if low < high:
             at = slice(start + low - part.start, start + high - part.start)
@@ -259,7 +327,7 @@ def paired_errors(truth: Clip, clip: Clip, true: Measured, *, every: int) -> dic
     made = iter_video(clip.video, size=(true.width, true.height))
     square: dict[str, list[float]] = {}
     similarity: dict[str, list[float]] = {}
-    for k, (a, b) in enumerate(zip(iter_video(truth.video), made, strict=False)):
+    for k, (a, b) in enumerate(zip(iter_video(truth.video, size=(true.width, true.height)), made, strict=False)):
         if k % every or k >= len(true.face_box):
             continue
         masks = region_masks(boxes, k, height=true.height, width=true.width)
@@ -275,7 +343,13 @@ def save_measured(path: Path, made: Measured, *, key: str) -> None:
     arrays |= {"mouth": made.mouth, "colours": made.colours, "lips": made.lips, "sound": made.sound}
     for group in _GROUPS:
         arrays |= {f"{group}.{name}": value for name, value in getattr(made, group).items()}
-    facts = {"clip_id": made.clip_id, "height": made.height, "width": made.width, "no_sync": made.no_sync}
+    facts: dict[str, Any] = {
+        "clip_id": made.clip_id,
+        "height": made.height,
+        "width": made.width,
+        "no_sync": made.no_sync,
+    }
+    facts["flicker"] = made.flicker
     metadata = {"key": key, "facts": json.dumps(facts)}
     write_bytes(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=metadata))
 

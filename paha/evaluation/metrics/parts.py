@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paha.evaluation.metrics.keypoints import HANDS, MIN_SCORE, fill_unseen
+from paha.evaluation.metrics.keypoints import FORE, HANDS, MIN_SCORE, fill_unseen
 from paha.runtime.statistics import lip_r, loudness_lips
 from paha.types import FACE, FPS, Keypoints
 
@@ -17,6 +17,7 @@ SILENCE_DB = -40.0
 """A frame is silent this far below the loudest one."""
 MIN_SILENCE_FRAMES = 5
 SPEECH_FLOOR_RMS = 1e-4
+HKV_HEIGHT = 512
 _INNER_LIPS = (FACE.start + 62, FACE.start + 66)
 _FACE_HEIGHT = (FACE.start + 27, FACE.start + 8)
 
@@ -89,6 +90,37 @@ def hand_confidence(keypoints: Keypoints) -> tuple[float, float] | None:
     return float(means.mean()), float(means.var())
 
 
+def hkv(keypoints: Keypoints, *, height: int) -> float | None:
+    """HKV, hand keypoint variance: mean over the seen points of both hands of their variance over time, x and y
+    added, in pixels squared of a picture 512 px high. None where no hand is ever seen.
+
+    Published numbers do not say their unit; more is livelier, and a jumping hand has most.
+    """
+    points, seen = fill_unseen(keypoints.points[:, HANDS], keypoints.scores[:, HANDS])
+    return float(points[:, seen].var(0).sum(-1).mean() * (HKV_HEIGHT / height) ** 2) if seen.any() else None
+
+
+def jerk(keypoints: Keypoints, *, fps: float = FPS) -> float | None:
+    """Root mean square of the third derivative of elbows, wrists and hands, in shoulder widths per second cubed.
+
+    None where shoulders, or all arms and hands, are unseen, or with fewer than four frames.
+    """
+    points, seen = fill_unseen(keypoints.points, keypoints.scores)
+    own = np.zeros(len(seen), bool)
+    own[FORE] = seen[FORE]
+    if not own.any() or not (seen[5] and seen[6]) or len(points) < 4:
+        return None
+    width = float(np.median(np.linalg.norm(points[:, 5] - points[:, 6], axis=-1)))
+    third = np.diff(points[:, own], n=3, axis=0) * fps**3
+    return float(np.sqrt(np.square(third).sum(-1).mean()) / max(width, 1e-6))
+
+
+def mouth_seen(keypoints: Keypoints, *, share: float = 0.5) -> bool:
+    """Whether the inner lips are seen in at least that share of the frames."""
+    seen = (keypoints.scores[:, _INNER_LIPS] >= MIN_SCORE).all(1)
+    return bool(len(seen)) and float(seen.mean()) >= share
+
+
 def hand_motion(keypoints: Keypoints) -> float | None:
     """Deviation over time of the hands' points about their mean places, in shoulder widths; None where unseen."""
     points, seen = fill_unseen(keypoints.points, keypoints.scores)
@@ -102,7 +134,7 @@ def hand_motion(keypoints: Keypoints) -> float | None:
 
 def seen_share(keypoints: Keypoints) -> float:
     """Share of frames in which an arm or a hand is seen (an elbow, wrist or hand point above the threshold)."""
-    scores = keypoints.scores[:, np.r_[7:11, HANDS]]
+    scores = keypoints.scores[:, FORE]
     return float((scores >= MIN_SCORE).any(1).mean())
 
 

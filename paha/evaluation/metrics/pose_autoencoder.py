@@ -3,8 +3,8 @@
 Legend: N windows, T frames of a window (34), D pose width (2 numbers a bone), L latent width (128).
 
 Layers as in the line of trimodal gestures (Yoon et al. 2020) and HA2G: an encoder of four convolutions over time, a
-decoder of two transposed and two plain ones. Leaky ReLUs have slope 0.2 throughout (the published code passes `True`
-as the slope of some, which makes them linear).
+decoder of two transposed and two plain ones. Leaky ReLUs have slope 0.2 throughout by default; HA2G's code passes
+`True` as the slope of those behind linear layers, which is 1 and makes them linear (`linear_slope`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PoseAutoencoder(ModelMixin, ConfigMixin):
 
     pose_dim: D. num_frames: T, at least 12. fps: the clock of the windows. stride: frames between the starts of two
     windows of a clip. min_score: confidence below which a keypoint counts as unseen. latent_dim: L. mean_pose: (D,),
-    subtracted from all poses; of the training set.
+    subtracted from all poses; of the training set. linear_slope: of the leaky ReLUs behind linear layers.
     """
 
     @register_to_config
@@ -40,6 +40,7 @@ class PoseAutoencoder(ModelMixin, ConfigMixin):
         min_score: float = 0.3,
         latent_dim: int = 128,
         mean_pose: Sequence[float] | None = None,
+        linear_slope: float = _SLOPE,
     ) -> None:
         super().__init__()
         if num_frames < 12:
@@ -54,12 +55,12 @@ class PoseAutoencoder(ModelMixin, ConfigMixin):
             *_conv(64, 64, 4, stride=2),
             nn.Conv1d(64, 32, 3),
             nn.Flatten(),
-            *_linear(32 * inner, 256),
-            *_linear(256, 128),
+            *_linear(32 * inner, 256, linear_slope),
+            *_linear(256, 128, linear_slope),
             nn.Linear(128, latent_dim),
         )
         self.decoder = nn.Sequential(
-            *_linear(latent_dim, 64),
+            *_linear(latent_dim, 64, linear_slope),
             nn.Linear(64, 4 * num_frames),
             nn.Unflatten(1, (4, num_frames)),
             *_conv(4, 32, 3, transposed=True),
@@ -85,6 +86,8 @@ class PoseAutoencoder(ModelMixin, ConfigMixin):
     def sha256(self) -> str:
         """A hash of the configuration and all weights, which stands beside every result."""
         known = {k: v for k, v in dict(self.config).items() if not k.startswith("_")}
+        if known["linear_slope"] == _SLOPE:
+            del known["linear_slope"]  # autoencoders from before there was a choice keep their hash
         digest = hashlib.sha256(repr(sorted(known.items())).encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -96,5 +99,5 @@ def _conv(inputs: int, outputs: int, kernel: int, *, stride: int = 1, transposed
     return [layer(inputs, outputs, kernel, stride), nn.BatchNorm1d(outputs), nn.LeakyReLU(_SLOPE)]
 
 
-def _linear(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(_SLOPE)]
+def _linear(inputs: int, outputs: int, slope: float) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.LeakyReLU(slope)]

@@ -21,6 +21,10 @@ from paha.evaluation.metrics.keypoints import MIN_SCORE
 from paha.types import FACE, LEFT_HAND, RIGHT_HAND, Keypoints
 
 REGIONS = ("face", "hands", "body", "background")
+FRAME = "frame"
+"""The name of the whole picture among the regions' errors."""
+MIN_DEVIATION = 100 / 255
+"""Least standard deviation by which a number of a description is divided: one grey level, of values times 100."""
 SIDE = 48
 GRID = 4
 ORIENTATIONS = 4
@@ -142,11 +146,12 @@ def cut(x: Tensor, boxes: Tensor, *, side: int) -> Tensor:
 
 
 def region_errors(real: np.ndarray, fake: np.ndarray, masks: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
-    """Mean squared error (of values 0 to 255) and mean SSIM of two frames (H, W, 3) uint8 in each region that is not
-    empty."""
+    """Mean squared error (of values 0 to 255) and mean SSIM of two frames (H, W, 3) uint8 in the whole frame and in
+    each region that is not empty."""
     square = np.square(real.astype(np.float32) - fake.astype(np.float32)).mean(-1)
     similarity = ssim_map(real, fake)
-    return {
+    found = {FRAME: (float(square.mean()), float(similarity.mean()))}
+    return found | {
         name: (float(square[mask].mean()), float(similarity[mask].mean())) for name, mask in masks.items() if mask.any()
     }
 

@@ -10,26 +10,33 @@ from typing import TypeAlias
 
 import numpy as np
 
-from paha.evaluation.metrics.beats import bas
+from paha.evaluation.metrics.appearance import FID_DIM, csim
+from paha.evaluation.metrics.beats import NO_ARMS, NO_MOTION_BEAT, bas
 from paha.evaluation.metrics.frechet import FrechetSide, frechet_interval
 from paha.evaluation.metrics.gestures import Diversity, gesture_features
 from paha.evaluation.metrics.instruments import Instruments
+from paha.evaluation.metrics.keypoints import FORE, MIN_SCORE
 from paha.evaluation.metrics.measure import Measured
 from paha.evaluation.metrics.parts import (
     drift,
     hand_confidence,
     hand_motion,
+    hkv,
+    jerk,
     lip_loudness,
     mouth_in_silence,
+    mouth_seen,
     seen_share,
 )
-from paha.evaluation.metrics.regions import DESCRIPTION_DIM, REGIONS
+from paha.evaluation.metrics.regions import DESCRIPTION_DIM, MIN_DEVIATION, REGIONS
 from paha.evaluation.metrics.sync import sync_score
 from paha.extractors.mel import fit_length
 from paha.runtime.statistics import Interval, bootstrap, lip_r
 from paha.types import FPS, SAMPLE_RATE_HZ, Keypoints
 
-FVD_DIM = 400
+FVD_DIM, EXPRESSION_DIM = 400, 52
+NO_FACE = "no face was seen"
+NO_HAND = "no hand was seen"
 Value: TypeAlias = "Interval | str"
 """A number with its interval, or why there is none."""
 
@@ -46,7 +53,10 @@ class RowScores:
         own: dict[str, int] = {"replicates": instruments.replicates, "seed": seed}
         self.gestures = None if model is None else FrechetSide(model.config["latent_dim"], **own)
         self.diversity = Diversity()
-        self.fvd = FrechetSide(FVD_DIM, **own) if instruments.i3d else None
+        biased = instruments.fvd_protocol.covariance == "n"
+        self.fvd = FrechetSide(FVD_DIM, biased=biased, **own) if instruments.i3d else None
+        self.fid = FrechetSide(FID_DIM, **own | {"replicates": 0}) if instruments.inception else None
+        self.expression = FrechetSide(EXPRESSION_DIM, **own) if instruments.expression else None
         self.regions = {name: FrechetSide(DESCRIPTION_DIM, **own) for name in REGIONS}
         self.scalars: dict[str, dict[str, float]] = {}
         """metric -> clip -> value"""
@@ -61,6 +71,7 @@ class RowScores:
         self._add_gestures(clip, mono)
         self._add_lips(clip, mono, truth)
         self._add_parts(clip)
+        self._add_looks(clip, truth, noise=fvd == "noise")
         for name, side in self.regions.items():
             if name in clip.regions:
                 side.add(clip.regions[name], clip.clip_id)
@@ -74,9 +85,14 @@ class RowScores:
 
     def _add_gestures(self, clip: Measured, mono: np.ndarray) -> None:
         beats = bas(clip.keypoints, mono)
-        self._note(clip, "bas", beats.score, "no onset in the speech")
-        self._note(clip, "bas_legacy", beats.legacy, "no onset in the speech")
-        self._note(clip, "motion_beats", beats.motion_beats * FPS / max(1, len(clip.mouth)))
+        seconds = max(1, len(clip.mouth)) / FPS
+        self._note(clip, "bas", beats.score, beats.absent)
+        self._note(clip, "bas_motion", beats.motion, beats.absent or NO_MOTION_BEAT)
+        self._note(clip, "bas_legacy", beats.legacy, beats.absent)
+        self._note(clip, "motion_beats", None if beats.motion_beats is None else beats.motion_beats / seconds, NO_ARMS)
+        if not (clip.keypoints.scores[:, FORE] >= MIN_SCORE).any():
+            self._note(clip, "fgd", None, NO_ARMS, scalar=False)
+            return
         if self.gestures is not None and self.instruments.autoencoder is not None:
             features = gesture_features(self.instruments.autoencoder, clip.keypoints)
             self.gestures.add(features, clip.clip_id)
@@ -84,14 +100,19 @@ class RowScores:
             self._note(clip, "fgd", 0.0 if len(features) else None, "shorter than one window", scalar=False)
 
     def _add_lips(self, clip: Measured, mono: np.ndarray, truth: Measured | None) -> None:
-        r, lag, margin = lip_loudness(clip.mouth, mono)
-        self._note(clip, "lip_loudness_r", r)
-        self._note(clip, "lip_loudness_margin", margin)
-        self._note(clip, "lip_lag", None if lag is None else float(abs(lag)), "a still mouth")
-        self._note(clip, "mouth_in_silence", mouth_in_silence(clip.mouth, mono), "no pause in the speech")
+        if mouth_seen(clip.keypoints):
+            r, lag, margin = lip_loudness(clip.mouth, mono)
+            self._note(clip, "lip_loudness_r", r)
+            self._note(clip, "lip_loudness_margin", margin)
+            self._note(clip, "lip_lag", None if lag is None else float(abs(lag)), "a still mouth")
+            self._note(clip, "mouth_in_silence", mouth_in_silence(clip.mouth, mono), "no pause in the speech")
+        else:
+            for name in ("lip_loudness_r", "lip_loudness_margin", "lip_lag", "mouth_in_silence"):
+                self._note(clip, name, None, NO_FACE)
         if truth is not None:
             length = min(len(clip.mouth), len(truth.mouth))
-            self._note(clip, "lip_r", lip_r(clip.mouth[:length], truth.mouth[:length]) if length > 1 else None, "short")
+            both = mouth_seen(clip.keypoints) and mouth_seen(truth.keypoints) and length > 1
+            self._note(clip, "lip_r", lip_r(clip.mouth[:length], truth.mouth[:length]) if both else None, NO_FACE)
         if self.instruments.syncnet is None:
             return
         shift = self.instruments.sync_protocol.max_shift
@@ -103,9 +124,11 @@ class RowScores:
 
     def _add_parts(self, clip: Measured) -> None:
         confidence = hand_confidence(clip.keypoints)
-        self._note(clip, "hand_confidence", None if confidence is None else confidence[0], "no hand was seen")
-        self._note(clip, "hand_confidence_var", None if confidence is None else confidence[1], "no hand was seen")
-        self._note(clip, "hand_motion", hand_motion(clip.keypoints), "no hand was seen")
+        self._note(clip, "hand_confidence", None if confidence is None else confidence[0], NO_HAND)
+        self._note(clip, "hand_confidence_variance", None if confidence is None else confidence[1], NO_HAND)
+        self._note(clip, "hand_motion", hand_motion(clip.keypoints), NO_HAND)
+        self._note(clip, "hkv", hkv(clip.keypoints, height=clip.height), NO_HAND)
+        self._note(clip, "jerk", jerk(clip.keypoints), NO_ARMS)
         self._note(clip, "arms_seen", seen_share(clip.keypoints))
         faces = clip.regions.get("face", np.zeros((0, 1)))
         moved = drift(faces)
@@ -117,6 +140,20 @@ class RowScores:
             colours = clip.colours[:, place]
             known = colours[np.isfinite(colours).all(1)]
             self._note(clip, f"colour_drift_{name}", drift(known), "too short or unseen")
+
+    def _add_looks(self, clip: Measured, truth: Measured | None, *, noise: bool) -> None:
+        self._note(clip, "flicker", clip.flicker, "not measured on a corrupted copy")
+        if self.fid is not None:
+            copy = "inception_noise" if noise and "inception_noise" in clip.looks else "inception"
+            self.fid.add(clip.looks.get(copy, np.zeros((0, FID_DIM))), clip.clip_id)
+        if self.expression is not None:
+            shapes = clip.looks.get("expression", np.zeros((0, EXPRESSION_DIM)))
+            shapes = shapes[np.isfinite(shapes).all(1)]
+            self.expression.add(shapes, clip.clip_id)
+            self._note(clip, "e_fid", 0.0 if len(shapes) else None, NO_FACE, scalar=False)
+        if self.instruments.arcface is not None and truth is not None:
+            faces = (measured.looks.get("identity", np.zeros((0, 1))) for measured in (clip, truth))
+            self._note(clip, "csim", csim(*faces), NO_FACE)
 
     def _note(self, clip: Measured, name: str, value: float | None, reason: str = "", *, scalar: bool = True) -> None:
         if value is None or not np.isfinite(value):
@@ -130,7 +167,7 @@ class RowScores:
         made: dict[str, Value] = {name: bootstrap(list(values.values())) for name, values in self.scalars.items()}
         made |= {name: next(iter(why.values())) for name, why in self.dropped.items() if name not in made}
         for name, side in self.regions.items():
-            made[f"frd_{name}"] = frechet_interval(real.regions[name], side, standardise=True) or "never seen"
+            made[f"frd_{name}"] = frechet_interval(real.regions[name], side, floor=MIN_DEVIATION) or "never seen"
         if self.gestures is not None and real.gestures is not None:
             made["fgd"] = frechet_interval(real.gestures, self.gestures) or "too few windows"
             made["div"] = self.diversity.interval(1) or "too few windows"
@@ -143,6 +180,17 @@ class RowScores:
             made["fvd"] = absent.get("i3d", "no I3D")
         if self.instruments.syncnet is None:
             made |= dict.fromkeys(("sync_c", "sync_d"), absent.get("syncnet", "no SyncNet"))
+        made["fid"] = absent.get("inception", "no Inception network")
+        if self.fid is not None and real.fid is not None:
+            made["fid"] = frechet_interval(real.fid, self.fid) or "too few frames"
+        made["e_fid"] = "blendshapes are read by MediaPipe alone (--pose mediapipe)"
+        if self.expression is not None and real.expression is not None:
+            made["e_fid"] = frechet_interval(real.expression, self.expression) or NO_FACE
+        if self.instruments.arcface is None:
+            made["csim"] = absent.get("arcface", "no face network")
+        if "pose" in absent:
+            unseen = (NO_FACE, NO_HAND, NO_ARMS, "never seen", "too short or unseen", "no face or short")
+            made |= {name: absent["pose"] for name, value in made.items() if value in unseen}
         return made
 
 
@@ -153,7 +201,7 @@ def shuffled(clip: Measured, rng: np.random.Generator) -> Measured:
     """The clip's frames in random order."""
     order = rng.permutation(len(clip.mouth))
     lips = clip.lips[rng.permutation(len(clip.lips))]
-    return replace(_frames(clip, order), lips=lips)
+    return replace(_frames(clip, order), lips=lips, flicker=None)
 
 
 def frozen(clip: Measured, rng: np.random.Generator) -> Measured:
@@ -165,7 +213,9 @@ def frozen(clip: Measured, rng: np.random.Generator) -> Measured:
         if len(first):
             regions[name] = np.concatenate([first] * max(1, len(clip.colours)))
     lips = np.repeat(clip.lips[:1], len(clip.lips), axis=0)
-    return replace(still, regions=regions, colours=np.repeat(clip.colours[:1], len(clip.colours), axis=0), lips=lips)
+    looks = {name: np.repeat(found[:1], len(found), axis=0) for name, found in clip.looks.items()}
+    colours = np.repeat(clip.colours[:1], len(clip.colours), axis=0)
+    return replace(still, regions=regions, colours=colours, lips=lips, looks=looks, flicker=0.0)
 
 
 def noisy(clip: Measured, rng: np.random.Generator) -> Measured:
@@ -173,7 +223,10 @@ def noisy(clip: Measured, rng: np.random.Generator) -> Measured:
     keypoints = clip.keypoints
     points = keypoints.points + rng.normal(0, JITTER * clip.height, keypoints.points.shape).astype(np.float32)
     mouth = clip.mouth + rng.normal(0, clip.mouth.std() + 1e-6, clip.mouth.shape)
-    return replace(clip, keypoints=Keypoints(points, keypoints.scores), mouth=mouth, regions=clip.noisy or clip.regions)
+    looks = {name: found for name, found in clip.looks.items() if name.startswith("inception")}
+    regions = clip.noisy or clip.regions
+    known = Keypoints(points, keypoints.scores)
+    return replace(clip, keypoints=known, mouth=mouth, regions=regions, looks=looks, flicker=None)
 
 
 def _frames(clip: Measured, order: np.ndarray) -> Measured:

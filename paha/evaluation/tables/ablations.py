@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paha.dataset.manifest import read_manifest
+from paha.dataset.splits import SplitName, split_records
 from paha.errors import PahaError
 from paha.evaluation.metrics.clips import Clip, find_clips, pair_clips
 from paha.evaluation.metrics.cost import machine, time_cost
@@ -105,9 +105,9 @@ def run_ablation(
     return table
 
 
-def pick_records(data: Path, *, start: int, clips: int) -> list[ClipRecord]:
-    """`clips` clips of a dataset from place `start` of its manifest. Raises PahaError where there are none."""
-    records = read_manifest(data)[start : start + clips]
+def pick_records(data: Path, *, start: int, clips: int, split: SplitName = "test") -> list[ClipRecord]:
+    """`clips` clips of a dataset's split from place `start` on. Raises PahaError where there are none."""
+    records = split_records(data, split)[start : start + clips]
     if not records:
         raise PahaError(f"{data} has no clip number {start}; give a smaller --start")
     return records

@@ -63,7 +63,8 @@ class Row:
 class Table:
     """A table. number: of the paper ("2"), or a word. provenance: plain data on what measured it (hashes, seeds, N).
 
-    notes: sentences under the table. x_label: the plot's axis where rows have an x.
+    notes: sentences under the table. x_label: the plot's axis where rows have an x. head: a line above it, on what
+    measured it.
     """
 
     number: str
@@ -73,6 +74,7 @@ class Table:
     notes: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     x_label: str = ""
+    head: str = ""
 
 
 def to_markdown(table: Table) -> str:
@@ -84,13 +86,14 @@ def to_markdown(table: Table) -> str:
     lines = [
         f"## Table {table.number}: {table.title}",
         "",
+        *([f"*{table.head}*", ""] if table.head else []),
         "| | " + " | ".join(column.title for column in table.columns) + " |",
         "|---" * (len(table.columns) + 1) + "|",
     ]
     for row in table.rows:
         cells = [_cell(row, column, bold=row.ranked and _is_best(row, column, best)) for column in table.columns]
         lines.append(f"| {row.name}{' *(absent)*' if row.absent else ''} | " + " | ".join(cells) + " |")
-    notes = [*_absences(table), *table.notes, "In brackets: the paper's number, on its own data and metrics."]
+    notes = [*absences(table), *table.notes, "In brackets: the paper's number, on its own data and metrics."]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes), ""])
 
 
@@ -99,6 +102,7 @@ def to_json(table: Table) -> dict[str, Any]:
     return {
         "table": table.number,
         "title": table.title,
+        "head": table.head,
         "columns": [vars(column) for column in table.columns],
         "rows": [
             {
@@ -128,7 +132,7 @@ def plot_table(table: Table, path: Path | str) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    shown = [c for c in table.columns if any(_number(row.measured.get(c.key)) is not None for row in table.rows)]
+    shown = [c for c in table.columns if any(number_of(row.measured.get(c.key)) is not None for row in table.rows)]
     if not shown:
         return
     across = min(3, len(shown))
@@ -154,7 +158,7 @@ def write_table(table: Table, folder: Path | str) -> list[Path]:
 
 
 def _plot_metric(axes: Any, table: Table, column: Column) -> None:
-    rows = [row for row in table.rows if _number(row.measured.get(column.key)) is not None]
+    rows = [row for row in table.rows if number_of(row.measured.get(column.key)) is not None]
     over_x = all(row.x is not None for row in rows)
     places = [row.x if row.x is not None and over_x else float(i) for i, row in enumerate(rows)]
     axes.set_title(column.title, fontsize=9)
@@ -182,12 +186,12 @@ def _plot_metric(axes: Any, table: Table, column: Column) -> None:
 
 def _bar(value: Value) -> tuple[float, float, float]:
     """A measured number with the lengths of its error bars."""
-    number = _number(value)
+    number = number_of(value)
     assert number is not None
     return (number, number - value.low, value.high - number) if isinstance(value, Interval) else (number, 0.0, 0.0)
 
 
-def _absences(table: Table) -> list[str]:
+def absences(table: Table) -> list[str]:
     """Absent rows and metrics, each once, with the reason."""
     rows = [f"{row.name}: absent, {row.absent}" for row in table.rows if row.absent]
     reasons: dict[str, list[str]] = {}
@@ -201,32 +205,42 @@ def _absences(table: Table) -> list[str]:
 
 def _cell(row: Row, column: Column, *, bold: bool) -> str:
     value, paper = row.measured.get(column.key), row.paper.get(column.key)
-    ours = "-" if _number(value) is None else _format(value, column.digits)
+    ours = "-" if number_of(value) is None else _format(value, column.digits)
     ours = f"**{ours}**" if bold and ours != "-" else ours
     return ours if paper is None else f"{ours} ({paper:g})"
 
 
+def cell_text(value: Value, digits: int) -> str:
+    """A value as it stands in a cell, with its interval and N; the reason where there is none, "-" where nothing was
+    to be said."""
+    if isinstance(value, str):
+        return value
+    return "-" if number_of(value) is None else _format(value, digits)
+
+
 def _format(value: Value, digits: int) -> str:
     if isinstance(value, Interval):
-        return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+        between = f" [{value.low:.{digits}f}, {value.high:.{digits}f}]" if value.low < value.high else ""
+        return f"{value.mean:.{digits}f}{between}, N {value.num}"
     return f"{value:.{digits}f}"
 
 
-def _number(value: Value) -> float | None:
+def number_of(value: Value) -> float | None:
+    """The finite number of a value, or None."""
     number = value.mean if isinstance(value, Interval) else value
     return None if number is None or isinstance(number, str) or not math.isfinite(number) else float(number)
 
 
 def _best(table: Table, column: Column) -> float | None:
     ranked = [row for row in table.rows if row.ranked]
-    numbers = [n for row in ranked if (n := _number(row.measured.get(column.key))) is not None]
+    numbers = [n for row in ranked if (n := number_of(row.measured.get(column.key))) is not None]
     if column.better == "none" or len(numbers) < 2:
         return math.nan
     return max(numbers) if column.better == "higher" else min(numbers)
 
 
 def _is_best(row: Row, column: Column, best: Mapping[str, float | None]) -> bool:
-    return best[column.key] == _number(row.measured.get(column.key))
+    return best[column.key] == number_of(row.measured.get(column.key))
 
 
 def _plain(value: Value) -> Any:

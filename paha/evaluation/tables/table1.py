@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paha.dataset.manifest import MANIFEST
+from paha.dataset.splits import SplitName, read_splits, splits_digest
 from paha.errors import PahaError
-from paha.evaluation.metrics.clips import Clip, find_clips
+from paha.evaluation.metrics.clips import Clip, find_clips, keep_split, truths_between
 from paha.evaluation.metrics.cost import machine, time_cost
 from paha.evaluation.metrics.evaluate import FLOOR, MeasuredSet, measure_set, score_generated, score_real
 from paha.evaluation.metrics.instruments import Instruments
@@ -67,13 +69,15 @@ class Model:
 class Table1Run:
     """What the table is measured on. datasets: by name, the first one is where models are run on `records`.
 
-    library: where the retrieval takes its videos from; the other clips of the dataset by default.
+    split: of every dataset that has one. library: where the retrieval takes its videos from; by default the train split
+    of the dataset, or its other clips where it has none.
     """
 
     datasets: Mapping[str, Path]
     methods: Sequence[Method]
     models: Sequence[Model]
     records: Sequence[ClipRecord]
+    split: SplitName = "test"
     library: Path | None = None
     limit: int | None = None
     sample: SampleOptions = field(default_factory=SampleOptions)
@@ -85,6 +89,7 @@ class _Dataset:
     name: str
     folder: Path
     clips: list[Clip]
+    everything: list[Clip]
     real: MeasuredSet
     whole: RowScores
     rows: dict[str, dict[str, Value]] = field(default_factory=dict)
@@ -113,7 +118,8 @@ def run_table_1(run: Table1Run, instruments: Instruments, out: Path, *, say: Say
         "clips": {data.name: [clip.clip_id for clip in data.real.clips] for data in sets},
         "steps": run.sample.steps,
         "seed": run.sample.seed,
-        "library": str(run.library) if run.library else "the other clips",
+        "split": {name: _split(folder, run.split) for name, folder in run.datasets.items()},
+        "library": str(run.library) if run.library else "the train split, else the other clips",
         "instruments": instruments.provenance(),
     }
     columns = _columns([data.name for data in sets])
@@ -140,7 +146,7 @@ def parse_method(text: str, datasets: Sequence[str]) -> tuple[str, str, str, Pat
 
 
 def _open(name: str, folder: Path, run: Table1Run, instruments: Instruments, out: Path, say: Say) -> _Dataset:
-    clips = find_clips(folder)
+    everything, clips = find_clips(folder), find_clips(folder, split=run.split)
     if run.records and name == next(iter(run.datasets)):
         wanted = {record.clip_id for record in run.records}
         clips = [clip for clip in clips if clip.clip_id in wanted]
@@ -150,11 +156,11 @@ def _open(name: str, folder: Path, run: Table1Run, instruments: Instruments, out
     if not real.clips:
         raise PahaError(f"no video of {folder} can be read: {next(iter(failed.values()))}")
     whole, rows = score_real(real, instruments, seed=run.sample.seed, ceilings=False)
-    return _Dataset(name, folder, real.clips, real, whole, {FLOOR: dict(rows[0].values)})
+    return _Dataset(name, folder, real.clips, everything, real, whole, {FLOOR: dict(rows[0].values)})
 
 
 def _baselines(data: _Dataset, run: Table1Run, instruments: Instruments, out: Path, notes: list[str], say: Say) -> None:
-    library = data.clips if run.library is None else find_clips(run.library)
+    library = _library(data, run)
     made: dict[str, Callable[[Path], dict[str, str]]] = {
         "still image": lambda folder: still_image(data.clips, folder, say=say),
         "retrieval by audio": lambda folder: retrieval(data.clips, library, folder, say=say),
@@ -167,6 +173,21 @@ def _baselines(data: _Dataset, run: Table1Run, instruments: Instruments, out: Pa
         notes += [f"{name}: without {clip}, {why}" for clip, why in failed.items()]
         own = {clip.clip_id for clip in data.clips}
         _method(data, Method(name, {data.name: folder}), run, instruments, out, notes, say, only=own)
+
+
+def _library(data: _Dataset, run: Table1Run) -> list[Clip]:
+    if run.library is not None:
+        return find_clips(run.library, split="train")
+    trained = {clip for clip, part in _splits(data.folder).items() if part == "train"}
+    return [clip for clip in data.everything if clip.clip_id in trained] or data.clips
+
+
+def _splits(folder: Path) -> dict[str, str]:
+    return read_splits(folder) if (folder / MANIFEST).is_file() else {}
+
+
+def _split(folder: Path, split: SplitName) -> dict[str, str]:
+    return {"name": split, "splits_sha256": splits_digest(_splits(folder))}
 
 
 def _method(
@@ -187,8 +208,11 @@ def _method(
         fake = sdt_set(folder, data.clips, measured)
     else:
         clips = find_method_clips(folder, method.kind)
+        truths = pair_method(data.everything, clips, folder)
+        clips, apart = keep_split(clips, truths, find_clips(data.folder, split=run.split))
+        notes += [f"{method.name} on {data.name}: {len(apart)} videos of other splits left out"] if apart else []
         clips = [clip for clip in clips if only is None or clip.clip_id in only]
-        truths = pair_method(data.clips, clips, folder)
+        truths = truths_between(truths, data.clips, clips)
         if run.limit is not None:
             clips = [clip for clip in clips if clip.clip_id in truths] or clips[: run.limit]
         options: dict[str, Any] = {"workers": run.workers, "truths": truths, "against": data.real, "say": say}

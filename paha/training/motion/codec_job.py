@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from paha.config import PahaConfig, TrainConfig
+from paha.dataset.splits import SplitName
 from paha.extractors.pixel_codec import PixelCodec
 from paha.media.video_io import contact_sheet, save_png
 from paha.training.loop import Job, StepContext
@@ -54,12 +55,12 @@ SHEET_FRAMES = 8
 PROBE_FRAMES = 64
 
 
-def codec_job(config: PahaConfig, data_dir: Path, *, every: int = 3) -> Job:
-    """The job that trains the preset's codec on every n-th frame of a corpus folder.
+def codec_job(config: PahaConfig, data_dir: Path, *, every: int = 3, split: SplitName = "train") -> Job:
+    """The job that trains the preset's codec on every n-th frame of a split of a corpus folder.
 
     Raises PahaError for a folder without clips.
     """
-    frames = load_frames(data_dir, every=every, size=config.height)
+    frames = load_frames(data_dir, every=every, size=config.height, split=split)
     return codec_job_on(PixelCodec.from_codec_config(config.codec), frames, batch_size=config.train.batch_size)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paha.dataset.manifest import load_annotations, read_manifest
+from paha.dataset.manifest import load_annotations
+from paha.dataset.splits import SplitName, split_records
 from paha.errors import PahaError
 from paha.media.video_io import read_video
 from paha.types import ClipRecord
@@ -63,13 +64,20 @@ class FrameSet:
             yield to_pixels(self.images[i : i + batch_size], device=device)
 
 
-def load_frames(folder: Path, *, every: int = 3, max_frames: int = MAX_FRAMES, size: int | None = None) -> FrameSet:
-    """Read every n-th frame of all clips of a corpus folder.
+def load_frames(
+    folder: Path,
+    *,
+    every: int = 3,
+    max_frames: int = MAX_FRAMES,
+    size: int | None = None,
+    split: SplitName = "train",
+) -> FrameSet:
+    """Read every n-th frame of all clips of a split of a corpus folder.
 
     every: 1 or more, raised where needed to stay below max_frames. size: side in pixels to which frames are resized,
     if given. Raises PahaError for a folder without clips or clips of different sizes.
     """
-    records = read_manifest(folder)
+    records = split_records(folder, split)
     if not records:
         raise PahaError(f"{folder} lists no clips; make some with `paha synth {folder} --clips 100`")
     total = sum(record.num_frames for record in records)

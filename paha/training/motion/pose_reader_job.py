@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from paha.config import TrainConfig
 from paha.dataset.manifest import read_manifest
+from paha.dataset.splits import SplitName
 from paha.extractors.pixel_codec import PixelCodec
 from paha.extractors.pose_reader import INPUT_SIZE, PoseReader, PoseReading, ReaderOutput
 from paha.media.video_io import contact_sheet, save_png
@@ -60,12 +61,14 @@ def pose_reader_job(
     codec: PixelCodec | None = None,
     every: int = 3,
     model: PoseReader | None = None,
+    split: SplitName = "train",
 ) -> Job:
-    """The job that trains a reader on every n-th frame of a corpus folder; with a codec also on its noisy round trips.
+    """The job that trains a reader on every n-th frame of a split of a corpus folder; with a codec also on its noisy
+    round trips.
 
     Raises PahaError for a folder without clips.
     """
-    frames = load_frames(data_dir, every=every, size=INPUT_SIZE)
+    frames = load_frames(data_dir, every=every, size=INPUT_SIZE, split=split)
     return pose_reader_job_on(model or PoseReader(), frames, batch_size=batch_size, codec=codec)
 
 
@@ -112,7 +115,8 @@ def augment(
     if codec is not None:
         x = code(x, codec, generator=generator)
     x = degrade(x, generator=generator)
-    truth = ReaderOutput(points, points, scores, corners.flatten(1), torch.from_numpy(batch.mouth_open))
+    mouth, sure = torch.from_numpy(batch.mouth_open), torch.zeros(len(x))
+    truth = ReaderOutput(points, points, scores, corners.flatten(1), mouth, sure)
     return x, ReaderOutput(**{name: value.to(device) for name, value in vars(truth).items()})
 
 

@@ -6,6 +6,7 @@ Letters: P pairs, B = 2P clips, T frames, C channels, H W latent size.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from paha.config import PahaConfig, Section, TrainConfig, set_options
 from paha.dataset.dataset import FeatureDataset
+from paha.dataset.splits import SplitName
+from paha.dataset.training_data import write_training_data
 from paha.errors import PahaError
 from paha.pce.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bce_loss
 from paha.pce.regions import Region, select_region
@@ -141,6 +144,7 @@ def classifier_job(
     *,
     region: Region,
     run: ClassifierRun,
+    split: SplitName = "train",
     pretrain: torch.device | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Job:
@@ -152,7 +156,7 @@ def classifier_job(
     """
     if negatives is None and run.pairs.hard_prob < 1:
         raise PahaError("give --negatives (see `paha negatives`), or --hard-negatives 1 for none but hard ones")
-    dataset = FeatureDataset(features, config=config)
+    dataset = FeatureDataset(features, config=config, split=split)
     common: dict[str, Any] = {"config": config, "pairs": run.pairs}
     train = PairDataset(dataset, negatives, **common)
     schedule = Schedule(config.diffusion)
@@ -182,11 +186,12 @@ def classifier_job(
         name=f"classifier_{region}",
         model=model,
         loss=loss,
-        save=_save,
+        save=partial(_save, records=dataset.records),
         probe=probe if held_out is not None else None,
         fingerprint={
             "region": region,
             "features": dataset.folder.name,
+            **{name: value for name, value in dataset.fingerprint.items() if name.startswith("split")},
             "negatives": len(train.generated),
             "model": config.model.model_dump(mode="json"),
             "diffusion": config.diffusion.model_dump(mode="json"),
@@ -233,5 +238,6 @@ def _pretrain(
     return told
 
 
-def _save(model: Any, folder: Path) -> None:
+def _save(model: Any, folder: Path, *, records: list[dict[str, Any]]) -> None:
     model.save_pretrained(folder, safe_serialization=True)
+    write_training_data(folder, records)

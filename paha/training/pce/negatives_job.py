@@ -13,6 +13,7 @@ import torch
 from paha.config import PahaConfig
 from paha.dataset.dataset import FeatureDataset
 from paha.dataset.features import find_features
+from paha.dataset.splits import SplitName
 from paha.errors import PahaError
 from paha.pipeline.model_folder import load_univdm, read_config
 from paha.runtime.device import pick_device
@@ -41,7 +42,7 @@ class NegativesOptions:
 
     augment: random reference frames and varying lengths; without, Table 3's row. workers: processes. engine: as in
     `paha.runtime.engine.run_tasks`; on Ray a shard asks for a GPU where `device` is one. part: (k, n): only every n-th
-    shard from the k-th, to share the work among machines that see one folder.
+    shard from the k-th, to share the work among machines that see one folder. split: of the dataset.
     """
 
     count: int
@@ -56,6 +57,7 @@ class NegativesOptions:
     engine: str = "local"
     part: tuple[int, int] = (0, 1)
     device: str | None = None
+    split: SplitName = "train"
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
     config = read_config(model)
     folder = find_features(features)
     _LOADED.clear()  # a model that was loaded earlier may have been trained on since
-    parts = _load(model, folder, options.device if _is_here(options) else "cpu")  # where it is then needed again
+    device = options.device if _is_here(options) else "cpu"  # where it is then needed again
+    parts = _load(model, folder, device, options.split)
     lengths = _lengths(options, config.num_frames)
     pairs = plan_pairs(
         list(parts["clips"].values()),
@@ -104,6 +107,7 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
         "shard_size": options.shard_size,
         "features": folder.name,
         "model": model_fingerprint(parts["univdm"]),
+        **parts["own_split"],
     }
     write_plan(out, pairs, settings)
     k, n = options.part
@@ -181,18 +185,19 @@ def _make(model: Path, features: Path, out: Path, index: int, shard: list[Pair],
     threads = torch.get_num_threads()
     torch.set_num_threads(threads if _is_here(options) else 1)
     try:
-        parts = _load(model, features, options.device)
+        parts = dict(_load(model, features, options.device, options.split))
+        parts.pop("own_split")
         make_shard(out, index, shard, batch_size=options.batch_size, steps=options.steps, **parts)
     finally:
         torch.set_num_threads(threads)
 
 
-def _load(model: Path, features: Path, device: str | None) -> dict[str, Any]:
-    key = f"{model}|{features}|{device}"
+def _load(model: Path, features: Path, device: str | None, split: SplitName = "train") -> dict[str, Any]:
+    key = f"{model}|{features}|{device}|{split}"
     if key not in _LOADED:
         config, place = read_config(model), pick_device(device)
         univdm: Any = load_univdm(model, config)
-        dataset = FeatureDataset(features, config=config)
+        dataset = FeatureDataset(features, config=config, split=split)
         _LOADED.clear()
         _LOADED[key] = {
             "univdm": univdm.to(place),
@@ -201,6 +206,7 @@ def _load(model: Path, features: Path, device: str | None) -> dict[str, Any]:
             "channel_scale": dataset.channel_scale,
             "image_encoder": dataset.image_encoder,
             "device": place,
+            "own_split": {k: v for k, v in dataset.fingerprint.items() if k.startswith("split")},
         }
     return _LOADED[key]
 
@@ -214,6 +220,7 @@ def measure_evaluation(model: Path, features: Path, *, repeats: int = 3, device:
     for _ in range(repeats):
         begin = time.perf_counter()
         make = dict(parts)
+        make.pop("own_split")
         generate_pairs(make.pop("univdm"), pairs, make.pop("clips"), steps=2, **make)
         times.append((time.perf_counter() - begin) / 2)
     return min(times)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from paha.config import PahaConfig, TrainConfig, dump
 from paha.dataset.dataset import measure_residual_std, to_device
+from paha.dataset.training_data import write_training_data
 from paha.motion.person import PersonMotion
 from paha.par import loss_weight as par
 from paha.par.losses import par_loss, region_losses
@@ -186,6 +187,11 @@ class TrainingData(Protocol):
         """What a resumed run must share."""
         ...
 
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What the trained model keeps of it (`paha.dataset.training_data`)."""
+        ...
+
     def training_batch(self, context: StepContext, train: TrainConfig) -> ClipBatch:
         """The clips of a part of a step: a function of the seed and the counters alone."""
         ...
@@ -249,15 +255,21 @@ def univdm_job(
         name="univdm",
         model=model,
         loss=loss,
-        save=partial(save_model, config=config, codec=codec),
+        save=partial(save_model, config=config, codec=codec, records=dataset.records),
         sample=sample if codec is not None else None,
         probe=probe if batches else None,
         fingerprint=config.model_dump(mode="json", exclude={"name", "train", "sample"}) | dataset.fingerprint,
     )
 
 
-def save_model(model: Any, folder: Path, *, config: PahaConfig, codec: Any) -> None:
-    """Write a model folder for `paha animate --model`; without a codec, the network and config.yaml alone."""
+def save_model(
+    model: Any, folder: Path, *, config: PahaConfig, codec: Any, records: list[dict[str, Any]] | None = None
+) -> None:
+    """Write a model folder for `paha animate --model`; without a codec, the network and config.yaml alone.
+
+    records: what it was trained on (`paha.dataset.training_data`).
+    """
+    write_training_data(folder, records or [])
     if codec is None:
         model.save_pretrained(folder)
         dump(config, folder / "config.yaml")

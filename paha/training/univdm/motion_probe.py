@@ -17,7 +17,7 @@ from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import PersonGrid
 from paha.motion.person import PersonMotion
 from paha.sampling.schedule import Schedule
-from paha.training.univdm.probe import generate
+from paha.training.univdm.probe import PROBE_SEED, generate
 from paha.types import ClipBatch
 
 STILL = 0.004
@@ -44,10 +44,11 @@ class HeldOut:
 
 @torch.no_grad()
 def sampled_motion(
-    model: nn.Module, held_out: HeldOut, *, config: PahaConfig, schedule: Schedule, steps: int
+    model: nn.Module, held_out: HeldOut, *, config: PahaConfig, schedule: Schedule, steps: int, seed: int = PROBE_SEED
 ) -> list[PersonMotion]:
-    """What the model makes of the held-out speech, unguided, from fixed noise."""
-    latents = generate(model, held_out.batch, config=config, schedule=schedule, channel_scale=1.0, steps=steps)
+    """What the model makes of the held-out speech, unguided, from the noise of a seed."""
+    own = {"config": config, "schedule": schedule, "steps": steps, "seed": seed}
+    latents = generate(model, held_out.batch, channel_scale=1.0, **own)
     return [grid.read(z) for grid, z in zip(held_out.grids, latents, strict=True)]
 
 

@@ -91,12 +91,19 @@ def _mouth_error(
 
 @torch.no_grad()
 def generate(
-    model: nn.Module, batch: ClipBatch, *, config: PahaConfig, schedule: Schedule, channel_scale: float, steps: int
+    model: nn.Module,
+    batch: ClipBatch,
+    *,
+    config: PahaConfig,
+    schedule: Schedule,
+    channel_scale: float,
+    steps: int,
+    seed: int = PROBE_SEED,
 ) -> Tensor:
     """Scaled codec latents (B, T, C, H, W) sampled for a batch's reference and audio by DDIM, from fixed noise."""
     from paha.sampling.sampler import sample
 
-    generator = torch.Generator().manual_seed(PROBE_SEED)
+    generator = torch.Generator().manual_seed(seed)
     z_T = torch.randn(batch.latents.shape, generator=generator).to(batch.latents)
     conditioning = Conditioning.of_batch(batch, channel_scale=channel_scale)
     step = partial(predict, model, conditioning=conditioning, schedule=schedule)

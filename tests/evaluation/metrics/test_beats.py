@@ -121,6 +121,24 @@ def test_a_still_person_scores_zero_and_silence_has_no_score():
     assert nothing.legacy is None
 
 
+def test_the_two_directions_differ_where_one_side_has_more_beats():
+    times = [0.5, 1.2, 2.2, 3.2]
+    found = onsets_s(clicks(times))
+    few = bas(hand_that_stops(found[:2]), clicks(times), smoothing_s=0.05)
+    assert few.motion > 0.9  # every stop is at a click
+    assert few.score < 0.7  # but half of the clicks have no stop
+    closed = [np.exp(-((0.1 / 0.12) ** 2) / 2), beat_alignment(np.array([1.0]), np.array([1.1, 9.0]))]
+    assert closed[0] == pytest.approx(closed[1])
+
+
+def test_what_is_not_seen_has_no_score():
+    still = hand_that_stops([1.0])
+    unseen = bas(Keypoints(still.points, np.zeros_like(still.scores)), clicks([1.0]))
+    assert unseen.score is unseen.motion is unseen.legacy is unseen.motion_beats is None
+    assert unseen.absent == "no arm or hand was seen"
+    assert bas(hand_that_stops([]), clicks([1.0])).motion is None
+
+
 def test_legacy_clocks_part():
     """A beat 3 s into the clip: perfect in seconds, but step 93 of the sound is held against frame 75."""
     times = [3.0]

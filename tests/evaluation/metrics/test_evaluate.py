@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import tracemalloc
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
 from paha.evaluation.metrics.measure import load_measured
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
+from paha.evaluation.tables.evaluation_page import worst_clips
 from paha.evaluation.tables.evaluation_report import write_report
 from paha.runtime.statistics import Interval
 from paha.types import Keypoints
@@ -85,16 +87,30 @@ def test_what_is_absent_says_why(evaluation):
 def test_the_report_is_whole(evaluation):
     made, out = evaluation
     files = {path.name for path in write_report(made, out)}
-    assert {"report.md", "results.json"} <= files
+    assert files == {"report.html", "report.md", "results.json"}
     text = (out / "report.md").read_text()
-    heading = next(line for line in text.splitlines() if "FVD" in line)
-    positions = [heading.index(name) for name in ("FVD", "BAS", "FGD", "Sync-C", "Div.")]
-    assert positions == sorted(positions)
-    assert "absent, no weights of I3D" in text
+    assert "FVD: absent, no weights of I3D" in text
+    assert "N = 4: below 30" in text
+    heading = next(line for line in text.splitlines() if line.startswith("| |"))
+    assert heading.startswith("| | itself | real (floor) | shuffled frames |")
+    assert re.search(r"^\| BAS ↑ \| [\d.]+ \[[\d., ]+\], N 4 \|", text, re.MULTILINE)
+    assert "**" not in text.replace("**N = 4", "").replace("equal N.**", "")
     data = json.loads((out / "results.json").read_text())
     assert data["provenance"]["instruments"]["pose_autoencoder"]["num_frames"] == 34
     assert len(data["by_clip"]["itself"]["bas"]) == 4
     assert data["provenance"]["clips"] == {"real": 4, "generated": 4}
+
+
+def test_the_page_needs_nothing_else_and_shows_the_worst_clips(evaluation):
+    made, out = evaluation
+    html = write_report(made, out)[0].read_text()
+    assert not re.search(r"""(src|href)="(?!data:)""", html)
+    assert 1 <= html.count("data:video/mp4;base64,") <= 3
+    assert html.count("<svg") > 10
+    assert "instruments.pose.extractor" in html
+    shown = worst_clips(made)
+    assert len({clip.name for clip in shown}) == len(shown)
+    assert all(clip.video[4:8] == b"ftyp" for clip in shown)
 
 
 def test_an_interrupted_run_goes_on(real, instruments, tmp_path):

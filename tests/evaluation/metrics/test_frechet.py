@@ -145,6 +145,27 @@ def test_standardised_distance_does_not_depend_on_units():
         for number in range(30):
             made[0].add(samples(4, 2, seed=number) * unit, str(number))
             made[1].add(samples(4, 2, seed=number + 500, shift=1) * unit, str(number))
-        return frechet_interval(*made, standardise=True).mean
+        return frechet_interval(*made, floor=1e-6).mean
 
     assert sides(np.array([1.0, 1000.0])) == pytest.approx(sides(np.ones(2)))
+
+
+def test_a_constant_feature_that_moves_counts_by_the_floor():
+    real, fake = FrechetSide(2), FrechetSide(2)
+    for number in range(30):
+        x = samples(4, 2, seed=number)
+        real.add(x * [1, 0], str(number))
+        fake.add(x * [1, 0] + [0, 0.5], str(number))
+    assert frechet_interval(real, fake, floor=100 / 255).mean == pytest.approx((0.5 * 255 / 100) ** 2)
+
+
+def test_covariances_by_n_and_by_n_minus_1():
+    x, y = samples(40, 3, seed=1), samples(40, 3, seed=2, shift=1)
+    for biased in (False, True):
+        sides = FrechetSide(3, biased=biased), FrechetSide(3, biased=biased)
+        for side, values in zip(sides, (x, y), strict=True):
+            side.add(values, "a")
+        expected = [np.cov(values, rowvar=False, ddof=0 if biased else 1) for values in (x, y)]
+        assert all(np.allclose(side.covariance(side.stats), e) for side, e in zip(sides, expected, strict=True))
+        value = gaussian_frechet(x.mean(0), expected[0], y.mean(0), expected[1])
+        assert frechet_interval(*sides).mean == pytest.approx(value)

@@ -10,6 +10,7 @@ from torch import nn
 from paha.errors import PahaError
 from paha.evaluation.metrics.frechet import FrechetSide, frechet_distance, frechet_interval
 from paha.evaluation.metrics.fvd import FvdProtocol, fvd_features, load_i3d, load_protocol, prepare
+from paha.evaluation.metrics.i3d import I3D, SamePool, pad_same
 
 
 class Brightness(nn.Module):
@@ -62,9 +63,25 @@ def test_torchscript_and_its_options(tmp_path):
 def test_foreign_files_are_one_line(tmp_path):
     torch.save({"a": torch.zeros(1)}, tmp_path / "a.pt")
     (tmp_path / "b.pt").write_bytes(b"nothing")
-    for name in ("a.pt", "b.pt"):
-        with pytest.raises(PahaError, match=f"{name} is no torchscript file; take StyleGAN-V's"):
-            load_i3d(tmp_path / name)
+    with pytest.raises(PahaError, match="holds no weights of I3D"):
+        load_i3d(tmp_path / "a.pt")
+    with pytest.raises(PahaError, match=r"b.pt is neither I3D's state dict nor torchscript; take StyleGAN-V's"):
+        load_i3d(tmp_path / "b.pt")
+
+
+def test_i3d_gives_400_logits_of_clips_of_any_length_and_loads_the_public_names():
+    model = I3D().to("meta").eval()
+    for frames in (10, 16, 33):
+        assert model(torch.zeros(2, 3, frames, 224, 224, device="meta")).shape == (2, 400)
+    names = model.state_dict().keys()
+    assert len(names) == 344
+    assert {"Mixed_5c.b3b.conv3d.weight", "Conv3d_1a_7x7.bn.running_var", "logits.conv3d.bias"} <= names
+
+
+def test_same_padding_is_tensorflow_s():
+    x = torch.ones(1, 1, 5, 7, 8)
+    assert pad_same(x, (3, 3, 3), (2, 2, 2)).shape == (1, 1, 7, 9, 9)
+    assert SamePool((3, 3, 3), (2, 2, 2))(x).shape == (1, 1, 3, 4, 4)
 
 
 def test_protocol_files(tmp_path):

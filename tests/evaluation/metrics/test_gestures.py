@@ -129,3 +129,15 @@ def test_a_sample_of_many_windows_has_the_diversity_of_all():
         sampled.add(part)
     assert len(sampled._kept) == 500
     assert sampled.interval(1).mean == pytest.approx(whole.sum() / (3000 * 2999), rel=0.05)
+
+
+def test_linear_slope_1_makes_the_linear_layers_linear_as_ha2g_s_code_is():
+    torch.manual_seed(0)
+    published = PoseAutoencoder(linear_slope=1.0).eval()
+    own = PoseAutoencoder().eval()
+    own.load_state_dict(published.state_dict())
+    a, b = torch.randn(2, 5, 384)
+    tails = [model.encoder[11:] for model in (published, own)]  # behind the convolutions
+    mixed = [torch.allclose(tail(a) + tail(b), tail(a + b) + tail(torch.zeros(5, 384)), atol=1e-5) for tail in tails]
+    assert mixed == [True, False]
+    assert published.sha256() != own.sha256()

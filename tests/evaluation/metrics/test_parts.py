@@ -10,13 +10,16 @@ from paha.evaluation.metrics.parts import (
     drift,
     hand_confidence,
     hand_motion,
+    hkv,
+    jerk,
     lip_loudness,
     mouth_in_silence,
     mouth_opening,
+    mouth_seen,
     rgb_to_lab,
     silent_frames,
 )
-from paha.types import LEFT_HAND, RIGHT_HAND, Keypoints
+from paha.types import FACE, FPS, LEFT_HAND, RIGHT_HAND, Keypoints
 
 
 @pytest.mark.parametrize("late", [0, 2, 5, 10])
@@ -93,3 +96,37 @@ def test_lab_of_known_colours():
     np.testing.assert_allclose(rgb_to_lab(np.array([255, 255, 255])), [100, 0, 0], atol=0.02)
     np.testing.assert_allclose(rgb_to_lab(np.array([255, 0, 0])), [53.24, 80.09, 67.20], atol=0.05)
     np.testing.assert_allclose(rgb_to_lab(np.array([0, 0, 0])), [0, 0, 0], atol=1e-6)
+
+
+def swinging(num_frames=100, *, amplitude=10.0, seen=True):
+    """Shoulders 100 px apart, hands that go `amplitude` px up and down once a second."""
+    points = np.zeros((num_frames, 133, 2), np.float32)
+    points[:, 5, 0] = 100
+    lift = amplitude * np.sin(2 * np.pi * np.arange(num_frames) / FPS)
+    points[:, LEFT_HAND.start : RIGHT_HAND.stop, 1] = lift[:, None]
+    scores = np.ones((num_frames, 133), np.float32)
+    scores[:, 7:] *= seen
+    return Keypoints(points, scores)
+
+
+def test_hkv_is_the_variance_of_the_hands_points():
+    assert hkv(swinging(), height=512) == pytest.approx(10**2 / 2, rel=1e-4)
+    assert hkv(swinging(), height=1024) == pytest.approx(10**2 / 8, rel=1e-4)
+    assert hkv(swinging(amplitude=0), height=512) == 0
+    assert hkv(swinging(seen=False), height=512) is None
+
+
+def test_jerk_of_a_sine_is_its_third_derivative_and_of_a_line_nothing():
+    expected = 10 / 100 * (2 * np.pi) ** 3 / np.sqrt(2) * np.sqrt(42 / 46)  # 42 of 46 points move
+    assert jerk(swinging()) == pytest.approx(expected, rel=0.03)  # of differences
+    line = swinging(amplitude=0)
+    line.points[:, LEFT_HAND, 0] = np.arange(100)[:, None]
+    assert jerk(line) == pytest.approx(0, abs=0.1)
+    assert jerk(swinging(seen=False)) is None
+
+
+def test_a_mouth_counts_as_seen_in_half_of_the_frames():
+    keypoints = swinging()
+    assert mouth_seen(keypoints)
+    keypoints.scores[:51, FACE] = 0
+    assert not mouth_seen(keypoints)

@@ -24,7 +24,7 @@ TABLE = Table(
 
 def test_markdown_shows_ours_the_paper_and_what_is_absent():
     text = to_markdown(TABLE)
-    assert "| 0 % | **10.0** (2047.53) | 0.500 [0.400, 0.600] | - |" in text
+    assert "| 0 % | **10.0** (2047.53) | 0.500 [0.400, 0.600], N 8 | - |" in text
     assert "| 50 % | 12.0 (2052.95) | **0.700** (0.1561) | - |" in text
     assert "| w/o PAR *(absent)* | - (2145.72) | - | - |" in text
     assert "- w/o PAR: absent, give --no-par-model" in text

@@ -58,7 +58,8 @@ def generator(seed=0):
 
 def perfect(frames):
     side = frames.images.shape[1]
-    return PoseReading(frames.points * side, frames.scores, frames.face_box * side, frames.mouth_open)
+    sure = np.zeros(len(frames.scores), np.float32)
+    return PoseReading(frames.points * side, frames.scores, frames.face_box * side, frames.mouth_open, sure)
 
 
 def test_box_overlap_closed_forms():
