@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from paha.extractors.faces import tiles
+
 _SAME_FACE = 0.5
+_LARGE_FACE = 0.25
+"""Height over the picture's longer side of a face beside which others are half as high at least, or do not matter."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,20 @@ def paste(mask: np.ndarray, square: Square, size: tuple[int, ...]) -> np.ndarray
     """A mask (S, S) of a square, at its place in a picture of (height, width): (H, W) float32, 0 elsewhere."""
     matrix = cv2.invertAffineTransform(square.matrix(mask.shape[0]))
     return cv2.warpAffine(mask.astype(np.float32), matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR)
+
+
+def searched_tiles(
+    image: np.ndarray, found: Sequence[np.ndarray], *, smallest: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Parts of a picture (H, W, 3) to look for faces in, x and y of their corner first: the whole, then halves unless
+    `found`, boxes (5,) that the caller adds to meanwhile, has a large face, then quarters if it has none at all.
+    smallest: pixels of the smallest part."""
+    longer = max(image.shape[:2])
+    for side in (longer, longer // 2, longer // 4):
+        largest = max((float(box[3] - box[1]) for box in found), default=0.0)
+        if largest > _LARGE_FACE * longer or (found and side < longer // 2) or side < smallest:
+            return
+        yield from [(0, 0, image)] if side == longer else tiles(image, side)
 
 
 def unique_boxes(boxes: list[np.ndarray]) -> np.ndarray:

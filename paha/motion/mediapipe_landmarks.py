@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from paha.errors import PahaError
-from paha.extractors.faces import tiles
 from paha.extractors.mediapipe_pose import (
     BODY_OF_POSE,
     FEET_OF_POSE,
@@ -20,7 +19,7 @@ from paha.extractors.mediapipe_pose import (
     quiet,
 )
 from paha.extractors.weights import weight
-from paha.motion.crops import Square, paste, unique_boxes
+from paha.motion.crops import Square, paste, searched_tiles, unique_boxes
 from paha.motion.face_model import IBUG_68
 from paha.motion.landmark_checks import MIN_FACE_PX
 from paha.motion.landmarks import PersonReading, own_landmarks
@@ -30,8 +29,6 @@ _SEEN = 0.5
 """Body points below it are hidden or outside, by MediaPipe's own account."""
 _NO_DETECTION = 0.5
 """Score of a face that the landmarker reads (above 0.5) and BlazeFace does not find in the close-up."""
-_LARGE_FACE = 0.25
-"""Share of the picture's longer side; other people's faces are half as high at least, or do not matter."""
 _FACE_CROPS = (2.2, 1.6, 3.2)
 _PERSON_CROPS = (10.0, 6.0, 4.0)
 """Sides of the squares that are tried, in face heights."""
@@ -85,15 +82,10 @@ class MediaPipeLandmarks:
         mesh count.
         """
         found: list[np.ndarray] = []
-        longer = max(image.shape[:2])
-        for side in (longer, longer // 2, longer // 4):
-            largest = max((float(box[3] - box[1]) for box in found), default=0.0)
-            if largest > _LARGE_FACE * longer or (found and side < longer // 2) or side < MIN_FACE_PX:
-                break
-            for x, y, tile in [(0, 0, image)] if side == longer else tiles(image, side):
-                for box in self._boxes(tile):
-                    face = self._verified(image, box + np.array([x, y, x, y, 0], np.float32), known=found)
-                    found += [] if face is None else [face]
+        for x, y, tile in searched_tiles(image, found, smallest=MIN_FACE_PX):
+            for box in self._boxes(tile):
+                face = self._verified(image, box + np.array([x, y, x, y, 0], np.float32), known=found)
+                found += [] if face is None else [face]
         return unique_boxes(found)
 
     def read_face(self, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from paha.errors import PahaError
-from paha.extractors.faces import tiles
-from paha.motion.crops import Square, paste, unique_boxes
+from paha.motion.crops import Square, paste, searched_tiles, unique_boxes
 from paha.motion.face_crop import FaceCrop
 from paha.motion.face_model import IBUG_68
 from paha.motion.heat_maps import decode_faces, peaks
@@ -48,7 +47,6 @@ _SURE_HAND = 0.6
 """The same for the mean of a hand's points: a hand read wrongly looks worse than one left still."""
 _MASK_GAIN = 4.0
 """The network's border is as wide as a cell of its grid; the guided filter finds a narrower one."""
-_LARGE_FACE = 0.25
 
 
 class OwnLandmarks:
@@ -77,15 +75,9 @@ class OwnLandmarks:
         Each box is that of the mesh read there; places where FaceNet sees no face are dropped.
         """
         found: list[np.ndarray] = []
-        longer = max(image.shape[:2])
-        for side in (longer, longer // 2, longer // 4):
-            largest = max((float(box[3] - box[1]) for box in found), default=0.0)
-            if largest > _LARGE_FACE * longer or (found and side < longer // 2) or side < MIN_FACE_PX:
-                break
-            for x, y, tile in [(0, 0, image)] if side == longer else tiles(image, side):
-                for box in self._search(tile):
-                    moved = box + np.array([x, y, x, y, 0], np.float32)
-                    found += self._verified(image, moved, known=found)
+        for x, y, tile in searched_tiles(image, found, smallest=MIN_FACE_PX):
+            for box in self._search(tile):
+                found += self._verified(image, box + np.array([x, y, x, y, 0], np.float32), known=found)
         best = max((float(box[4]) for box in found), default=0.0)
         return unique_boxes([box for box in found if box[4] >= _RELATIVE * best])
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from paha.motion.crops import Square, paste, unique_boxes
+from paha.motion.crops import Square, paste, searched_tiles, unique_boxes
 from paha.motion.face_crop import FaceCrop
 from paha.motion.face_model import IBUG_68
 from paha.motion.landmarks import NUM_MESH_POINTS
@@ -83,3 +83,18 @@ def test_face_crop_shows_a_place_where_its_coordinates_say(side):
     place = np.array([[225.0, 140.0]])
     seen = centre_of(crop.cut(dot_picture(place[0]), 128))
     assert np.abs(seen - crop.from_picture(place, 128)[0]).max() < 0.15
+
+
+def test_small_faces_are_looked_for_only_where_no_large_one_was_found():
+    image, found = np.zeros((400, 400, 3), np.uint8), []
+    sides = []
+    for _, _, tile in searched_tiles(image, found, smallest=60):
+        sides.append(tile.shape[0])
+        if tile.shape[0] == 200 and not found:
+            found.append(np.array([0, 0, 40, 50, 1], np.float32))  # a small face in a half: no quarters
+    assert sides[0] == 400
+    assert set(sides[1:]) == {200}
+    large = [np.array([0, 0, 120, 150, 1], np.float32)]
+    assert [tile.shape[0] for *_, tile in searched_tiles(image, large, smallest=60)] == []
+    assert {tile.shape[0] for *_, tile in searched_tiles(image, [], smallest=60)} == {400, 200, 100}
+    assert {tile.shape[0] for *_, tile in searched_tiles(image, [], smallest=150)} == {400, 200}
