@@ -11,6 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from paha.errors import PahaError
 
+_WIDEST = 65_536
+"""Beyond it a number of channels, tokens or clips is a slip of the pen that would end in want of memory."""
+MAX_CFG_SCALE = 100.0
+Width = Annotated[int, Field(ge=1, le=_WIDEST)]
+
 
 class Section(BaseModel):
     """A section of the configuration: unknown names are errors, values are checked, numbers are finite, nothing changes
@@ -22,37 +27,48 @@ class Section(BaseModel):
 class ModelConfig(Section):
     """UniVDM (section 4.1.1). The defaults are Stable Video Diffusion's U-Net (design rows 1 and 4)."""
 
-    latent_channels: int = Field(default=4, ge=1)
-    block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
+    latent_channels: int = Field(default=4, ge=1, le=_WIDEST)
+    block_out_channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)] = (320, 640, 1280, 1280)
     attention_levels: tuple[bool, ...] = (True, True, True, False)
     num_attention_heads: tuple[int, ...] = (5, 10, 20, 20)
-    layers_per_block: int = Field(default=2, ge=1)
-    cross_attention_dim: int = Field(default=1024, ge=1)
+    layers_per_block: int = Field(default=2, ge=1, le=16)
+    cross_attention_dim: int = Field(default=1024, ge=1, le=_WIDEST)
     """Width of the image tokens."""
-    norm_groups: int = Field(default=32, ge=1)
+    norm_groups: int = Field(default=32, ge=1, le=_WIDEST)
     """Groups of every GroupNorm. With one channel a group, a norm removes whatever the time embedding added."""
     audio_in_time: bool = False
     """Adds each frame's audio tokens to its time embedding as well, a shorter way for small models."""
     output_gate: bool = False
     """Adds the best linear guess from the noisy latent, its prior variance predicted a cell (`UniVDM._gate`)."""
-    audio_layers: int = Field(default=12, ge=1)
+    audio_layers: int = Field(default=12, ge=1, le=_WIDEST)
     """L of one frame's audio feature: wav2vec 2.0 layers, or mel frames a video frame."""
-    audio_dim: int = Field(default=768, ge=1)
+    audio_dim: int = Field(default=768, ge=1, le=_WIDEST)
     """D of one frame's audio feature."""
-    audio_margin: int = Field(default=2, ge=0)
+    audio_margin: int = Field(default=2, ge=0, le=100)
     """m of A(f): frames added on each side."""
-    num_audio_tokens: int = Field(default=32, ge=1)
-    audio_token_dim: int = Field(default=768, ge=1)
-    audio_hidden_dim: int = Field(default=512, ge=1)
-    num_time_ids: int = Field(default=3, ge=0)
+    num_audio_tokens: int = Field(default=32, ge=1, le=_WIDEST)
+    audio_token_dim: int = Field(default=768, ge=1, le=_WIDEST)
+    audio_hidden_dim: int = Field(default=512, ge=1, le=_WIDEST)
+    num_time_ids: int = Field(default=3, ge=0, le=100)
     """SVD's added ids (fps - 1, motion bucket, noise augmentation); 0 for none."""
     time_ids: tuple[float, ...] = (24.0, 127.0, 0.0)
+
+    @model_validator(mode="after")
+    def _levels_fit_together(self) -> Self:
+        levels = len(self.block_out_channels)
+        for name in ("attention_levels", "num_attention_heads"):
+            if len(getattr(self, name)) != levels:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries, block_out_channels {levels}")
+        for width in self.block_out_channels:
+            if width % self.norm_groups:
+                raise ValueError(f"block_out_channels {width} is no multiple of norm_groups, {self.norm_groups}")
+        return self
 
 
 class DiffusionConfig(Section):
     """The forward process and what the network predicts (design rows 2, 3, 5)."""
 
-    num_train_timesteps: int = Field(default=1000, ge=1)
+    num_train_timesteps: int = Field(default=1000, ge=1, le=_WIDEST)
     beta_start: float = Field(default=0.00085, gt=0, lt=1)
     beta_end: float = Field(default=0.012, gt=0, lt=1)
     prediction_type: Literal["v_prediction", "epsilon"] = "v_prediction"
@@ -82,9 +98,9 @@ class CodecConfig(Section):
     (AutoencoderKLTemporalDecoder), `pixel` a small autoencoder of pixels for tests."""
 
     kind: Literal["motion", "svd", "pixel"] = "svd"
-    latent_channels: int = Field(default=4, ge=1)
-    downsample: int = Field(default=8, ge=1)
-    widths: tuple[int, ...] = (32, 64)
+    latent_channels: int = Field(default=4, ge=1, le=_WIDEST)
+    downsample: int = Field(default=8, ge=1, le=64)
+    widths: tuple[Width, ...] = (32, 64)
     """Of the pixel codec's refiner, at half and quarter resolution."""
 
 
@@ -94,14 +110,14 @@ class AudioConfig(Section):
 
     kind: Literal["logmel", "acoustic", "wav2vec2"] = "wav2vec2"
     name: str = "facebook/wav2vec2-base-960h"
-    mel_bands: int = Field(default=80, ge=1)
+    mel_bands: int = Field(default=80, ge=1, le=_WIDEST)
 
 
 class ImageConfig(Section):
     """Which image encoder. `pooled` averages the reference latent to pool x pool tokens; `clip` is CLIP ViT-H/14."""
 
     kind: Literal["pooled", "clip"] = "clip"
-    pool: int = Field(default=4, ge=1)
+    pool: int = Field(default=4, ge=1, le=_WIDEST)
     name: str = "stabilityai/stable-video-diffusion-img2vid"
 
 
@@ -125,7 +141,7 @@ class ParConfig(Section):
 class TrainConfig(Section):
     """One training run."""
 
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=_WIDEST)
     """Clips of one part of a step (see num_micro_batches)."""
     steps: int = Field(default=100_000, ge=1)
     learning_rate: float = Field(default=5e-5, gt=0)
@@ -140,7 +156,7 @@ class TrainConfig(Section):
     audio_pretraining_steps: int = Field(default=0, ge=0)
     """Steps of `paha.training.univdm.audio_pretraining` before a UniVDM from nothing; its audio projection is frozen
     then."""
-    num_micro_batches: int = Field(default=1, ge=1)
+    num_micro_batches: int = Field(default=1, ge=1, le=_WIDEST)
     """Parts of a step, `batch_size` clips each, that all processes share: the step's batch is batch_size times this,
     whatever the number of processes."""
     gradient_checkpointing: bool = False
@@ -169,7 +185,7 @@ class SampleConfig(Section):
     """Sampling defaults of a preset."""
 
     steps: int = Field(default=30, ge=1, le=1000)
-    cfg_scale: float = Field(default=1.0, ge=0)
+    cfg_scale: float = Field(default=1.0, ge=0, le=MAX_CFG_SCALE)
     """1 is off (the paper does not mention classifier-free guidance)."""
     guidance_scales: tuple[float, float, float] = (1.0, 0.1, 0.25)
     """lambda of the non-face and of the face classifier, and lambda_diff (5.1). A small model's gradients are not the
@@ -186,9 +202,9 @@ class PahaConfig(Section):
     """A preset: everything that defines a model, its training and its sampling."""
 
     name: str
-    height: int = Field(default=512, ge=1)
-    width: int = Field(default=512, ge=1)
-    num_frames: int = Field(default=32, ge=1)
+    height: int = Field(default=512, ge=1, le=8192)
+    width: int = Field(default=512, ge=1, le=8192)
+    num_frames: int = Field(default=32, ge=1, le=10_000)
     model: ModelConfig = ModelConfig()
     codec: CodecConfig = CodecConfig()
     audio: AudioConfig = AudioConfig()
@@ -197,6 +213,14 @@ class PahaConfig(Section):
     par: ParConfig = ParConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
+
+    @model_validator(mode="after")
+    def _frames_fit_the_network(self) -> Self:
+        factor = self.codec.downsample * 2 ** (len(self.model.block_out_channels) - 1)
+        for name in ("width", "height"):
+            if getattr(self, name) % factor:
+                raise ValueError(f"{name} is {getattr(self, name)}; give a multiple of {factor}")
+        return self
 
 
 def override(config: PahaConfig, changes: dict[str, object]) -> PahaConfig:
@@ -225,7 +249,8 @@ def parse(data: object, where: str) -> PahaConfig:
         return PahaConfig.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        raise PahaError(f"{where}: '{'.'.join(map(str, first['loc']))}': {first['msg']}") from error
+        at = f"'{'.'.join(map(str, first['loc']))}': " if first["loc"] else ""
+        raise PahaError(f"{where}: {at}{first['msg'].removeprefix('Value error, ')}") from error
 
 
 def load(path: Path) -> PahaConfig:

@@ -8,9 +8,10 @@ Tensors at module borders are B T C H W.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor
 
 FPS = 25
@@ -43,20 +44,34 @@ class Keypoints:
             raise ValueError(f"keypoints {self.points.shape} and scores {self.scores.shape} do not fit together")
 
 
+def _within(path: str) -> str:
+    """A path below the manifest's folder."""
+    if path.startswith(("/", "\\")) or ":" in path.split("/")[0] or ".." in path.replace("\\", "/").split("/"):
+        raise ValueError(f"'{path}' leads out of the dataset's folder")
+    return path
+
+
+def _file_name(name: str) -> str:
+    """A name that files may be called by."""
+    if "/" in name or "\\" in name or "\0" in name or name.startswith("."):
+        raise ValueError(f"'{name}' is no name of a file")
+    return name
+
+
 class ClipRecord(BaseModel):
-    """One line of manifest.jsonl (docs/data_format.md). Paths are relative to the manifest's folder."""
+    """One line of manifest.jsonl (docs/data_format.md). Paths are relative to the manifest's folder, and within it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    clip_id: str
-    video: str
-    audio: str
-    annotations: str
-    num_frames: int
-    width: int
-    height: int
-    fps: float = FPS
-    sample_rate_hz: int = SAMPLE_RATE_HZ
+    clip_id: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_file_name)]
+    video: Annotated[str, AfterValidator(_within)]
+    audio: Annotated[str, AfterValidator(_within)]
+    annotations: Annotated[str, AfterValidator(_within)]
+    num_frames: int = Field(ge=1, le=10**8)
+    width: int = Field(ge=1, le=10**5)
+    height: int = Field(ge=1, le=10**5)
+    fps: float = Field(default=FPS, gt=0, le=1000)
+    sample_rate_hz: int = Field(default=SAMPLE_RATE_HZ, ge=1, le=10**7)
     identity: str
     source: str
     language: str = ""

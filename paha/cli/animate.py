@@ -94,7 +94,7 @@ class AnimateOptions:
 
     steps: SampleSteps = None
     seed: Annotated[int, typer.Option(help="The same seed gives the same video.", min=0, max=2**63 - 1)] = 0
-    cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale; 1 is off.", min=0.0)] = None
+    cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale; 1 is off.", min=0.0, max=100.0)] = None
     size: Annotated[
         str | None,
         typer.Option(help="N or WIDTHxHEIGHT in pixels; a photograph's longer side is shrunk to it (1280 by default)."),
@@ -108,6 +108,12 @@ class AnimateOptions:
     strength: Annotated[
         str | None, typer.Option(metavar="HEAD,HANDS,MOUTH", help="How much they move: 0 still, 1 as made, to 2.")
     ] = None
+    start: Annotated[float, typer.Option(help="Seconds of AUDIO to leave out at the start.", min=0.0)] = 0.0
+    duration: Annotated[float | None, typer.Option(help="Seconds of AUDIO to use (all).", min=0.2)] = None
+    fps: Annotated[
+        int, typer.Option(help="Frames a second; the model's 25 are repeated or left out.", min=1, max=120)
+    ] = 25
+    crf: Annotated[float, typer.Option(help="Quality of the picture, 0 (lossless) to 51.", min=0, max=51)] = 18.0
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
     sign: Sign = None
     save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG."), FRAMES_FOLDER] = None
@@ -247,14 +253,16 @@ def animate_one(
 ) -> None:
     """One video; says where it is. stream: as it is made, which it is on standard output."""
     from paha.guidance.choice import guide
-    from paha.media.audio_io import as_audio
+    from paha.media.audio_io import as_audio, cut_audio
     from paha.media.image_io import as_image
     from paha.pipeline.animate import animate as animate_files
     from paha.pipeline.options import SampleOptions
 
     sheet = sheet_path(out) if options.contact_sheet else None
     reference = options.reference()
-    picture, sound = as_image(image), as_audio(audio)  # once, as they may be pipes; and before OUT is opened
+    # Once, as they may be pipes; and before OUT is opened.
+    picture, sound = as_image(image), as_audio(audio)
+    sound = as_audio(cut_audio(sound, start_s=options.start, duration_s=options.duration))
     begin = time.monotonic()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
     check_signing(options.sign, streams=stream or out == STANDARD_OUTPUT)
@@ -269,6 +277,8 @@ def animate_one(
             resume=options.resume,
             overwrite=options.overwrite,
             stream=file,
+            fps=options.fps,
+            crf=options.crf,
             label=options.label,
             save_frames=options.save_frames,
             contact_sheet=sheet,

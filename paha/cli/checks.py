@@ -20,21 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paha.errors import PahaError
+from paha.runtime.extras import EXTRAS
 from paha.runtime.workers import num_cores
 
 ASSETS = Path(__file__).parents[1] / "assets"
 VERSIONS = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "av")
-EXTRAS = {
-    "espeakng_loader": ("synth", "everything but `paha synth`, which draws and speaks new presenters"),
-    "mediapipe": ("extract", "presenter images; photographs and footage then need dwpose or --face-box"),
-    "onnxruntime": ("extract", "every pose reader but dwpose"),
-    "tensorboard": ("train", "training; its curves are in stats.jsonl"),
-    "fastapi": ("serve", "everything on the command line and from Python, no web page"),
-    "c2pa": ("provenance", "videos that say in a tag, and by --label, that they are generated"),
-    "ray": ("scale", "one machine, in one process or under torchrun"),
-    "bitsandbytes": ("scale", "training with the plain AdamW (train.optimizer=adamw)"),
-}
-"""Optional packages: the extra that brings each, and what works without it."""
 HUB = {
     "stabilityai/stable-video-diffusion-img2vid": (
         "SVD's U-Net, VAE and CLIP ViT-H/14",

@@ -34,7 +34,7 @@ def dub(
     load: LoadOptions,
     steps: SampleSteps = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same video.", min=0, max=2**63 - 1)] = 0,
-    cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale; 1 is off.", min=0.0)] = None,
+    cfg_scale: Annotated[float | None, typer.Option(help="Audio guidance scale; 1 is off.", min=0.0, max=100.0)] = None,
     face_box: Annotated[
         str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Whose face, in pixels of VIDEO (the largest by default).")
     ] = None,
@@ -77,11 +77,12 @@ def dub(
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar a stage on stderr; yields what tells of (stage, done, total)."""
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
+
+    from paha.runtime.progress import progress_bar
 
     tasks: dict[str, TaskID] = {}
-    with Progress(console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in tasks:

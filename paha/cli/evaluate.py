@@ -64,6 +64,9 @@ class EvaluateOptions:
     workers: Workers = None
     engine: Engine = "local"
     seed: Annotated[int, typer.Option(help="Of the corrupted rows.", min=0)] = 0
+    unpaired: Annotated[
+        bool, typer.Option("--unpaired", help="No generated video has a real one of its name: only what needs no pair.")
+    ] = False
     ceilings: Annotated[bool, typer.Option(help="Also rows of corrupted real clips.")] = True
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10)] = 100
     overwrite: Overwrite = False
@@ -108,6 +111,7 @@ def evaluate(
         workers=workers,
         seed=options.seed,
         ceilings=options.ceilings,
+        unpaired=options.unpaired,
         say=tell,
     )
     files = write_report(evaluation, out)

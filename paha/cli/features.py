@@ -20,13 +20,22 @@ from paha.cli.options import (
     parse_part,
 )
 from paha.errors import PahaError
+from paha.runtime.paths import Output
 
 if TYPE_CHECKING:
     from paha.config import PahaConfig
 
 
+FEATURES = Output("folder", marks=("*/features.json", "*/*.safetensors"))
+PARTS_OF_WORKER = 4
+"""So that a bar has something to count."""
+
+
 def features(
     data: Annotated[Path, typer.Argument(help="Dataset folder (manifest.jsonl)."), FOLDER],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the features (DATA/features by default)."), FEATURES
+    ] = None,
     codec: CodecFolder = None,
     preset: PresetName = "presenter",
     settings: Settings = [],  # noqa: B006
@@ -38,7 +47,8 @@ def features(
 ) -> None:
     """Compute and cache what training reads: codec latents, audio features, keypoints."""
     config, part = configuration(preset, settings), parse_part(shard, "--shard")
-    own = {"codec": codec, "device": device, "shard": part, "workers": workers, "engine": engine, "split": split}
+    own = {"codec": codec, "device": device, "shard": part, "workers": workers, "engine": engine}
+    own |= {"split": split, "out": out}
     folder = features_by_workers(data, config, **own)
     typer.echo(f"features in {folder}")
 
@@ -53,6 +63,7 @@ def features_by_workers(
     workers: int,
     engine: str,
     split: Split = Split.all,
+    out: Path | None = None,
 ) -> Path:
     """`preset_features` with its clips shared among `workers` parts; returns the folder.
 
@@ -62,33 +73,44 @@ def features_by_workers(
     from paha.dataset.features import INDEX, list_again
     from paha.runtime.device import pick_device
     from paha.runtime.engine import run_tasks
+    from paha.runtime.progress import tracked
 
     if (workers == 1 and engine == "local") or (data / INDEX).is_file():
-        return preset_features(data, config, codec=codec, device=device, shard=shard, split=split)
+        return preset_features(data, config, codec=codec, device=device, shard=shard, split=split, out=out)
     first, every = shard
-    codec, data = None if codec is None else codec.resolve(), data.resolve()
+    data = data.resolve()
+    codec, out = (None if path is None else path.resolve() for path in (codec, out))
     # The clips first, first + every, ... are what the parts take in turn.
-    parts = [(first + every * part, every * workers) for part in range(workers)]
-    tasks = [(data, config, codec, device, part, split) for part in parts]
+    count = workers * PARTS_OF_WORKER
+    parts = [(first + every * part, every * count) for part in range(count)]
+    tasks = [(data, config, codec, device, part, split, out) for part in parts]
     gpus = int((device or str(pick_device(None))).startswith("cuda"))
-    outcomes = list(run_tasks(features_of_part, tasks, workers=workers, engine=engine, gpus=gpus))
+    done = run_tasks(features_of_part, tasks, workers=workers, engine=engine, gpus=gpus)
+    outcomes = list(tracked(done, "parts of the features", total=len(tasks)))
     folders = [folder for _, folder, _ in outcomes if folder]
     if folders:
         list_again(folders[0], data)
     errors = [f"part {parts[index][0]}/{parts[index][1]}: {error}" for index, _, error in outcomes if error]
     if errors:
-        raise PahaError(f"{len(errors)} of {workers} parts failed: {'; '.join(errors)}")
+        raise PahaError(f"{len(errors)} of {len(parts)} parts failed: {'; '.join(errors)}")
     return folders[0]
 
 
 def features_of_part(
-    data: Path, config: PahaConfig, codec: Path | None, device: str | None, shard: tuple[int, int], split: Split
+    data: Path,
+    config: PahaConfig,
+    codec: Path | None,
+    device: str | None,
+    shard: tuple[int, int],
+    split: Split,
+    out: Path | None,
 ) -> Path:
     """The features of one part, in a process of its own, on one core."""
     import torch
 
     torch.set_num_threads(1)
-    return preset_features(data, config, codec=codec, device=device, shard=shard, split=split, progress=False)
+    own = {"codec": codec, "device": device, "shard": shard, "split": split, "out": out}
+    return preset_features(data, config, **own, progress=False)
 
 
 def preset_features(
@@ -99,6 +121,7 @@ def preset_features(
     device: str | None = None,
     shard: tuple[int, int] = (0, 1),
     split: Split = Split.all,
+    out: Path | None = None,
     progress: bool = True,
 ) -> Path:
     """The features of a dataset, or of one of its parts, by the encoders of a configuration; returns their folder."""
@@ -109,6 +132,7 @@ def preset_features(
 
     return make_features(
         data,
+        out,
         config=config,
         codec=load_codec_of(config, codec),
         audio_encoder=load_audio_encoder(config.audio),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from paha.errors import PahaError
 from paha.pipeline.segment_store import SegmentStore
+from paha.runtime.faults import explain
 from paha.runtime.paths import check_input, place_of
 
 REQUIRED = ("image", "audio", "output")
@@ -112,7 +113,7 @@ def _run(job: AnimateJob, animate_job: Callable[[AnimateJob], object], *, resume
         return JobResult(job, error=str(error))
     except Exception as error:
         # One video out of many: memory that runs out, say, must not take the others down. The caller reports it.
-        return JobResult(job, error=f"{type(error).__name__}: {error}")
+        return JobResult(job, error=explain(error) or f"{type(error).__name__}: {error}")
     return JobResult(job)
 
 

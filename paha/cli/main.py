@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
@@ -34,10 +35,11 @@ from paha.cli.tables import tables
 from paha.cli.univdm import train_univdm
 from paha.cli.verify import verify
 from paha.errors import PahaError, StoppedError
+from paha.runtime.faults import explain, without_temporary_names
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="PAHA: one reference image and one speech recording become a video of that person speaking.",
 )
@@ -45,6 +47,16 @@ train = typer.Typer(
     no_args_is_help=True, help="Train UniVDM, a PCE classifier, or one of the small networks beside them."
 )
 study = typer.Typer(no_args_is_help=True, help="The user study of section 5.4: create, serve, report.")
+
+
+def say_version(wanted: bool) -> None:
+    """Of --version."""
+    if wanted:
+        from paha import __version__
+
+        typer.echo(f"paha {__version__}")
+        raise typer.Exit
+
 
 for _function in (animate, dub, serve, verify, synth, prepare, features, inspect, negatives, tables, doctor, evaluate):
     verb(app)(_function)
@@ -64,10 +76,22 @@ for _function in (create, serve_study, report):
     verb(study)(_function)
 
 
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """PAHA: one reference image and one speech recording become a video of that person speaking."""
+
+
 def main() -> None:
     """Entry point: one line on stderr and a non-zero status for everything that a person can mend."""
     # Two processes with spinning OpenMP threads slow each other down ten times; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # What libraries tell their developers; must be set before they are imported.
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     warnings.showwarning = _show_warning
     logging.getLogger("bitsandbytes").setLevel(
         logging.ERROR
@@ -82,13 +106,14 @@ def main() -> None:
         status = fail(str(error))
     except KeyboardInterrupt:
         status = fail("interrupted", status=130)
-    except OSError as error:
-        status = fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except Exception as error:
         # Wrong options: the parser's own exceptions know a one-line message.
         message = getattr(error, "format_message", None)
-        if message is None:
+        known = explain(error)
+        if message is None and known is None:
             raise
+        if message is None:
+            sys.exit(fail(str(known)))
         context = getattr(error, "ctx", None)
         status = fail(f"{message() or 'give a command'} (see {context.command_path if context else 'paha'} --help)")
     sys.exit(status if isinstance(status, int) else 0)
@@ -101,7 +126,8 @@ def fail(message: str, *, status: int = 2) -> int:
 
         if not first_to_say(message):
             return status
-    typer.echo(f"paha: error: {' '.join(message.split())}", err=True)
+    message = without_temporary_names(" ".join(message.split())).encode("utf-8", "replace").decode()
+    typer.echo(f"paha: error: {message}", err=True)
     return status
 
 

@@ -76,7 +76,8 @@ def negatives(
     preset: PresetName = "presenter",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it costs.")] = False,
     seconds_per_evaluation: Annotated[
-        float | None, typer.Option(help="For --plan: of UniVDM on one segment (measured with --model and --data).")
+        float | None,
+        typer.Option(help="For --plan: of UniVDM on one segment (measured with --model and --data).", min=1e-9),
     ] = None,
 ) -> None:
     """Generate the classifiers' negatives: for each real clip a video by UniVDM with the same audio (Fig. 5)."""

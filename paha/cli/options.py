@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
@@ -45,7 +46,7 @@ Minutes = Annotated[float | None, typer.Option(help="Save a checkpoint and stop 
 Speech = Annotated[
     Path | None, typer.Option(help="Motion latents: a folder of aligned speech, beside espeak-ng's."), FOLDER
 ]
-Engine = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="local, or ray for a cluster.")]
 Init = Annotated[Path | None, typer.Option(help="Start from earlier weights (a folder or safetensors file)."), SOURCE]
 ModelFolder = Annotated[Path | None, typer.Option(help="Model folder; the shipped presenter by default."), MODEL]
 CodecFolder = Annotated[Path | None, typer.Option(help="Codec folder; the shipped one by default."), MODEL]
@@ -110,6 +111,7 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Function], Func
         def run(**values: Any) -> None:
             try:
                 with ExitStack() as stack:
+                    _check_numbers(values)
                     _claim_paths(stack, paths, values)
                     for group, kind in groups.items():
                         values[group] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
@@ -129,6 +131,14 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Function], Func
 
 def _mark(annotation: Any) -> Input | Output | None:
     return next((note for note in getattr(annotation, "__metadata__", ()) if isinstance(note, Input | Output)), None)
+
+
+def _check_numbers(values: dict[str, Any]) -> None:
+    """Raises PahaError for an option that is no finite number: a range lets nan and infinity through."""
+    for name, value in values.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise PahaError(f"--{name.replace('_', '-')} {number}: give a number")
 
 
 def _claim_paths(stack: ExitStack, marks: dict[str, Input | Output], values: dict[str, Any]) -> None:

@@ -17,7 +17,9 @@ def synth(
     out: Annotated[Path, typer.Argument(help="Dataset folder to make or to go on with."), CORPUS],
     clips: Annotated[int, typer.Option(help="How many clips.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Clip i has seed + i; from 900000 on for evaluation only.", min=0)] = 0,
-    size: Annotated[int, typer.Option(help="Pixels of a side; of a photograph, of its longer side.", min=32)] = 128,
+    size: Annotated[
+        int, typer.Option(help="Pixels of a side; of a photograph, of its longer side.", min=32, max=4096)
+    ] = 128,
     seconds: Annotated[tuple[float, float], typer.Option(help="Shortest and longest clip.")] = (3.0, 6.0),
     characters: Annotated[int | None, typer.Option(help="Only so many characters (one a clip by default).")] = None,
     recording: Annotated[list[Path], typer.Option(help="Real speech that half of the clips use; repeat."), FILE] = [],  # noqa: B006

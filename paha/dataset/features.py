@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from paha.media.audio_io import read_audio, to_mono_16k
 from paha.media.pixels import fit_points, frames_to_pixels
 from paha.media.video_io import read_video
 from paha.runtime.atomic import atomic_path, remove_stale, write_bytes
+from paha.runtime.progress import tracked
 from paha.types import ClipRecord
 
 FORMAT = 1
@@ -84,12 +85,16 @@ def make_features(
         raise PahaError(f"shard {part} of {parts}: give 0 <= i < n")
     extractors = [codec, audio_encoder] + ([image_encoder] if config.image.kind == "clip" else [])
     folder = (out or data_dir / "features") / features_key(config, extractors)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PahaError(f"cannot write to {folder}: {error.strerror}; give another folder by --out") from error
     remove_stale(folder)
     for extractor in extractors:
         extractor.to(device)
     failures, cut = [], {}
-    for record in _track(records[part::parts], enabled=progress):
+    mine = records[part::parts]
+    for record in tracked(mine, "features", total=len(mine), enabled=progress):
         path = folder / f"{record.clip_id}.safetensors"
         try:
             source = source_hash(data_dir, record) + _crop_tag(data_dir, record, config)
@@ -101,8 +106,7 @@ def make_features(
             failures.append(f"{record.clip_id}: {error}")
     _warn_of_cut_faces(cut, config)
     own = {"channel_scale": channel_scale(codec), "data": data_dir.resolve().name}
-    index = features_index(config, [], **own) | _listed(folder, data_dir)
-    write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
+    _write_index(folder, features_index(config, [], **own) | _listed(folder, data_dir))
     if failures:
         raise PahaError(f"{len(failures)} of {len(records)} clips failed, the others are done: {'; '.join(failures)}")
     return folder
@@ -110,8 +114,14 @@ def make_features(
 
 def list_again(folder: Path, data_dir: Path) -> None:
     """Bring the list of clips in a folder's index up to date: shards that end together may each miss the other's."""
-    index = json.loads((folder / INDEX).read_text()) | _listed(folder, data_dir)
-    write_bytes(folder / INDEX, json.dumps(index, indent=1).encode())
+    _write_index(folder, json.loads((folder / INDEX).read_text()) | _listed(folder, data_dir))
+
+
+def _write_index(folder: Path, index: Mapping[str, object]) -> None:
+    """Nothing is written where nothing is new: complete features may lie on a disk that only reads."""
+    data = json.dumps(index, indent=1).encode()
+    if not (folder / INDEX).is_file() or (folder / INDEX).read_bytes() != data:
+        write_bytes(folder / INDEX, data)
 
 
 @torch.inference_mode()
@@ -310,10 +320,3 @@ def _listed(folder: Path, data_dir: Path) -> dict[str, Any]:
     done = [record for record in records if (folder / f"{record.clip_id}.safetensors").exists()]
     clips = [{"clip_id": r.clip_id, "identity": r.identity, "split": parts.get(r.clip_id, "")} for r in done]
     return {"splits_sha256": splits_digest(parts), "clips": clips}
-
-
-def _track(records: list[ClipRecord], *, enabled: bool) -> Iterable[ClipRecord]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(records, "features", console=Console(stderr=True), disable=not enabled)

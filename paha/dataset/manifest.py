@@ -60,17 +60,18 @@ def append_record(folder: Path | str, record: ClipRecord) -> None:
         raise unwritable(path, error) from error
 
 
-def read_manifest(folder: Path | str) -> list[ClipRecord]:
-    """The clips of a dataset folder, in the manifest's order. A line that was never finished is left out.
+def read_manifest(folder: Path | str, *, unfinished: bool = False) -> list[ClipRecord]:
+    """The clips of a dataset folder, in the manifest's order.
 
-    Raises PahaError that names the file, the line and the field if the manifest is missing or a line is no ClipRecord.
+    unfinished: leave out a last line that a killed process never finished: for the command that then goes on. Raises
+    PahaError that names the file, the line and the field if the manifest is missing or a line is no ClipRecord.
     """
     path = Path(folder) / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PahaError(f"cannot read {path}: {error}; make a dataset with `paha synth` or `paha prepare`") from error
-    finished = text[: text.rfind("\n") + 1]
+    finished = text[: text.rfind("\n") + 1] if unfinished else text
     records = [_parse(line, f"{path}:{n}") for n, line in enumerate(finished.split("\n"), 1) if line.strip()]
     _reject_duplicates(records, path)
     return records
@@ -125,7 +126,9 @@ def _parse(line: str, where: str) -> ClipRecord:
         return ClipRecord.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
-        raise PahaError(f"{where}: '{'.'.join(map(str, first['loc']))}': {first['msg']}") from error
+        at = f"'{'.'.join(map(str, first['loc']))}': " if first["loc"] else ""
+        remedy = "; mend the line, or make the dataset again"
+        raise PahaError(f"{where}: {at}{first['msg'].removeprefix('Value error, ')}{remedy}") from error
 
 
 def _reject_duplicates(records: list[ClipRecord], path: Path) -> None:

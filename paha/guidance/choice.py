@@ -49,6 +49,10 @@ def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str
     return own if scales is None else own | parse_scales(scales)
 
 
+MAX_SCALE = 1e6
+"""Of the classifiers: gradients of small models are small (`SampleConfig.guidance_scales`)."""
+
+
 def parse_scales(text: str) -> dict[str, float]:
     """'1,0.1,0.25' to the three scales; the third may be left out. Raises PahaError for anything else."""
     try:
@@ -57,6 +61,8 @@ def parse_scales(text: str) -> dict[str, float]:
         raise PahaError(f"--guidance-scales {text}: give NON_FACE,FACE[,DIFF], e.g. 1,0.1,0.25") from error
     if len(values) not in (2, 3):
         raise PahaError(f"--guidance-scales {text}: give two or three numbers, NON_FACE,FACE[,DIFF]")
+    if not all(0 <= value <= MAX_SCALE for value in values):
+        raise PahaError(f"--guidance-scales {text}: each from 0 to {MAX_SCALE:g}")
     return dict(zip(SCALES, values, strict=False))
 
 

@@ -188,6 +188,17 @@ def _without_padding(samples: np.ndarray, *, expected: int) -> np.ndarray:
     return samples[:expected] if len(samples) - expected <= _MAX_PADDING else samples
 
 
+def cut_audio(audio: tuple[np.ndarray, int], *, start_s: float = 0, duration_s: float | None = None) -> AudioSamples:
+    """A stretch of a recording. Raises PahaError where it begins behind its end."""
+    samples, rate_hz = audio
+    start = round(start_s * rate_hz)
+    if start >= len(samples):
+        raise MediaError(f"--start {start_s:g} lies behind the end of the recording, {len(samples) / rate_hz:.2f} s")
+    stop = len(samples) if duration_s is None else start + round(duration_s * rate_hz)
+    return samples[start:stop], rate_hz
+
+
+AudioSamples: TypeAlias = "tuple[np.ndarray, int]"
 AudioInput: TypeAlias = "tuple[np.ndarray, int] | Path | str"
 """(samples (N,) or (N, channels), rate in Hz), or the path of a recording or a video with sound."""
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from paha.errors import MediaError, PahaError, media_error
+from paha.errors import MediaError, media_error
+from paha.runtime.paths import STREAM, check_input
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream, VideoFrame, VideoStream
@@ -37,10 +43,9 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     import av
 
     path = Path(path)
-    if not path.is_file():
-        raise PahaError(f"{path} is a folder; give a file" if path.exists() else f"{path} does not exist")
+    check_input(path, "stream")
     try:
-        file = path.open("rb")
+        file = _seekable(path)
     except OSError as error:
         raise media_error(f"cannot open {path}: {error.strerror}", error) from error
     with file:
@@ -101,6 +106,17 @@ def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).lower()
 
 
+def _seekable(path: Path) -> BinaryIO:
+    """The file, open; of a pipe or standard input a copy, since FFmpeg goes back and forth."""
+    if path.is_file():
+        return path.open("rb")
+    copy = tempfile.TemporaryFile()  # noqa: SIM115
+    with contextlib.nullcontext(sys.stdin.buffer) if path == STREAM else path.open("rb") as pipe:
+        shutil.copyfileobj(pipe, copy)
+    copy.seek(0)
+    return copy  # type: ignore[return-value]
+
+
 def _refuse_short_riff(path: Path, file: BinaryIO) -> None:
     """FFmpeg takes a WAV or AVI that was cut off for a shorter one; its first 8 bytes say how long it should be."""
     head = file.read(8)
@@ -108,7 +124,9 @@ def _refuse_short_riff(path: Path, file: BinaryIO) -> None:
     announced = int.from_bytes(head[4:], "little")
     if head[:4] != b"RIFF" or announced > _RIFF_UNKNOWN:
         return
-    if path.stat().st_size < announced + 8 - _RIFF_SLACK:
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if length < announced + 8 - _RIFF_SLACK:
         raise MediaError(f"{path} is truncated: it ends before its announced length; copy or export it again")
 
 

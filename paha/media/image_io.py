@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,10 +14,13 @@ import numpy as np
 
 from paha.errors import PahaError
 from paha.runtime.atomic import atomic_path
+from paha.runtime.paths import check_input
 
 MIN_IMAGE_PX = 16
 MAX_IMAGE_PIXELS = 100_000_000
-_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "HEIF", "GIF", "BMP", "TIFF", "PPM", "TGA", "JPEG2000")
+_PLUGINS = {".heic": "pillow-heif", ".heif": "pillow-heif", ".hif": "pillow-heif", ".avif": "pillow 11.3 or newer"}
+"""What reads pictures that pillow itself may not, by a file's ending."""
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -27,8 +32,7 @@ def read_image(path: Path | str) -> np.ndarray:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     path = Path(path)
-    if not path.is_file():
-        raise PahaError(f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a picture")
+    check_input(path, "file")
     try:
         with warnings.catch_warnings(), _opened(path) as image:
             _check_size(path, *image.size)
@@ -37,7 +41,9 @@ def read_image(path: Path | str) -> np.ndarray:
     except PahaError:
         raise
     except UnidentifiedImageError as error:
-        raise PahaError(f"{path} is no picture that can be read; give a PNG or JPEG") from error
+        plugin = _PLUGINS.get(path.suffix.lower())
+        remedy = f"pip install '{plugin}', or give a PNG or JPEG" if plugin else "give a PNG or JPEG"
+        raise PahaError(f"{path} is no picture that can be read; {remedy}") from error
     except Image.DecompressionBombError as error:
         raise PahaError(f"{path} has more than {MAX_IMAGE_PIXELS // 10**6} megapixels; shrink it") from error
     except Exception as error:  # Pillow's readers raise anything at all on damaged files
@@ -89,11 +95,16 @@ def _opened(path: Path):
 
     # Pillow warns of sizes (ours is checked before any pixel is decoded) and of damage, which ends in an error anyway.
     warnings.simplefilter("ignore")
+    with suppress(ImportError):  # a plug-in that a person has installed
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports]
+
+        register_heif_opener()
     Image.init()  # so that a format which this Pillow was built without is known to be missing
-    return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
+    source = io.BytesIO(path.read_bytes()) if path.is_fifo() else path
+    return Image.open(source, formats=[name for name in _FORMATS if name in Image.OPEN])
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def _check_size(path: Path | str, width: int, height: int) -> None:
     if min(width, height) < MIN_IMAGE_PX:
         raise PahaError(f"{path} is {width}x{height} pixels; a picture needs at least {MIN_IMAGE_PX} on each side")
     if width * height > MAX_IMAGE_PIXELS:
@@ -126,7 +137,10 @@ def as_image(image: ImageInput) -> np.ndarray:
     if isinstance(image, str | Path):
         return read_image(image)
     if hasattr(image, "convert"):  # a PIL image
-        image = np.asarray(image.convert("RGB"))
+        from PIL import ImageOps
+
+        _check_size("the image", *image.size)
+        image = _rgb(ImageOps.exif_transpose(image))
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
         raise PahaError(f"the image is {image.dtype} {image.shape}; give uint8 of shape (height, width, 3)")

@@ -20,6 +20,7 @@ from paha.pipeline.outputs import check_outputs, remove_leftovers
 from paha.pipeline.reference import ReferenceOptions
 from paha.pipeline.segment_store import SegmentStore
 from paha.runtime.fingerprint import fingerprint, model_fingerprint
+from paha.runtime.progress import progress_bar
 from paha.types import FPS
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def animate(
     resume: bool = False,
     overwrite: bool = False,
     stream: BinaryIO | None = None,
+    fps: int = FPS,
+    crf: float = 18,
     label: bool = False,
     save_frames: Path | str | None = None,
     contact_sheet: Path | str | None = None,
@@ -53,11 +56,12 @@ def animate(
     num_frames: as long as the sound by default. Every finished segment is kept in OUT.partial until the video is whole;
     `resume` goes on from there, to the same video to the bit, if nothing that it depends on has changed. overwrite:
     replace what is at `out`, and do without the segments that an interrupted run kept. stream: an open file that takes
-    a fragmented mp4 as it is made, frame by frame; `out` is then only where segments are kept. label: draw
+    a fragmented mp4 as it is made, frame by frame; `out` is then only where segments are kept. fps: of the video; the
+    model's 25 frames a second are repeated or left out. crf: quality of x264, 0 (lossless) to 51. label: draw
     "AI-generated" on the picture. save_frames: a folder for all frames as PNG. contact_sheet: a PNG of 16 frames.
     progress: a bar on stderr. advance: told of (frames done, total); what it raises ends the video, segments stay.
-    Raises PahaError for bad inputs, an output that is there already or cannot be written
-    (`paha.runtime.paths`), and settings that changed before a resume.
+    Raises PahaError for bad inputs, an output that is there already or cannot be written (`paha.runtime.paths`), and
+    settings that changed before a resume.
     """
     out, store = Path(out), SegmentStore(Path(out))
     sheet = None if contact_sheet is None else Path(contact_sheet)
@@ -87,23 +91,31 @@ def animate(
         width=encoded.width,
         height=encoded.height,
         audio=sound,
-        num_frames=encoded.num_frames,
+        num_frames=shown_frames(encoded.num_frames, fps),
+        fps=fps,
+        crf=crf,
         label=label,
         stream=stream,
     )
     with store.kept(), video as writer:
         finished = store.open(settings, resume=resume)
-        sinks = _Sinks(encoded.num_frames, frames_dir=frames_folder, sheet=sheet)
+        sinks = _Sinks(shown_frames(encoded.num_frames, fps), frames_dir=frames_folder, sheet=sheet)
         with _progress_bar(steps * len(encoded.segments), done=steps * finished, enabled=progress) as step_done:
             sampled = partial(pipeline.generate, encoded, options, callback_on_step_end=lambda *_: step_done())
             advance(0, encoded.num_frames)
             for done, frame in enumerate(_kept_then_new(pipeline, encoded, store, finished, sampled), 1):
-                writer.write(frame[None])
-                sinks.write(frame)
+                for _ in range(shown_frames(done, fps) - shown_frames(done - 1, fps)):
+                    writer.write(frame[None])
+                    sinks.write(frame)
                 advance(done, encoded.num_frames)
         sinks.finish()
     store.remove()
     return out
+
+
+def shown_frames(num_frames: int, fps: int) -> int:
+    """Frames of a video at `fps` that show the model's first `num_frames`, nearest in time; one at least."""
+    return 0 if num_frames == 0 else max(1, (2 * num_frames * fps + FPS) // (2 * FPS))
 
 
 def _kept_then_new(
@@ -152,17 +164,6 @@ class _Sinks:
 @contextmanager
 def _progress_bar(total: int, *, done: int, enabled: bool) -> Iterator[Callable[[], None]]:
     """A bar over solver steps on stderr, with the time left; yields what advances it by one."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("animate"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not enabled) as bar:
+    with progress_bar(enabled=enabled) as bar:
         task = bar.add_task("animate", total=total, completed=done)
         yield lambda: bar.advance(task)

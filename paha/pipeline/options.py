@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
-from paha.config import SampleConfig
+from paha.config import MAX_CFG_SCALE, SampleConfig
+from paha.errors import PahaError
 from paha.sampling.sampler import Guidance
 from paha.univdm.conditioning import Conditioning
 
+MAX_STEPS = 1000
 GuidanceFactory: TypeAlias = Callable[[Conditioning], Guidance]
 """A segment's conditioning -> the guidance that the sampler calls in that segment."""
 
@@ -31,6 +33,14 @@ class SampleOptions:
     guidance: GuidanceFactory | None = None
     guidance_rate: float = 0.5
     guidance_settings: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
+            raise PahaError(f"steps is {self.steps}; give 1 to {MAX_STEPS}")
+        if self.cfg_scale is not None and not 0 <= self.cfg_scale <= MAX_CFG_SCALE:
+            raise PahaError(f"cfg_scale is {self.cfg_scale}; give 0 to {MAX_CFG_SCALE:g}, 1 for none")
+        if not 0 <= self.guidance_rate <= 1:
+            raise PahaError(f"guidance_rate is {self.guidance_rate}; give 0 to 1")
 
     def of_preset(self, preset: SampleConfig) -> Self:
         """The same with the preset's values where none were given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import islice
@@ -108,17 +109,26 @@ class PahaPipeline(DiffusionPipeline):
         self._compute_device: torch.device | None = None
         self._audio_encoder, self._image_encoder = audio_encoder, image_encoder
         self._classifiers: dict[Region, PCEClassifier] = {}
+        self._interrupt = False
+        """Set by a callback, diffusers' way, to end the run."""
 
     @classmethod
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
-        cls, pretrained_model_name_or_path: str | Path, *, dtype: torch.dtype = torch.float32
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        dtype: torch.dtype = torch.float32,
+        torch_dtype: torch.dtype | None = None,
     ) -> Self:
-        """Load a model folder or hub name. Raises PahaError that names a missing, truncated or foreign file, or the key
-        whose shape is wrong."""
+        """Load a model folder or hub name. torch_dtype: diffusers' older name of dtype.
+
+        Raises PahaError that names a missing, truncated or foreign file, or the key whose shape is wrong.
+        """
         folder = find_model(pretrained_model_name_or_path)
         config = read_config(folder)
         univdm, codec = load_univdm(folder, config), load_model_codec(folder, config)
         pipeline = cls(univdm, codec, config, folder=folder)
+        dtype = torch_dtype or dtype
         return pipeline if dtype == torch.float32 else pipeline.to(dtype=dtype)
 
     def save_pretrained(self, save_directory: str | Path) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -237,8 +247,11 @@ class PahaPipeline(DiffusionPipeline):
         image: uint8 (H, W, 3) array, PIL image or path. audio: (samples, rate in Hz) or path. num_frames: as long as
         the sound by default. width, height, face_box, landmarks: see `ReferenceOptions`. generator, seed: where the
         noise comes from, the seed first; a random seed without both. num_inference_steps, cfg_scale, guidance,
-        guidance_rate: see `SampleOptions`. callback_on_step_end: diffusers' callback; steps count through all segments.
+        guidance_rate: see `SampleOptions`. callback_on_step_end: diffusers' callback; steps count through all segments;
+        where it sets `_interrupt` of the pipeline the run ends with the segments that are finished.
         """
+        if output_type not in ("np", "pil", "latent"):
+            raise PahaError(f"unknown output_type '{output_type}'; known: np, pil, latent")
         reference = ReferenceOptions(width, height, face_box, landmarks)
         inputs = self.encode_inputs(image, audio, reference, num_frames=num_frames)
         options = SampleOptions(
@@ -248,11 +261,14 @@ class PahaPipeline(DiffusionPipeline):
             guidance=guidance,
             guidance_rate=guidance_rate,
         )
-        collected = []
-        with self.progress_bar(total=len(inputs.segments)) as bar:  # pyright: ignore[reportCallIssue]
+        collected, self._interrupt = [], False
+        progress = self.progress_bar(total=len(inputs.segments))  # pyright: ignore[reportCallIssue]
+        with progress as bar, suppress(_InterruptedError):
             for output in self.generate(inputs, options, callback_on_step_end=callback_on_step_end):
                 collected.append(self._collect(inputs, output, output_type))
                 bar.update()
+        if not collected:
+            raise PahaError("interrupted before the first segment was finished")
         frames: Any = torch.cat(collected) if output_type == "latent" else np.concatenate(collected)
         return PahaPipelineOutput(frames=_as_pil(frames) if output_type == "pil" else frames)
 
@@ -338,6 +354,8 @@ class PahaPipeline(DiffusionPipeline):
             callback=callback,
         )
         z_0 = z_0[0].float().cpu()
+        if not torch.isfinite(z_0).all():
+            raise PahaError("what was sampled is not finite: lower the guidance scales, or take float32")
         if self.preset.codec.kind != "motion":
             return z_0
         return smooth_motion(z_0, given_first=first is not None, strength=self.preset.sample.motion_smoothing)
@@ -372,12 +390,18 @@ class PahaPipeline(DiffusionPipeline):
         return self.codec_latents(inputs, output.latents[output.segment.emitted])
 
 
+class _InterruptedError(Exception):
+    """A callback asked for the end."""
+
+
 def _step_callback(pipeline: PahaPipeline, callback: StepEnd | None, first_step: int) -> StepCallback | None:
     if callback is None:
         return None
 
     def on_step(step: int, t: int, z: Tensor) -> Tensor | None:
         changed = callback(pipeline, first_step + step, t, {"latents": z})
+        if pipeline._interrupt:
+            raise _InterruptedError
         return None if not changed else changed.get("latents")
 
     return on_step

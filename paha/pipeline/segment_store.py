@@ -109,7 +109,8 @@ class SegmentStore:
     def remove(self) -> None:
         """Delete the folder where it is there, and nothing in it but ours. Raises PahaError if that is not allowed."""
         try:
-            for path in sorted(self._files(), key=lambda path: path.name != SETTINGS_FILE):
+            # Settings last: what a kill leaves of it is still a run to go on with.
+            for path in sorted(self._files(), key=lambda path: path.name.startswith("segment_"), reverse=True):
                 path.unlink()
             self.folder.rmdir()
         except FileNotFoundError:

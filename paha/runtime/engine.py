@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from paha.errors import PahaError
+from paha.runtime.extras import need
 from paha.runtime.tasks import Outcome, attempt
 from paha.runtime.workers import begin_worker, ended
 
@@ -24,8 +25,7 @@ def run_tasks(
     worker that dies takes its task with it: it is tried once more, by itself, and then counts as failed. Raises
     PahaError for an unknown engine.
     """
-    if engine not in ENGINES:
-        raise PahaError(f"unknown engine '{engine}'; known: {', '.join(ENGINES)}")
+    check_engine(engine)
     if engine == "ray":
         from paha.runtime.ray_engine import run_on_ray
 
@@ -33,6 +33,14 @@ def run_tasks(
     if workers == 1 or len(tasks) == 1:
         return ((index, *attempt(function, task)) for index, task in enumerate(tasks))
     return _in_processes(function, tasks, workers)
+
+
+def check_engine(engine: str) -> None:
+    """Raises PahaError for an unknown engine, or one whose package is missing."""
+    if engine not in ENGINES:
+        raise PahaError(f"unknown engine '{engine}'; known: {', '.join(ENGINES)}")
+    if engine == "ray":
+        need("ray")
 
 
 def _in_processes(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Iterator[Outcome]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from paha.errors import PahaError
+from paha.runtime.faults import explain
 
 Outcome = tuple[int, Any, str]
 """(index of the task, its result or None, why it failed or an empty string)"""
@@ -18,4 +19,4 @@ def attempt(function: Callable[..., Any], task: tuple) -> tuple[Any, str]:
     except PahaError as error:
         return None, str(error)
     except Exception as error:  # one file out of many, whatever a decoder or the memory did with it
-        return None, f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return None, explain(error) or f"{type(error).__name__}: {' '.join(str(error).split())}"

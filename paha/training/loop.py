@@ -120,6 +120,7 @@ def fit(
         signals = stack.enter_context(deferred_signals())
         show = progress and run.accelerator.is_main_process
         report = stack.enter_context(run.report(progress=show)) if run.accelerator.is_main_process else None
+        began = run.step
         while run.step < config.steps:
             begin = time.monotonic()
             stop, scalars = _train_step(run, stop=bool(signals) or begin > deadline)
@@ -129,6 +130,8 @@ def fit(
                 break
         if run.saved_step != run.step:
             run.save()
+        elif run.step == began:  # a kill may have come between the last checkpoint and its model
+            run.save_model()
     if signals:
         end_by(signals[0], f"at step {run.step}; the same command goes on from there")
     return run.step
@@ -174,11 +177,21 @@ class _Run:
         )
         if main:
             save_checkpoint(self.out / "checkpoint", checkpoint)
-            with atomic_folder(self.out / "model") as folder:
-                model = unsharded(self.skeleton, checkpoint.ema) if self.skeleton else self.ema.model
-                self.job.save(model, folder)
+            self._write_model(checkpoint.ema)
         self.saved_step = self.step
         self.accelerator.wait_for_everyone()
+
+    def save_model(self) -> None:
+        """The EMA model's own files alone."""
+        main = self.accelerator.is_main_process
+        tensors = gathered(self.ema.model.state_dict(), keep=main)
+        if main:
+            self._write_model(tensors)
+        self.accelerator.wait_for_everyone()
+
+    def _write_model(self, ema: dict[str, Tensor]) -> None:
+        with atomic_folder(self.out / "model") as folder:
+            self.job.save(unsharded(self.skeleton, ema) if self.skeleton else self.ema.model, folder)
 
 
 def _fingerprint(job: Job, config: TrainConfig, accelerator: Accelerator) -> dict[str, object]:
@@ -256,7 +269,10 @@ def _restore(run: _Run, checkpoint: Checkpoint) -> None:
         run.accelerator.scaler.load_state_dict(dict(checkpoint.scaler))
     run.step = run.saved_step = checkpoint.step
     if run.accelerator.is_main_process:
-        say(f"{run.job.name}: going on from step {run.step} of {run.config.steps}")
+        if run.step == run.config.steps:
+            say(f"{run.job.name}: all {run.step} steps are done already; {run.out / 'model'} is what they gave")
+        else:
+            say(f"{run.job.name}: going on from step {run.step} of {run.config.steps}")
 
 
 def _train_step(run: _Run, *, stop: bool) -> tuple[bool, dict[str, float]]:

@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
 from paha.runtime.atomic import write_bytes
+from paha.runtime.progress import progress_bar
 
 CONSOLE = Console(stderr=True)
 
@@ -33,8 +34,8 @@ class Report:
         truncate_stats(out / "stats.jsonl", start)
         self._file = (out / "stats.jsonl").open("a", encoding="utf-8")
         self._board = _summary_writer(out / "tensorboard", start)
-        self._progress = _progress_bar(enabled=progress)
-        self._task = self._progress.add_task(name, total=total, completed=start, loss=math.nan)
+        self._progress = progress_bar(TextColumn("{task.fields[loss]}"), enabled=progress, console=CONSOLE)
+        self._task = self._progress.add_task(name, total=total, completed=start, loss="")
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Report one step. Non-finite scalars are stored as null."""
@@ -43,7 +44,7 @@ class Report:
         self._file.flush()
         for key, value in scalars.items() if self._board else ():
             self._board.add_scalar(key, value, step)
-        self._progress.update(self._task, completed=step, loss=scalars["loss"])
+        self._progress.update(self._task, completed=step, loss=f"loss {scalars['loss']:.4f}")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -78,14 +79,3 @@ def _summary_writer(folder: Path, start: int) -> Any:
         say("no TensorBoard log: install the extra with  pip install 'paha[train]'")
         return None
     return SummaryWriter(str(folder), purge_step=start + 1 if start else None)
-
-
-def _progress_bar(*, enabled: bool) -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-    )
-    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    return Progress(*columns, *times, console=CONSOLE, disable=not enabled)

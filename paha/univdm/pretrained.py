@@ -40,13 +40,15 @@ def load_part(cls: type[Part], folder: Path, *, remedy: str = REMEDY) -> Part:
 
 
 def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], folder: Path, remedy: str) -> None:
-    """Raises PahaError that names the first key that is missing, of another shape, or not known."""
+    """Raises PahaError that names the first key that is missing, of another shape, not finite, or not known."""
     for key, value in expected.items():
         if key not in weights:
             raise PahaError(f"the weights in {folder} have no '{key}'; they are of another model: {remedy}")
         if weights[key].shape != value.shape:
             found, wanted = tuple(weights[key].shape), tuple(value.shape)
             raise PahaError(f"'{key}' in {folder} has shape {found}, the model wants {wanted}; {remedy}")
+        if not torch.isfinite(weights[key]).all():
+            raise PahaError(f"'{key}' in {folder} holds values that are not numbers; {remedy}")
     unknown = sorted(weights.keys() - expected.keys())
     if unknown:
         raise PahaError(f"'{unknown[0]}' in {folder} is no weight of this model; {remedy}")

@@ -66,6 +66,16 @@ def test_evaluate_refuses_what_is_not_there(data, tmp_path, no_weights, options,
         paha("evaluate", data, data, "-o", tmp_path / "out", *options)
 
 
+def test_clips_of_other_names_are_no_pairs(data, tmp_path, no_weights):
+    fake = make_method(tmp_path / "fake", clips=1, num_frames=40)
+    for path in fake.glob("*.mp4"):
+        path.rename(path.with_stem("other"))
+    words = ("evaluate", data, fake, "-o", tmp_path / "out", "--pose", "exact", "--no-ceilings", *FEW)
+    with pytest.raises(PahaError, match=r"--pairs.*--unpaired"):
+        paha(*words)
+    assert not (tmp_path / "out").exists()
+
+
 def test_table_1_with_baselines_and_a_method(data, tmp_path, no_weights):
     method = make_method(tmp_path / "s2g", clips=3, num_frames=64)
     words = ["tables", 1, "--data", data, "-o", tmp_path / "out", "--no-models", "--clips", 2]

@@ -37,8 +37,10 @@ def codec(tmp_path) -> Path:
     return tmp_path / "codec"
 
 
-def make(corpus: Path, codec: Path, *, workers: int, engine: str, shard: tuple[int, int] = (0, 1)) -> Path:
-    options = {"device": "cpu", "shard": shard, "workers": workers, "engine": engine}
+def make(
+    corpus: Path, codec: Path, *, workers: int, engine: str, shard: tuple[int, int] = (0, 1), out: Path | None = None
+) -> Path:
+    options = {"device": "cpu", "shard": shard, "workers": workers, "engine": engine, "out": out}
     return features_by_workers(corpus, CONFIG, codec=codec, **options)
 
 
@@ -79,16 +81,24 @@ def test_ray_makes_the_features_of_one(corpus, codec):
     same_as_by_one(corpus, codec, engine="ray")
 
 
+def test_complete_features_are_read_and_not_written(corpus, codec, tmp_path):
+    folder = make(corpus, codec, workers=1, engine="local", out=tmp_path / "elsewhere")
+    assert folder.parent == tmp_path / "elsewhere"
+    before = {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]}
+    assert make(corpus, codec, workers=1, engine="local", out=tmp_path / "elsewhere") == folder
+    assert {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]} == before
+
+
 def test_parts_of_a_shard_are_its_clips(corpus, codec, monkeypatch):
     taken = []
 
     def run_here(function, tasks, **options):
-        taken.extend(task[-2] for task in tasks)
+        taken.extend(task[4] for task in tasks)
         return ((index, function(*task), "") for index, task in enumerate(tasks))
 
     monkeypatch.setattr("paha.runtime.engine.run_tasks", run_here)
     folder = make(corpus, codec, workers=2, engine="local", shard=(1, 2))
-    assert taken == [(1, 4), (3, 4)]
+    assert taken == [(1 + 2 * part, 16) for part in range(8)]
     assert listed(folder) == ["clip1"]
 
 

@@ -125,6 +125,35 @@ def test_animate_writes_the_video_and_what_goes_with_it(animate, inputs, tmp_pat
     assert np.array_equal(read_video(plain), read_video(again))
 
 
+def test_a_stretch_of_the_recording_at_another_rate(animate, inputs, tmp_path):
+    animate(*inputs, "--start", 0.1, "--duration", 0.2, "--fps", 50, "--crf", 30).done()
+    assert read_video(tmp_path / "out.mp4", fps=50).shape[0] == 10
+    animate(*inputs, "--start", 5, out=tmp_path / "b.mp4").error("--start 5", "0.40 s")
+    animate(*inputs, "--cfg-scale", "inf", out=tmp_path / "b.mp4").error("cfg-scale")
+
+
+def test_sound_and_picture_out_of_pipes(model, inputs, tmp_path):
+    command = (
+        f"{sys.executable} -m paha.cli.main animate <(cat {inputs[0]}) - -o {tmp_path}/o.mp4 --model {model} --steps 1"
+    )
+    ended = subprocess.run(["bash", "-c", f"cat {inputs[1]} | {command}"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert len(read_video(tmp_path / "o.mp4")) == 10
+
+
+def test_the_version(paha):
+    assert paha("--version").done().startswith("paha ")
+    assert "Reference image" in paha("animate", "-h").done()
+
+
+def test_weights_that_are_no_numbers(animate, inputs, copy):
+    path = copy / "univdm" / WEIGHTS
+    state = load_file(path)
+    key = sorted(state)[0]
+    save_file({**state, key: np.nan * state[key]}, path, {"format": "pt"})
+    animate(*inputs, "--model", copy).error(key, "not numbers")
+
+
 def test_guidance_and_a_lower_precision(animate, inputs, tmp_path):
     animate(*inputs, "--cfg-scale", 2, "--dtype", "bfloat16", "--device", "cpu").done()
     assert len(read_video(tmp_path / "out.mp4")) == 10

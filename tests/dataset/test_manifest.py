@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -53,7 +55,12 @@ def test_a_killed_append_costs_only_its_own_line(tmp_path, cut):
     write_manifest(tmp_path, [record("x"), record("y")])
     path = tmp_path / MANIFEST
     path.write_bytes(path.read_bytes()[:-cut])
-    assert [r.clip_id for r in read_manifest(tmp_path)] == ["x"]
+    assert [r.clip_id for r in read_manifest(tmp_path, unfinished=True)] == ["x"]
+    if cut == 1:  # an editor that leaves out the last line's end
+        assert [r.clip_id for r in read_manifest(tmp_path)] == ["x", "y"]
+    else:
+        with pytest.raises(PahaError, match=r"manifest\.jsonl:2.*make the dataset again"):
+            read_manifest(tmp_path)
     append_record(tmp_path, record("z"))
     assert [r.clip_id for r in read_manifest(tmp_path)] == ["x", "z"]
 
@@ -66,6 +73,27 @@ def test_bad_lines_name_file_line_and_field(tmp_path):
         read_manifest(tmp_path)
     path.write_text('{"clip_id": \n', "utf-8")
     with pytest.raises(PahaError, match=r"manifest\.jsonl:1"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_frames", -3),
+        ("num_frames", 0),
+        ("fps", 0),
+        ("fps", float("inf")),
+        ("width", 0),
+        ("video", "../x.mp4"),
+        ("audio", "/etc/passwd"),
+        ("clip_id", "../x"),
+        ("clip_id", ""),
+    ],
+)
+def test_a_value_that_no_clip_can_have_is_refused(tmp_path, field, value):
+    data = json.loads(record("x").model_dump_json()) | {field: value}
+    (tmp_path / MANIFEST).write_text(json.dumps(data) + "\n")
+    with pytest.raises(PahaError, match=rf"manifest\.jsonl:1: '{field}'"):
         read_manifest(tmp_path)
 
 

@@ -175,6 +175,16 @@ def test_frames_of_a_longer_video_do_not_stay_among_the_new_ones(pipeline, input
         assert len(list((tmp_path / "f").iterdir())) == count
 
 
+@pytest.mark.parametrize(("fps", "expected"), [(50, 20), (30, 12), (24, 10), (10, 4), (1, 1), (25, 10)])
+def test_another_rate_shows_the_same_moments(pipeline, inputs: tuple[Path, Path], tmp_path, fps, expected):
+    out = animate(pipeline, *inputs, tmp_path / "out.mp4", fps=fps, crf=0, save_frames=tmp_path / "f", progress=False)
+    assert len(read_video(out, fps=fps)) == len(pngs(tmp_path / "f")) == expected
+    animate(pipeline, *inputs, tmp_path / "own.mp4", save_frames=tmp_path / "own", progress=False)
+    own, shown = pngs(tmp_path / "own"), pngs(tmp_path / "f")
+    at = [own.index(picture) / 25 for picture in shown]
+    assert np.abs(np.array(at) - np.arange(expected) / fps).max() <= 0.5 / min(fps, 25) + 0.02
+
+
 def test_resume_without_anything_kept_starts_at_the_beginning(pipeline, inputs: tuple[Path, Path], tmp_path):
     animate(pipeline, *inputs, tmp_path / "out.mp4", resume=True, progress=False)
     assert len(read_video(tmp_path / "out.mp4")) == 10

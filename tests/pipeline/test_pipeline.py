@@ -12,7 +12,7 @@ from paha.config import override
 from paha.errors import PahaError
 from paha.extractors.audio import LogMelEncoder
 from paha.extractors.image import PooledLatentEncoder
-from paha.media.image_io import fit_image
+from paha.media.image_io import as_image, fit_image
 from paha.pipeline.inputs import PahaWarning
 from paha.pipeline.options import SampleOptions
 from paha.pipeline.pipeline import PahaPipeline
@@ -200,7 +200,7 @@ def test_silence_is_exact_and_warned_of(pipeline):
         (IMAGE, AUDIO, {"num_frames": 0}, "num_frames"),
         (IMAGE, AUDIO, {"width": 40}, "multiples of 16"),
         (IMAGE, AUDIO, {"num_inference_steps": 1001}, "1001"),
-        (IMAGE, AUDIO, {"num_inference_steps": 0}, "0 sampling steps"),
+        (IMAGE, AUDIO, {"num_inference_steps": 0}, "steps is 0"),
         (IMAGE, AUDIO, {"width": 0}, "multiples of 16"),
         ("no-such.png", AUDIO, {}, "no-such.png"),
         (IMAGE, "no-such.wav", {}, "no-such.wav"),
@@ -322,3 +322,52 @@ def test_a_swapped_part_is_named(folder):
 def test_a_missing_folder_is_named(name):
     with pytest.raises(PahaError, match=name.strip("./")):
         PahaPipeline.from_pretrained(name)
+
+
+def test_a_path_and_the_same_picture_from_pillow_are_one(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.fromarray(toy_image()).save(tmp_path / "turned.png", exif=exif)
+    clear = Image.fromarray(toy_image()).convert("RGBA")
+    clear.putalpha(100)
+    clear.save(tmp_path / "clear.png")
+    for name in ("turned.png", "clear.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert np.array_equal(as_image(picture), as_image(tmp_path / name))
+
+
+def test_a_callback_ends_the_run_diffusers_way():
+    pipeline = toy_pipeline()
+
+    def stop(pipe, step, t, tensors):
+        pipe._interrupt = step == 4  # in the second segment, of three steps each
+        return tensors
+
+    frames = pipeline(toy_image(), toy_audio(0.4), seed=0, callback_on_step_end=stop).frames
+    whole = pipeline(toy_image(), toy_audio(0.4), seed=0).frames
+    assert len(frames) == 4
+    assert np.array_equal(frames, whole[:4])
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"output_type": "mp4"}, "output_type 'mp4'"),
+        ({"cfg_scale": float("nan")}, "cfg_scale is nan"),
+        ({"cfg_scale": float("inf")}, "cfg_scale is inf"),
+        ({"cfg_scale": -1.0}, "cfg_scale is -1"),
+        ({"num_inference_steps": 0}, "steps is 0"),
+        ({"guidance_rate": 2.0}, "guidance_rate is 2"),
+    ],
+)
+def test_senseless_options_are_one_line(options, named):
+    with pytest.raises(PahaError, match=named):
+        toy_pipeline()(toy_image(), toy_audio(0.3), **options)
+
+
+def test_what_is_not_finite_makes_no_video():
+    pipeline = toy_pipeline()
+    with torch.no_grad():
+        next(pipeline.univdm.parameters()).fill_(float("nan"))
+    with pytest.raises(PahaError, match="not finite"):
+        pipeline(toy_image(), toy_audio(0.3))

@@ -25,8 +25,10 @@ from paha.dataset.prepare.source import Source, is_whole, make_source, one_line,
 from paha.dataset.splits import SPLITS
 from paha.errors import PahaError
 from paha.runtime.atomic import remove_stale, write_bytes
-from paha.runtime.engine import run_tasks
+from paha.runtime.engine import check_engine, run_tasks
+from paha.runtime.extras import need
 from paha.runtime.paths import place_of
+from paha.runtime.progress import progress_bar
 from paha.runtime.workers import num_cores
 from paha.types import ClipRecord
 
@@ -82,6 +84,8 @@ def prepare_dataset(
     out = Path(out)
     if not raw:
         raise PahaError("give raw footage: files, or folders of videos")
+    check_engine(engine)
+    need("scenedetect")
     if not any(True for _ in raw_files(raw, without=out)):
         raise PahaError(f"no videos in {', '.join(map(str, raw))} ({', '.join(sorted(VIDEO_ENDINGS))})")
     with _locked(out):
@@ -267,15 +271,8 @@ def _locked(out: Path) -> Iterator[None]:
 
 def _tracked(outcomes: Iterator, todo: list[Source], *, enabled: bool) -> Iterator:
     """The outcomes, with a bar that counts megabytes of raw footage and estimates the rest."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     sizes = [Path(source.path).stat().st_size for source in todo]
-    show = enabled and bool(todo)
-    with Progress(
-        *columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True), disable=not show
-    ) as bar:
+    with progress_bar(enabled=enabled and bool(todo), in_bytes=True) as bar:
         task = bar.add_task(f"preparing {len(todo)} files", total=sum(sizes))
         for outcome in outcomes:
             bar.advance(task, sizes[outcome[0]])

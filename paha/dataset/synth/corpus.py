@@ -18,11 +18,12 @@ from paha.dataset.synth.natural_speech import NaturalSpeech
 from paha.dataset.synth.photographed import find_stills
 from paha.dataset.synth.speech import LANGUAGES
 from paha.errors import PahaError
+from paha.runtime.progress import progress_bar
 from paha.runtime.workers import begin_worker, ended
 from paha.types import ClipRecord
 
 _SETTINGS = "synth.json"
-_MAX_SECONDS = 600
+_MAX_SECONDS, _MAX_SIZE_PX = 600, 4096
 _SHEET_CLIPS, _SHEET_TIMES = 8, 6
 
 
@@ -65,10 +66,17 @@ def make_corpus(
         speech=speech,
         stills=stills,
     )
+    begun = (out / _SETTINGS).is_file()
     _check_settings(out, plans[0], characters)
     done = _finished(out)
     missing = [plan for plan in plans if plan.clip_id not in done]
-    done |= {record.clip_id: record for record in _make(missing, out, workers, progress, total=len(plans))}
+    try:
+        done |= {record.clip_id: record for record in _make(missing, out, workers, progress, total=len(plans))}
+    except BaseException:
+        if not begun and not _finished(out):  # nothing was made: nothing is left
+            for name in (MANIFEST, _SETTINGS):
+                (out / name).unlink(missing_ok=True)
+        raise
     records = sorted(done.values(), key=lambda record: record.clip_id)
     write_manifest(out, records)
     if missing or not (out / "sheet.png").is_file():
@@ -116,8 +124,8 @@ def _check_options(
         raise PahaError(f"clips ({clips}) and characters ({characters}) must be at least 1")
     if seed < 0 or seed < HELD_OUT_SEED < seed + clips:
         raise PahaError(f"seeds {seed} to {seed + clips - 1} reach into the held-out ones: stay below {HELD_OUT_SEED}")
-    if size < 32 or size % 2:
-        raise PahaError(f"size {size} must be an even number of pixels, at least 32")
+    if not 32 <= size <= _MAX_SIZE_PX or size % 2:
+        raise PahaError(f"size {size} must be an even number of pixels, 32 to {_MAX_SIZE_PX}")
     if not 0.2 <= seconds[0] <= seconds[1] <= _MAX_SECONDS:
         raise PahaError(f"seconds {tuple(seconds)} must be (shortest, longest), 0.2 to {_MAX_SECONDS}")
     if not languages or not set(languages) <= set(LANGUAGES):
@@ -146,7 +154,7 @@ def _finished(out: Path) -> dict[str, ClipRecord]:
 
     if not (out / MANIFEST).is_file():
         return {}
-    records = read_manifest(out)
+    records = read_manifest(out, unfinished=True)
     return {r.clip_id: r for r in records if all((out / f).is_file() for f in (r.video, r.audio, r.annotations))}
 
 
@@ -159,26 +167,12 @@ def _make(plans: list[ClipPlan], out: Path, workers: int | None, progress: bool,
     # Records whose files are gone would appear twice once they are made again.
     write_manifest(out, _finished(out).values())
     workers = min(workers or os.cpu_count() or 1, len(plans))
-    with _progress_bar(progress) as bar:
+    with progress_bar(enabled=progress) as bar:
         task = bar.add_task("drawing clips", total=total, completed=total - len(plans))
         for record in _in_process(plans, out) if workers == 1 else _in_parallel(plans, out, workers):
             append_record(out, record)
             bar.advance(task)
             yield record
-
-
-def _progress_bar(enabled: bool):
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TextColumn("left"), TimeRemainingColumn(), disable=not enabled)
 
 
 def _in_process(plans: list[ClipPlan], out: Path) -> Iterator[ClipRecord]:

@@ -86,18 +86,24 @@ def evaluate_videos(
     workers: int | None = None,
     seed: int = 0,
     ceilings: bool = True,
+    unpaired: bool = True,
     say: Say = print,
 ) -> Evaluation:
     """Evaluate the videos of `fake` against those of `real`; measurements are kept in OUT/measured.
 
     Generated clips pair with real ones by name or by the CSV file `pairs`; those without a partner count for all
     metrics that need none. split: of REAL, where it is a dataset with a split; generated clips of its other clips are
-    left out. limit: only the first so many clips of each. workers: threads (one a core by default).
-    ceilings: make the rows of corrupted real clips as well. Clips that cannot be read are left out and listed.
-    Raises PahaError where a side has no readable clip.
+    left out. limit: only the first so many clips of each. workers: threads (one a core by default). unpaired: whether
+    there may be no pair at all. ceilings: make the rows of corrupted real clips as well. Clips that cannot be read are
+    left out and listed. Raises PahaError where a side has no readable clip.
     """
     sides = find_sides(real, fake, split=split, pairs=pairs, limit=limit)
     reals, fakes = sides.reals, sides.fakes
+    if not sides.truths and not unpaired:
+        raise PahaError(
+            f"no video of {fake} has the name of one of {real}: say by --pairs which belong together, or give "
+            "--unpaired for what needs no pairs"
+        )
     if sides.apart:
         say(f"{len(sides.apart)} generated clips belong to real ones outside --split {split} and are left out")
     real_set = measure_set(reals, instruments, out / "measured" / "real", workers=workers, variants=ceilings, say=say)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -56,6 +56,7 @@ PROTOCOLS = {
 }
 """Ours, and the arithmetic of the two public implementations (docs/metrics.md); their N is 2,048 videos."""
 _CHOICES = {"fit": ("crop", "stretch"), "covariance": ("n-1", "n")}
+MAX_OF_PROTOCOL = 100_000
 
 
 def load_protocol(choice: Path | str | None) -> FvdProtocol:
@@ -68,20 +69,34 @@ def load_protocol(choice: Path | str | None) -> FvdProtocol:
     path = Path(choice)
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        known = {f.name for f in fields(FvdProtocol)}
-        unknown = sorted(set(data) - known)
+        known = {f.name: type(f.default) for f in fields(FvdProtocol)}
+        if not isinstance(data, dict):
+            names = ", ".join(sorted(known))
+            raise PahaError(f"cannot read the FVD protocol {path}: it holds no names with values; known: {names}")
+        unknown = sorted(str(name) for name in set(data) - known.keys())
         if unknown:
             raise PahaError(f"{path}: unknown '{unknown[0]}'; known: {', '.join(sorted(known))}")
+        for name, value in data.items():
+            _check_value(path, name, value, known[name])
         protocol = replace(PROTOCOLS.get(data.get("name", "paha"), FvdProtocol()), **data)
     except (OSError, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         presets = f"give one of {', '.join(PROTOCOLS)}, or a YAML file"
         raise PahaError(f"cannot read the FVD protocol {path}: {error}; {presets}") from error
-    if min(protocol.frames, protocol.stride, protocol.size) < 1:
-        raise PahaError(f"{path}: frames, stride and size must be 1 or more")
+    if min(protocol.frames, protocol.stride, protocol.size) < 1 or protocol.windows_per_clip < 0:
+        raise PahaError(f"{path}: frames, stride and size must be 1 or more, windows_per_clip 0 or more")
     for key, values in _CHOICES.items():
         if getattr(protocol, key) not in values:
             raise PahaError(f"{path}: {key} is {getattr(protocol, key)!r}; give {' or '.join(values)}")
     return protocol
+
+
+def _check_value(path: Path, name: str, value: object, kind: type) -> None:
+    """Raises PahaError for another type than the protocol's, and for numbers beyond all sense."""
+    whole = type(value) is int and kind in (int, float)
+    fits = whole or type(value) is kind
+    if not fits or (kind in (int, float) and not abs(cast(float, value)) <= MAX_OF_PROTOCOL):
+        wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}[kind]
+        raise PahaError(f"{path}: '{name}' is {value!r}; give {wanted}")
 
 
 def prepare(frames: np.ndarray, protocol: FvdProtocol) -> Tensor:

@@ -188,7 +188,10 @@ def _bar(value: Value) -> tuple[float, float, float]:
     """A measured number with the lengths of its error bars."""
     number = number_of(value)
     assert number is not None
-    return (number, number - value.low, value.high - number) if isinstance(value, Interval) else (number, 0.0, 0.0)
+    if not isinstance(value, Interval):
+        return number, 0.0, 0.0
+    # An interval of one clip is a point, up to rounding; a plot takes no negative length.
+    return number, max(0.0, number - value.low), max(0.0, value.high - number)
 
 
 def absences(table: Table) -> list[str]:

@@ -172,6 +172,9 @@ def _baselines(data: _Dataset, run: Table1Run, instruments: Instruments, out: Pa
         failed = make(folder)
         notes += [f"{name}: without {clip}, {why}" for clip, why in failed.items()]
         own = {clip.clip_id for clip in data.clips}
+        if own <= failed.keys():
+            data.rows[name] = dict.fromkeys(_METRICS, next(iter(failed.values())))
+            continue
         _method(data, Method(name, {data.name: folder}), run, instruments, out, notes, say, only=own)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def label_stills(stills: Path, cache: Path) -> list[StillLabel]:
     paths = sorted(path for path in stills.iterdir() if path.suffix.lower() in PICTURES) if stills.is_dir() else []
     if not paths:
         raise PahaError(f"no pictures ({', '.join(PICTURES)}) in {stills}")
+    begun = cache.is_dir()
     cache.mkdir(parents=True, exist_ok=True)
     labels = []
     for number, path in enumerate(paths):
@@ -54,6 +56,10 @@ def label_stills(stills: Path, cache: Path) -> list[StillLabel]:
         labels += [] if label is None else [label]
         if number % _SAY_EVERY == 0:
             say(f"labels: {number} of {len(paths)} pictures")
+    if not labels:
+        if not begun:
+            shutil.rmtree(cache)
+        raise PahaError(f"no face could be read in any of the {len(paths)} pictures in {stills}; give others")
     return labels
 
 

@@ -19,6 +19,7 @@ from paha.pipeline.model_folder import load_univdm, read_config
 from paha.runtime.device import pick_device
 from paha.runtime.engine import run_tasks
 from paha.runtime.fingerprint import model_fingerprint
+from paha.runtime.progress import tracked
 from paha.sampling.long_video import plan_segments
 from paha.training.pce.negatives import (
     Pair,
@@ -167,12 +168,9 @@ def _is_here(options: NegativesOptions) -> bool:
 
 def _run(jobs: list[tuple[Any, ...]], options: NegativesOptions) -> list[str]:
     """Do the jobs here, in processes or on Ray; the reasons of those that failed."""
-    from rich.console import Console
-    from rich.progress import track
-
     gpus = int(pick_device(options.device).type == "cuda")
     outcomes = run_tasks(_make, jobs, workers=options.workers, engine=options.engine, gpus=gpus)
-    shown = track(outcomes, "negatives", total=len(jobs), console=Console(stderr=True))
+    shown = tracked(outcomes, "negatives", total=len(jobs))
     return [f"shard {jobs[index][3]}: {error}" for index, _, error in shown if error]
 
 

@@ -128,10 +128,10 @@ def _recent(losses: list[Tensor]) -> tuple[float, float]:
 
 def _told_steps(steps: int, losses: list[Tensor]) -> Iterator[int]:
     """0 .. steps - 1: a bar on a terminal, else a line every few seconds (a loss that is read holds up a GPU)."""
-    from rich.progress import track
+    from paha.runtime.progress import tracked
 
     if CONSOLE.is_terminal and not CONSOLE.is_dumb_terminal:
-        yield from track(range(steps), description="sync pretraining", console=CONSOLE)
+        yield from tracked(range(steps), "sync pretraining", total=steps)
         return
     begin = told = time.monotonic()
     for step in range(steps):

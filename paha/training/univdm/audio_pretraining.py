@@ -75,8 +75,7 @@ def pretrain_audio(model: UniVDM, frames: SpeechFrames, *, steps: int, seed: int
     Deterministic by seed on one machine and thread count. Returns the share of the lips' variance that is explained
     over the last tenth of the steps. Raises PahaError where the loss is not finite.
     """
-    from rich.console import Console
-    from rich.progress import track
+    from paha.runtime.progress import tracked
 
     generator = torch.Generator().manual_seed(seed)
     some = torch.arange(0, len(frames.centres), max(1, len(frames.centres) // 4096))
@@ -90,7 +89,7 @@ def pretrain_audio(model: UniVDM, frames: SpeechFrames, *, steps: int, seed: int
         optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         explained = []
-        for _ in track(range(steps), "audio pretraining", console=Console(stderr=True)):
+        for _ in tracked(range(steps), "audio pretraining", total=steps):
             chosen = torch.randint(len(frames.centres), (BATCH_SIZE,), generator=generator)
             windows = frames.windows(chosen)
             read = head(heard(F.dropout(windows, DROPOUT)[:, None])[:, 0])

@@ -16,6 +16,8 @@ from paha.training.univdm.job import build_univdm, univdm_job
 from paha.training.univdm.motion_probe import HeldOut
 
 HELD_OUT_CLIPS = 24
+PRETRAINING_PER_STEP = 2
+"""Most steps of the audio pretraining for a step of the training."""
 
 
 @dataclass(frozen=True)
@@ -58,5 +60,7 @@ def _pretrain(model: Any, dataset: MotionDataset, config: PahaConfig, *, pretrai
     if not pretrain:
         return
     frames, train = SpeechFrames.of(dataset.clips), config.train
-    explained = pretrain_audio(model, frames, steps=train.audio_pretraining_steps, seed=train.seed)
+    # A short training, to try something, pays no long pretraining.
+    steps = min(train.audio_pretraining_steps, PRETRAINING_PER_STEP * train.steps)
+    explained = pretrain_audio(model, frames, steps=steps, seed=train.seed)
     say(f"audio pretraining: {explained:.0%} of the lips' variance explained")

@@ -1,0 +1,34 @@
+"""What libraries raise of things that a person can mend, in one line."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from paha.runtime.extras import EXTRAS, missing
+
+_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|out of memory|bad_alloc|unable to allocate", re.I)
+_SPACE = re.compile(r"no space left|disk quota", re.I)
+_HIDDEN = re.compile(r"\.([^/\s]+)\.[0-9a-f]{12}\.partial")
+
+
+def explain(error: BaseException) -> str | None:
+    """The one line for an exception that tells of the machine and not of our code; None for any other."""
+    text = " ".join(str(error).split())
+    memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM or _MEMORY.search(text)
+    if memory or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory: give a smaller --size, batch or number of --workers, or close other programs"
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] in EXTRAS:
+        return str(missing(error.name.split(".")[0]))
+    if isinstance(error, OSError):
+        return f"{error.strerror or text}{f': {error.filename}' if error.filename else ''}"
+    if _SPACE.search(text):  # what a library of another language reports
+        return f"no space left on the disk ({text[:200]})"
+    if isinstance(error, UnicodeEncodeError) and "surrogate" in text:
+        return "a name is no valid UTF-8; give another one"
+    return None
+
+
+def without_temporary_names(message: str) -> str:
+    """A message in which files have the names that a person gave them."""
+    return _HIDDEN.sub(r"\1", message)

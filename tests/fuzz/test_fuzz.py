@@ -1,0 +1,144 @@
+"""Wrong calls of every command: one line, a status that says so, nothing lost, nothing left, in bounded time.
+
+A thousand here, ten thousand in `make test-slow`. A call that fails is printed as a person would type it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from bad_values import write_bad_files
+from calls import Call, calls
+from killed import run
+from reel import Reel, loop, speaker
+from toy import toy_audio, toy_image, toy_pipeline
+
+from paha.cli import main as cli
+from paha.media.audio_io import write_wav
+from paha.media.image_io import save_png
+from paha.media.video_writer import write_video
+
+LIMIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> Path:
+    """Everything that a call needs, small."""
+    folder = tmp_path_factory.mktemp("fuzz") / "good"
+    toy_pipeline().save_pretrained(folder / "model")
+    save_png(folder / "image.png", toy_image())
+    write_wav(folder / "speech.wav", *toy_audio(0.4))
+    frames, samples = speaker(11)
+    write_video(folder / "film.mp4", frames[:10], audio=(samples[: 10 * 640], 16_000))
+    reel = Reel()
+    reel.add(loop(frames[60:], 20), samples[60 * 640 : 80 * 640])
+    (folder / "raw").mkdir()
+    reel.write(folder / "raw" / "a.mkv")
+    assert (
+        run(("synth", folder / "data", "--clips", 2, "--size", 32, "--seconds", 0.6, 0.8, "--workers", 1)).status == 0
+    )
+    assert run(("features", folder / "data", "--preset", "debug", "--codec", folder / "model/codec")).status == 0
+    for name in ("a", "b"):
+        write_video(folder / "methods" / name / "clip.mp4", frames[:3])
+    return folder
+
+
+def hashes(*folders: Path) -> dict[str, str]:
+    """Of every file that is an input. Features are kept with the data that they are of."""
+    paths = [
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and "features" not in path.parts
+    ]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """TimeoutError where it takes longer."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"over {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def faults_of(call: Call, capfd, out: Path) -> list[str]:
+    """What is wrong with how a call ended."""
+    capfd.readouterr()
+    status: object = None
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(sys, "argv", ["paha", *call.words])
+        patch.chdir(out)
+        try:
+            with limited(LIMIT_S):
+                cli.main()
+        except SystemExit as ended:
+            status = ended.code
+        except BaseException as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            return [f"traceback: {type(error).__name__}: {str(error)[:150]} ({Path(last.filename).name}:{last.lineno})"]
+    told = capfd.readouterr().err
+    lines = [line for line in told.replace("\r", "\n").splitlines() if line.strip()]
+    faults = ["Traceback on stderr"] if "Traceback" in told else []
+    if status not in (0, None):
+        if not lines or not lines[-1].startswith("paha: error: "):
+            faults.append(f"status {status}, but the last line is {lines[-1:]}")
+        left = sorted(str(path.relative_to(out)) for path in out.rglob("*"))
+        if left and not may_leave(call, told):
+            faults.append(f"left over: {left[:5]}")
+    return faults
+
+
+def may_leave(call: Call, told: str) -> bool:
+    """Work that was done in part on purpose, and says so: of many clips some failed."""
+    return any(word in told for word in ("were left out", "clips failed", "shards failed", "jobs failed", "may pass"))
+
+
+def check(count: int, seed: int, good: Path, tmp_path: Path, capfd) -> None:
+    """Make that many wrong calls; all that went wrong is listed."""
+    torch.set_num_threads(1)
+    bad, out = write_bad_files(good.parent / f"bad{seed}", good), good.parent / "cwd"
+    before, faults, slow = hashes(good, *[path for path in bad.values() if path.parent.name == f"bad{seed}"]), [], []
+    for call in calls(good, bad, out, count=count, seed=seed):
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        began = time.monotonic()
+        found = faults_of(call, capfd, out)
+        slow.append((time.monotonic() - began, call.wrong))
+        after = hashes(good, *[path for path in bad.values() if path.parent.name == f"bad{seed}"])
+        if after != before:
+            changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+            found.append(f"inputs changed: {sorted(changed)[:3]}")
+            before = after
+        faults += [f"{call.wrong}\n    {fault}\n    paha {shlex.join(call.words)}" for fault in found]
+    if "PAHA_FUZZ_LOG" in os.environ:
+        Path(os.environ["PAHA_FUZZ_LOG"]).write_text("\n".join(f"{s:.2f} {w}" for s, w in sorted(slow, reverse=True)))
+    assert not faults, f"{len(faults)} of {count} calls:\n" + "\n".join(faults)
+
+
+def test_a_thousand_wrong_calls(good, tmp_path, capfd):
+    check(int(os.environ.get("PAHA_FUZZ_CALLS", 1007)), 1, good, tmp_path, capfd)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_ten_thousand_wrong_calls(seed, good, tmp_path, capfd):
+    check(1007, seed, good, tmp_path, capfd)
