@@ -1,3 +1,5 @@
+"""`paha animate --jobs`: the list is read and checked, each row runs, failures are told at the end."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Options that several verbs share: sizes, settings, steps."""
+
 import pytest
 import torch
 

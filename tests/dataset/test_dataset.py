@@ -1,3 +1,5 @@
+"""Windows and batches out of a folder of features."""
+
 import json
 import time
 

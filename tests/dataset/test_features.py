@@ -1,3 +1,5 @@
+"""Clips to features: what is stored, under which key, and what is made again."""
+
 import json
 import os
 from typing import Any

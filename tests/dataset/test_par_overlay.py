@@ -1,3 +1,5 @@
+"""The pictures of `paha inspect --par`."""
+
 import numpy as np
 import pytest
 

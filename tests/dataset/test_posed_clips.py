@@ -1,3 +1,5 @@
+"""Clips with keypoints for inspection: their own, or an extractor's."""
+
 # A value that is None fails the test, which is what it is for.
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 # pyright: reportOptionalOperand=false, reportOptionalIterable=false

@@ -1,3 +1,5 @@
+"""The presenter's report at toy size."""
+
 import json
 import math
 

@@ -1,3 +1,5 @@
+"""Sound to features: log-mel bands and wav2vec 2.0."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Stable Video Diffusion's autoencoder behind the codecs' interface."""
+
 from typing import Any
 
 import pytest

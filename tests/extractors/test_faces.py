@@ -1,3 +1,5 @@
+"""Whether there is one person in a frame, nobody, or several."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""The reference image to tokens."""
+
 import pytest
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection

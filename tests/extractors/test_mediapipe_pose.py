@@ -1,3 +1,5 @@
+"""MediaPipe's points as COCO-WholeBody's, where its models are here."""
+
 import numpy as np
 import pytest
 

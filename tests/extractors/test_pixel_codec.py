@@ -1,3 +1,5 @@
+"""The small autoencoder of pixels."""
+
 import pytest
 import torch
 

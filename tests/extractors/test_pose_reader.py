@@ -1,3 +1,5 @@
+"""The small network that reads the keypoints of drawn people."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Whether body parts are in the picture, by DINOv2's features."""
+
 # A value that is None fails the test, which is what it is for.
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 # pyright: reportOptionalOperand=false, reportOptionalIterable=false

@@ -1,3 +1,5 @@
+"""The registry of downloads: where a file is looked for, fetched and checked."""
+
 import hashlib
 from dataclasses import replace
 from functools import partial

@@ -1,3 +1,5 @@
+"""The classifiers' gradients that guidance follows, and their faster forms."""
+
 from typing import Any
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The face box that M_face is made of."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Sound in and out: formats, lengths, damage, hostile names."""
+
 import wave
 
 import numpy as np

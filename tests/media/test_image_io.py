@@ -1,3 +1,5 @@
+"""Pictures in and out."""
+
 import struct
 import zlib
 

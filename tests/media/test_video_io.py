@@ -1,3 +1,5 @@
+"""Video in: rates, rotation, sizes, damage."""
+
 import struct
 from collections.abc import Generator
 from fractions import Fraction

@@ -1,3 +1,5 @@
+"""Video out: sync with sound, exact lengths, tags, whole or not at all."""
+
 import ctypes
 import gc
 import resource

@@ -1,3 +1,5 @@
+"""Squares cut out of pictures, and where faces are looked for."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Landmarks of photographs: which face, what is refused, what is warned of."""
+
 import importlib.util
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Motion to latents and back."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""The signals of a person's motion, measured off keypoints."""
+
 import numpy as np
 import pytest
 from people import gentle_motion, keypoints

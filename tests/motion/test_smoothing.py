@@ -1,3 +1,5 @@
+"""The band limit on sampled motion, and joined segments."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Soft masks of people."""
+
 import numpy as np
 
 from paha.motion.soft_mask import keep_nearest, refine_mask

@@ -1,3 +1,5 @@
+"""What Parts-Aware Re-weighting weighs, by region and threshold."""
+
 import math
 
 import pytest

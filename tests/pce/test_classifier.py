@@ -1,3 +1,5 @@
+"""The PCE classifier (Eq. 4-7)."""
+
 import pytest
 import torch
 from classifier_toys import MODEL, inputs, toy_classifier

@@ -1,3 +1,5 @@
+"""Face and non-face regions as masks of latents."""
+
 import pytest
 import torch
 

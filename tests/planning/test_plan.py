@@ -1,3 +1,5 @@
+"""Plans of memory and time against what is measured."""
+
 from __future__ import annotations
 
 import resource

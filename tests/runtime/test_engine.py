@@ -1,3 +1,5 @@
+"""Tasks run in this process, in others, or on Ray, with the same results."""
+
 import os
 import signal
 import time

@@ -1,3 +1,5 @@
+"""Means with bootstrap intervals."""
+
 import numpy as np
 import pytest
 

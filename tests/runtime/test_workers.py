@@ -1,3 +1,5 @@
+"""How many workers there may be, and that they end with their parent."""
+
 import os
 
 import pytest

@@ -1,3 +1,5 @@
+"""DDIM against diffusers' scheduler, with a timestep for each frame."""
+
 import itertools
 from typing import Any
 

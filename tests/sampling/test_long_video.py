@@ -1,3 +1,5 @@
+"""Long videos in segments (B.4.1)."""
+
 import itertools
 
 import pytest

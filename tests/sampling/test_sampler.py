@@ -1,3 +1,5 @@
+"""The sampling loop with a given first frame and with guidance."""
+
 import pytest
 import torch
 

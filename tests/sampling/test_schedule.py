@@ -1,3 +1,5 @@
+"""The noise schedule, and noise, v and z_0 converted into one another."""
+
 import math
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Checkpoints: atomic, verified, resumed with other settings or not at all."""
+
 import shutil
 
 import pytest

@@ -1,3 +1,5 @@
+"""The training loop: resumes to the same bits, stops, reports."""
+
 import json
 import os
 import random

@@ -1,3 +1,5 @@
+"""Training of the autoencoder of poses behind FGD."""
+
 import json
 
 import pytest

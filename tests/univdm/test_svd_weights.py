@@ -1,3 +1,5 @@
+"""Stable Video Diffusion's weights in UniVDM."""
+
 from __future__ import annotations
 
 import json

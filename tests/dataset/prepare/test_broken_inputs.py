@@ -1,3 +1,5 @@
+"""Broken, odd and hostile footage: each file is named in one line and stops no other."""
+
 import json
 
 from broken_inputs import write_broken_inputs

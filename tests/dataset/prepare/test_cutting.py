@@ -1,3 +1,5 @@
+"""Stretches that are kept are cut into clips within the lengths that were asked for."""
+
 # A value that is None fails the test, which is what it is for.
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 # pyright: reportOptionalOperand=false, reportOptionalIterable=false

@@ -1,3 +1,5 @@
+"""Each filter of `paha prepare` on scans made up by hand."""
+
 from dataclasses import replace
 
 import numpy as np

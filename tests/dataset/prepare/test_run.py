@@ -1,3 +1,5 @@
+"""`paha prepare` as a whole: what it writes, that runs resume to the same bytes, its card and its report."""
+
 import errno
 import json
 import os

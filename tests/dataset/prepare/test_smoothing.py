@@ -1,3 +1,5 @@
+"""The temporal fit of keypoints."""
+
 import numpy as np
 
 from paha.dataset.prepare.smoothing import smooth_keypoints

@@ -1,3 +1,5 @@
+"""An evaluation in parts, over processes and machines."""
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file

@@ -1,3 +1,5 @@
+"""Lips in time: their lag, and their rest in pauses."""
+
 # A value that is None fails the test, which is what it is for.
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 # pyright: reportOptionalOperand=false, reportOptionalIterable=false

@@ -1,3 +1,5 @@
+"""Scores of regions of the picture."""
+
 import numpy as np
 import pytest
 from toy_videos import frames_of, keypoints_of, loudness

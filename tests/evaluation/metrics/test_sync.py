@@ -1,3 +1,5 @@
+"""Sync-C and Sync-D."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""The paper's own numbers."""
+
 import pytest
 
 from paha.errors import PahaError

@@ -1,3 +1,5 @@
+"""Tables as Markdown, JSON and pictures."""
+
 import json
 import math
 

@@ -1,3 +1,5 @@
+"""Table 1 with methods, models and baselines."""
+
 # A value that is None fails the test, which is what it is for.
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 # pyright: reportOptionalOperand=false, reportOptionalIterable=false

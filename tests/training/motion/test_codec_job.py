@@ -1,3 +1,5 @@
+"""Training of the autoencoder of pixels."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Training of the keypoint estimator, from labels to a model."""
+
 import json
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""Training of the pose reader."""
+
 from dataclasses import replace
 from typing import Any, cast
 

@@ -1,3 +1,5 @@
+"""Training of a PCE classifier."""
+
 # A value that is None fails the test, which is what it is for.
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
 # pyright: reportOptionalOperand=false, reportOptionalIterable=false

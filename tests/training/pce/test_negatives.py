@@ -1,3 +1,5 @@
+"""Self-generated negatives (Fig. 5)."""
+
 import json
 
 import pytest

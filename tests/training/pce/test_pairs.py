@@ -1,3 +1,5 @@
+"""Pairs of real and negative clips for the classifiers."""
+
 import pytest
 import torch
 from tiny_features import write_features
