@@ -357,3 +357,15 @@ def test_eight_bit_adamw_without_its_library_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(PahaError, match=r"pip install 'paha\[scale\]'"):
         run(tmp_path, optimizer="adamw8bit")
+
+
+def test_snapshots_keep_the_model_of_their_step(tmp_path):
+    run(tmp_path / "whole", steps=6, snapshots=(4,), cosine_decay=False)
+    run(tmp_path / "short", steps=4, cosine_decay=False)
+    kept = load_file(tmp_path / "whole/model-000004/model.safetensors")
+    assert all(torch.equal(value, kept[name]) for name, value in model_of(tmp_path / "short").items())
+    assert any(not torch.equal(value, kept[name]) for name, value in model_of(tmp_path / "whole").items())
+
+
+def model_of(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "model/model.safetensors")

@@ -68,3 +68,12 @@ def test_errors_against_a_truth_are_measured_again_where_its_keypoints_changed(c
     moved = replace(kept, keypoints=Keypoints(points, kept.keypoints.scores))
     save_annotations(truth.annotations, moved)
     assert hands_psnr_db() != pytest.approx(before, abs=1e-6)
+
+
+def test_videos_are_brought_to_the_size_that_is_asked_for_and_exact_points_with_them(clips, exact, tmp_path):
+    whole = measured(clips[0], exact, tmp_path / "whole.safetensors")
+    half = measured(clips[0], replace(exact, size=SIZE // 2), tmp_path / "whole.safetensors")
+    assert (whole.height, half.height, half.width) == (SIZE, SIZE // 2, SIZE // 2)
+    np.testing.assert_allclose(half.keypoints.points, whole.keypoints.points / 2, atol=1e-4)
+    np.testing.assert_allclose(half.face_box, whole.face_box / 2, atol=1e-4)
+    assert half.flicker == pytest.approx(whole.flicker, rel=0.5)
