@@ -65,7 +65,7 @@ def encoded(frames: list[np.ndarray], crf: int) -> list[np.ndarray]:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 

@@ -64,7 +64,7 @@ def univdm_case() -> tuple[nn.Module, tuple[Tensor, ...]]:
     audio = noise(1, frames, 2 * model.audio_margin + 1, model.audio_layers, model.audio_dim)
     inputs = (
         noise(1, frames, c, h, w),
-        torch.full((1, frames), pipeline.schedule.time_input(torch.tensor(500)).item()),
+        torch.full((1, frames), float(pipeline.schedule.time_input(torch.tensor(500)))),
         noise(1, c, h, w),
         noise(1, c, h, w),
         tokens,
@@ -77,7 +77,8 @@ def estimator_cases() -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
     """Finder, face and person network."""
     from paha.motion.landmarks import own_landmarks
 
-    estimator: Any = own_landmarks().estimator.to(memory_format=torch.contiguous_format)
+    estimator: Any = own_landmarks().estimator
+    estimator = estimator.to(memory_format=torch.contiguous_format)
     sizes = {"finder": (FINDER_SIZE, 3), "face": (FACE_SIZE, 3), "person": (PERSON_SIZE, 4)}
     draw = torch.Generator().manual_seed(0)
     return {

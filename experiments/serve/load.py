@@ -42,14 +42,14 @@ def toy_model(folder: Path) -> Path:
 
 
 def toy_files(folder: Path) -> dict[str, Any]:
-    """A picture of noise and most of a second of noise."""
+    """A picture of noise and a third of a second of noise: two segments."""
     from toy import toy_audio, toy_image
 
     from paha.media.audio_io import write_wav
     from paha.media.image_io import save_png
 
     save_png(folder / "i.png", toy_image())
-    write_wav(folder / "s.wav", *toy_audio(0.8))
+    write_wav(folder / "s.wav", *toy_audio(0.3))
     return {"image": ("i", (folder / "i.png").read_bytes()), "audio": ("s", (folder / "s.wav").read_bytes())}
 
 

@@ -39,6 +39,7 @@ class Server:
         end = time.monotonic() + self.ready_s
         while not self.address or self.offer().get("worker") != "ready":
             if self.process.poll() is not None or time.monotonic() > end:
+                self.__exit__()
                 raise RuntimeError(f"no server: {self.log}")
             time.sleep(0.1)
         return self

@@ -32,7 +32,7 @@ def streamed(frames: np.ndarray, **options) -> tuple[bytes, list[int]]:
 
 
 def decoded(data: bytes) -> list[np.ndarray]:
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         return [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
 
 

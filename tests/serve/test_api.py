@@ -66,7 +66,7 @@ def test_from_upload_to_video(server, files):
     assert (ended["state"], ended["done"], ended["total"]) == ("done", 10, 10), ended
     status, data = server.ask("GET", ended["video"])
     assert status == 200
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         assert "AI-generated video" in container.metadata["comment"]
         assert sum(1 for _ in container.decode(video=0)) == 10
     status, part = server.ask("GET", ended["video"], headers={"Range": "bytes=0-99"})
@@ -90,7 +90,7 @@ def test_what_is_made_plays_while_the_rest_is_made(server, files):
     ended = server.wait(job["id"])
     if status == 409:
         pytest.skip("it was done before the stream was asked for")
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         assert sum(1 for _ in container.decode(video=0)) == ended["total"] == 200
     assert server.ask("GET", f"/api/jobs/{job['id']}/stream")[0] == 409
 
