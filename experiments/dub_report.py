@@ -1,6 +1,6 @@
 """`paha dub` on real clips: lips against what was asked for, and what changed outside the lower half of the face.
 
-python -m experiments.dub_report --clips ../shared/media/clips --speech ../shared/media/audio/LJ001-0001.wav --out out/dub
+python -m experiments.dub_report --clips ../shared/media/clips --speech speech.wav --out out/dub
 
 For each clip (as much of the speech as it is long): lip r of MediaPipe's reading of the result to the opening that was
 asked for, and to the clip's own; PSNR to the clip outside the lower half of the face; a sheet of frames, the clip's
@@ -60,10 +60,10 @@ def report(pipeline: PahaPipeline, clip: Path, speech: Path, out: Path) -> str:
             rows.append(np.concatenate([_face(frame, mesh) for frame in (old, new)]))
     save_png(out / f"{clip.stem}.png", np.concatenate(rows, 1))
     read = after.state.mouth_open
+    own, decibels = before.state.mouth_open, 10 * np.log10(255**2 / np.mean(errors))
     return (
         f"{clip.name}: lips r {lip_r(read, wanted):.3f} to what was asked for (lag {best_lag(read, wanted)}), "
-        f"{lip_r(read, before.state.mouth_open):.2f} to the clip's own; {10 * np.log10(255**2 / np.mean(errors)):.1f} dB "
-        f"outside; {len(wanted)} frames in {seconds:.1f} s"
+        f"{lip_r(read, own):.2f} to the clip's own; {decibels:.1f} dB outside; {len(wanted)} frames in {seconds:.1f} s"
     )
 
 
