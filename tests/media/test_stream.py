@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from paha.errors import PahaError
+from paha.media.remux import remux
 from paha.media.video_io import read_video
 from paha.media.video_writer import AI_COMMENT, VideoWriter, write_video
 
@@ -58,6 +59,22 @@ def test_it_is_tagged_and_has_its_sound(tmp_path):
         assert "encoder" not in container.metadata
         assert sum(frame.samples for frame in container.decode(audio=0)) >= 2 * RATE_HZ
     assert read_video(tmp_path / "a.mp4").shape == (50, 64, 96, 3)
+
+
+def test_a_stream_becomes_a_plain_file_of_the_same_packets(tmp_path):
+    data = streamed(moving(50))[0]
+    (tmp_path / "a.mp4").write_bytes(data)
+    remux(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    plain = (tmp_path / "b.mp4").read_bytes()
+    assert plain.index(b"moov") < plain.index(b"mdat"), "the index comes first"
+    assert b"moof" not in plain
+    assert all(np.array_equal(a, b) for a, b in zip(decoded(plain), decoded(data), strict=True))
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.metadata["comment"] == AI_COMMENT
+    (tmp_path / "c.mp4").write_bytes(b"no video at all")
+    with pytest.raises(PahaError):
+        remux(tmp_path / "c.mp4", tmp_path / "d.mp4")
+    assert not (tmp_path / "d.mp4").exists()
 
 
 class Closed(io.RawIOBase):

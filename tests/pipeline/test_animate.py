@@ -12,6 +12,7 @@ from paha.cli.jobs import failures, run_jobs
 from paha.errors import PahaError
 from paha.media.audio_io import read_audio, write_wav
 from paha.media.image_io import read_image, save_png
+from paha.media.provenance import read_provenance
 from paha.media.video_io import read_video
 from paha.pipeline.animate import animate
 from paha.pipeline.options import SampleOptions
@@ -262,3 +263,14 @@ def test_a_streamed_file_grows_under_its_own_name(pipeline, inputs: tuple[Path, 
 def test_a_model_of_pixels_has_no_motion_to_weaken(pipeline, inputs: tuple[Path, Path], tmp_path):
     with pytest.raises(PahaError, match="makes pixels, not motion"):
         animate_one(pipeline, *inputs, tmp_path / "o.mp4", AnimateOptions(strength="1,1,0"))
+
+
+def test_a_signed_video_says_so(pipeline, inputs: tuple[Path, Path], tmp_path):
+    pytest.importorskip("c2pa")
+    animate_one(pipeline, *inputs, tmp_path / "s.mp4", AnimateOptions(steps=1, sign=tmp_path / "me"))
+    found = read_provenance(tmp_path / "s.mp4")
+    assert (found.manifest, found.generated) == ("valid", True)
+    assert len(read_video(tmp_path / "s.mp4")) == 10
+    with pytest.raises(PahaError, match="leave out --stream or --sign"):
+        animate_one(pipeline, *inputs, tmp_path / "t.mp4", AnimateOptions(sign=tmp_path / "me"), stream=True)
+    assert not (tmp_path / "t.mp4").exists()
