@@ -49,6 +49,7 @@ def bases(good: Path) -> dict[tuple[str, ...], dict[str, Any]]:
         ("tables",): {**one, "number": "2", "pose": "exact", "model": model},
         ("doctor",): {"model": raw},
         ("evaluate",): {"real": data, "fake": data, "out": "OUT", "pose": "exact", "replicates": 10, "workers": 1},
+        ("train", "acoustic-model"): {"out": "OUT", "speech": raw, "steps": 1},
         ("train", "classifier"): training,
         ("train", "codec"): {"data": data, "out": "OUT", **debug},
         ("train", "keypoint-estimator"): {"stills": raw, "out": "OUT", "steps": 1},

@@ -22,6 +22,7 @@ from paha.extractors.audio import AUDIO_ENCODER_FOLDER
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import PersonGrid
 from paha.runtime.atomic import write_bytes
+from paha.runtime.progress import tracked
 from paha.types import FPS
 
 
@@ -89,7 +90,4 @@ def _check_same(path: Path, told: dict[str, Any]) -> None:
 
 
 def _track(names: list[str]) -> Any:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(list(enumerate(names)), "clips", console=Console(stderr=True))
+    return tracked(enumerate(names), "clips", total=len(names))

@@ -25,6 +25,7 @@ from paha.extractors.mel import (
     normalise_level,
     spectra_of_hops,
 )
+from paha.runtime.progress import tracked
 from paha.types import FPS
 
 WARPS = tuple(np.linspace(0.84, 1.19, 21))
@@ -61,15 +62,12 @@ class HeardSpeech:
 def hear(count: int, *, speech: str | None, seed: int, held_out: bool = False) -> list[HeardSpeech]:
     """The first speeches of the stream that UniVDM's clips are cut from, voices more varied. Held-out ones: natural
     voices alone where there are some."""
-    from rich.console import Console
-    from rich.progress import track
-
     stream = MotionStream(seed=seed, speech=speech, held_out=held_out, speed_spread=0.12)
     if held_out and speech is not None:
         stream = replace(stream, natural_share=1.0)
     clips = MotionClips(stream, AudioConfig(kind="logmel"))
     what = "held-out speech" if held_out else "speech"
-    return [HeardSpeech.of(clips.acted(i)) for i in track(range(count), what, console=Console(stderr=True))]
+    return [HeardSpeech.of(clips.acted(i)) for i in tracked(range(count), what, total=count)]
 
 
 def symbols_at(phonemes: Sequence[Phoneme], count: int) -> tuple[str, ...]:
