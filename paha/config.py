@@ -194,6 +194,9 @@ class SampleConfig(Section):
     """Leave the step from pure noise unguided, where a small model's classifier has nothing to see."""
     motion_smoothing: float = Field(default=0.0, ge=0)
     """Motion latents: strength of the band limit on sampled motion (`paha.motion.smoothing`), 1 as it was chosen."""
+    lip_noise: float = Field(default=1.0, ge=0, le=1)
+    """Motion latents: share of the initial noise that the lips' channels get. Lips follow the speech: what chance adds
+    to them is error (docs/log.md)."""
     guidance_smoothing: float = Field(default=0.0, ge=0)
     """Sigma in frames of a blur over time of the non-face classifier's gradient, against trembling; 0 is off."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.presenter.setup import Setup, pipeline_of
+from paha.motion.motion_codec import with_quiet_lips
 from paha.motion.motion_reference import MotionReference
 from paha.pipeline.inputs import EncodedInputs
 from paha.pipeline.pipeline import PahaPipeline
@@ -82,6 +83,7 @@ def sample_latents(
         told = conditioning(segment)
         shape = (1, segment.length, *told.ref_channels.shape[-3:])
         noise = torch.cat([segment_noise(shape, seed=seed, index=segment.index) for seed in seeds])
+        noise = with_quiet_lips(noise, pipeline.preset.sample.lip_noise)
         z_0 = sample(
             pipeline.predictor(told, cfg_scale),
             noise,

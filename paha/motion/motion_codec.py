@@ -35,6 +35,8 @@ CHANNELS = (
     "gaze_x",
     "gaze_y",
 )
+LIPS = slice(CHANNELS.index("mouth_open"), CHANNELS.index("lip_press") + 1)
+"""The channels that follow the speech."""
 # About 1.5 over the deviation of each signal in the training stream (docs/log.md).
 SCALES = (25.0, 25.0, 18.0, 30.0, 18.0, 40.0, 90.0, 4.0, 6.0, 90.0, 4.0, 8.0)
 CELLS = 8
@@ -74,6 +76,13 @@ class MotionCodec(ModelMixin, ConfigMixin):
         """The keypoints (pixels of the reference) of scaled latents (T, C, G, G); scores are the reference's."""
         moved = move_points(reference.points, self.grid(reference).read(latents))
         return Keypoints(moved.astype(np.float32), np.repeat(reference.scores[None], len(moved), 0))
+
+
+def with_quiet_lips(noise: Tensor, share: float) -> Tensor:
+    """Initial noise (..., C, G, G) with that of the lips' channels times `share`: less of it, nearer to their mean."""
+    quiet = noise.clone()
+    quiet[..., LIPS, :, :] *= share
+    return quiet
 
 
 @dataclass(frozen=True)

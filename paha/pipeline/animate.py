@@ -83,6 +83,7 @@ def animate(
         "frames": [encoded.num_frames, encoded.height, encoded.width],
         "strength": list(astuple(reference.strength)),
         "motion_smoothing": pipeline.preset.sample.motion_smoothing,
+        "lip_noise": pipeline.preset.sample.lip_noise,
     } | options.settings()
     if num_frames is not None:
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]

@@ -6,7 +6,7 @@ import torch
 from people import gentle_motion, keypoints, person
 
 from paha.motion.geometry import Geometry
-from paha.motion.motion_codec import CHANNELS, MotionCodec
+from paha.motion.motion_codec import CHANNELS, MotionCodec, with_quiet_lips
 from paha.motion.painting import blobs
 from paha.motion.person import SIGNAL_WIDTHS, PersonMotion, move_points
 from paha.types import FACE, Keypoints
@@ -96,3 +96,13 @@ def test_the_codec_is_stored_with_its_scales(tmp_path):
     motion.mouth_open[:] = 0.1
     ratio = again.grid(grid).paint(motion)[0, 5].max() / CODEC.grid(grid).paint(motion)[0, 5].max()
     assert float(ratio) == pytest.approx(6.0 / CODEC.config["scales"][5])
+
+
+def test_quiet_lips_lose_noise_and_nothing_else_does():
+    noise = torch.randn(1, 3, len(CHANNELS), 8, 8)
+    quiet = with_quiet_lips(noise, 0.25)
+    told = [CHANNELS.index(name) for name in ("mouth_open", "mouth_wide", "lip_press")]
+    others = [i for i in range(len(CHANNELS)) if i not in told]
+    assert torch.equal(quiet[:, :, told], 0.25 * noise[:, :, told])
+    assert torch.equal(quiet[:, :, others], noise[:, :, others])
+    assert torch.equal(with_quiet_lips(noise, 1.0), noise)
