@@ -1,5 +1,6 @@
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,7 +126,8 @@ def test_a_folder_that_is_not_ours_is_left_as_it_is(pipeline, inputs: tuple[Path
     mine = tmp_path / "out.mp4.partial" / "thesis.docx"
     mine.parent.mkdir()
     mine.write_text("precious")
-    for options in ({}, {"resume": True}, {"overwrite": True}):
+    given: tuple[dict[str, Any], ...] = ({}, {"resume": True}, {"overwrite": True})
+    for options in given:
         with pytest.raises(PahaError, match=r"thesis\.docx"):
             animate(pipeline, *inputs, tmp_path / "out.mp4", progress=False, **options)
     assert mine.read_text() == "precious"
