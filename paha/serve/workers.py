@@ -47,8 +47,8 @@ class Workers:
         """ "ready", "starting", or "failed" where no worker can be started."""
         if any(self.ready.values()):
             return "ready"
-        failed = all(self.failed_starts.get(name, 0) >= MAX_FAILED_STARTS for name in self.processes)
-        return "failed" if failed else "starting"
+        failed = [self.failed_starts.get(name, 0) >= MAX_FAILED_STARTS for name in self.processes]
+        return "failed" if failed and all(failed) else "starting"
 
     def _start(self, name: str, device: str) -> None:
         folder, model = str(self.settings.folder), self.settings.model
