@@ -92,7 +92,8 @@ def _client(server: Server, form: dict[str, Any], jobs: int, submitted: list[str
         status, job = server.ask("POST", "/api/jobs", form=form | {"size": "64", "seed": str(number)})
         assert status == 202, job
         submitted.append(job["id"])
-        assert server.wait(job["id"], timeout=7200)["state"] == "done"
+        ended = server.wait(job["id"], timeout=7200)
+        assert ended["state"] == "done", ended
 
 
 def _kill_workers(server: Server, clients: list[threading.Thread], kills: int, jobs: int) -> int:

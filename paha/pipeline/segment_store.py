@@ -23,6 +23,10 @@ SETTINGS_FILE = "settings.json"
 _OWN = re.compile(r"settings\.json|segment_\d{5}\.safetensors|\..*\.partial")
 
 
+class ResumeError(PahaError):
+    """An interrupted video was made with other settings."""
+
+
 class SegmentStore:
     """The folder OUT.partial of one video. A segment is there whole or not at all."""
 
@@ -70,7 +74,7 @@ class SegmentStore:
         remove_stale(self.folder)
         changed = sorted(_differences(_read_settings(path), json.loads(json.dumps(settings))))
         if changed:
-            raise PahaError(
+            raise ResumeError(
                 f"cannot resume {self.folder}: {', '.join(changed)} changed since; give the same again, or start anew "
                 f"with --overwrite"
             )

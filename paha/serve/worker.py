@@ -75,6 +75,7 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
     from paha.pipeline.animate import animate
     from paha.pipeline.options import SampleOptions
     from paha.pipeline.reference import ReferenceOptions
+    from paha.pipeline.segment_store import ResumeError
 
     asked = job.settings
     box = None if asked["face_box"] is None else tuple(asked["face_box"])
@@ -85,20 +86,27 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
     image = folder / IMAGE
     options = guide(SampleOptions(seed=asked["seed"]), pipeline, image, choice)
     growing = folder / stream_name(job.attempt)
-    with growing.open("wb") as stream:
-        animate(
-            pipeline,
-            image,
-            folder / SPEECH,
-            folder / "segments",
-            options,
-            reference,
-            resume=True,
-            stream=stream,
-            label=asked["label"],
-            progress=False,
-            advance=advance,
-        )
+
+    def make(**how: bool) -> None:
+        with growing.open("wb") as stream:
+            animate(
+                pipeline,
+                image,
+                folder / SPEECH,
+                folder / "segments",
+                options,
+                reference,
+                stream=stream,
+                label=asked["label"],
+                progress=False,
+                advance=advance,
+                **how,
+            )
+
+    try:
+        make(resume=True)
+    except ResumeError:  # begun by another version of the model or of this program
+        make(overwrite=True)
     whole = folder / "whole.mp4"
     remux(growing, whole)
     if sign is not None:

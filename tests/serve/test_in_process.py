@@ -15,6 +15,7 @@ from paha.media.audio_io import write_wav
 from paha.media.image_io import save_png
 from paha.media.provenance import read_provenance
 from paha.pipeline.loading import SHIPPED_MODEL
+from paha.pipeline.segment_store import SegmentStore
 from paha.serve.settings import ServeSettings
 from paha.serve.store import VIDEO, Job, JobStore
 from paha.serve.uploads import IMAGE, SPEECH
@@ -114,6 +115,14 @@ def test_a_job_from_form_to_file(served, pipeline, form, tmp_path):
     assert (served.store.files(job.id) / VIDEO).stat().st_mtime_ns == before
     assert served.client.ask("DELETE", f"/api/jobs/{job.id}")[0] == 204
     assert served.client.ask("GET", f"/api/jobs/{job.id}/video")[0] == 404
+
+
+def test_a_job_that_another_version_began_is_made_anew(served, pipeline, form):
+    job = submitted(served, form)
+    store = SegmentStore(served.store.files(job.id) / "segments")
+    store.open({"config": "of another version"}, resume=False)
+    run_job(pipeline, served.store, job)
+    assert served.store.get(job.id).state == "done", served.store.get(job.id).message
 
 
 def test_a_stream_follows_the_job(served, pipeline, form):
