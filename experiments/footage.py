@@ -52,7 +52,7 @@ def main(
             made.append(sampled_motion(univdm, held_out, **options, seed=seed))
         lines.append(_row(name, [held_out.true] * seeds, made))
     lines.append("")
-    lines.append(f"{len(held_out.true)} windows of {config.num_frames} frames, {seeds} seeds, split {split}.")
+    lines.append(f"{len(held_out.true)} windows of {first.num_frames} frames, {seeds} seeds, split {split}.")
     typer.echo("\n".join(lines))
     if out is not None:
         out.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -145,7 +145,7 @@ class Reference:
 
     def report(self, out: Path, *, clips: int) -> dict[str, Any]:
         """OUT/report of the classifier in OUT/model on the held-out identities."""
-        model = self.model().eval().requires_grad_(False)
+        model: Any = self.model().eval().requires_grad_(False)  # `clean_score` calls it by its own arguments
         model.load_state_dict(load_file(out / "model" / WEIGHTS))
         model.to(pick_device(None))
         length = min(self.run.pairs.lengths)

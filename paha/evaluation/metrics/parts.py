@@ -117,7 +117,7 @@ def jerk(keypoints: Keypoints, *, fps: float = FPS) -> float | None:
 
 def mouth_seen(keypoints: Keypoints, *, share: float = 0.5) -> bool:
     """Whether the inner lips are seen in at least that share of the frames."""
-    seen = (keypoints.scores[:, _INNER_LIPS] >= MIN_SCORE).all(1)
+    seen = np.asarray((keypoints.scores[:, _INNER_LIPS] >= MIN_SCORE).all(1))
     return bool(len(seen)) and float(seen.mean()) >= share
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -50,12 +50,12 @@ class RowScores:
     def __init__(self, instruments: Instruments, *, seed: int = 0) -> None:
         self.instruments = instruments
         model = instruments.autoencoder
-        own: dict[str, int] = {"replicates": instruments.replicates, "seed": seed}
+        own: dict[str, Any] = {"replicates": instruments.replicates, "seed": seed}
         self.gestures = None if model is None else FrechetSide(model.config["latent_dim"], **own)
         self.diversity = Diversity()
         biased = instruments.fvd_protocol.covariance == "n"
         self.fvd = FrechetSide(FVD_DIM, biased=biased, **own) if instruments.i3d else None
-        self.fid = FrechetSide(FID_DIM, **own | {"replicates": 0}) if instruments.inception else None
+        self.fid = FrechetSide(FID_DIM, replicates=0, seed=seed) if instruments.inception else None
         self.expression = FrechetSide(EXPRESSION_DIM, **own) if instruments.expression else None
         self.regions = {name: FrechetSide(DESCRIPTION_DIM, **own) for name in REGIONS}
         self.scalars: dict[str, dict[str, float]] = {}

@@ -180,7 +180,10 @@ def build_univdm(config: PahaConfig) -> nn.Module:
 class TrainingData(Protocol):
     """Where a UniVDM's batches come from: cached features of clips, or the stream of motion."""
 
-    channel_scale: float
+    @property
+    def channel_scale(self) -> float:
+        """See `paha.dataset.features.channel_scale`."""
+        ...
 
     @property
     def fingerprint(self) -> dict[str, Any]:
