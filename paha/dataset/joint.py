@@ -30,11 +30,8 @@ class JointDataset:
         twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
         if twice is not None:
             raise PahaError(f"two datasets have a clip called '{twice}'; rename one, or leave one out")
-
-    @property
-    def channel_scale(self) -> float:
+        self.channel_scale: float = self.parts[0].channel_scale
         """As of the parts."""
-        return self.parts[0].channel_scale
 
     @property
     def clips(self) -> list[ClipFeatures]:

@@ -64,10 +64,8 @@ def load_arcface(path: Path) -> PictureFeatures:
 
     def embed(faces: np.ndarray) -> np.ndarray:
         x = (faces.astype(np.float32) - 127.5) / 127.5
-        parts = [
-            np.asarray(session.run(None, {entry.name: face[None].transpose(0, 3, 1, 2)})[0]).reshape(1, -1)
-            for face in x
-        ]
+        rows = [session.run(None, {entry.name: face[None].transpose(0, 3, 1, 2)})[0] for face in x]
+        parts = [np.asarray(row).reshape(1, -1) for row in rows]
         found = np.concatenate(parts)
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
 
