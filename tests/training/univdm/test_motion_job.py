@@ -49,6 +49,12 @@ def test_a_batch_depends_on_its_number_alone(dataset):
     assert not torch.equal(in_order[3].latents, in_order[2].latents)
 
 
+def test_a_short_training_pays_no_long_pretraining(capsys):
+    config = override(TINY, {"train.steps": 1, "train.audio_pretraining_steps": 5000})
+    motion_job.motion_job(config, workers=0)
+    assert "2/2" in capsys.readouterr().err
+
+
 def test_what_the_network_is_told_of_a_reference(dataset):
     batch = dataset.batch(0, 2)
     assert batch.latents.shape == (2, 12, 12, 8, 8)
