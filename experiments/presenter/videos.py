@@ -12,6 +12,7 @@ from torch import Tensor
 from experiments.presenter.setup import Setup, pipeline_of
 from paha.motion.motion_codec import with_quiet_lips
 from paha.motion.motion_reference import MotionReference
+from paha.motion.smoothing import smooth_motion
 from paha.pipeline.inputs import EncodedInputs
 from paha.pipeline.pipeline import PahaPipeline
 from paha.pipeline.reference import ReferenceOptions
@@ -93,7 +94,9 @@ def sample_latents(
             first_frame=first,
             first_frame_timestep=pipeline.preset.diffusion.first_frame_timestep,
         )
-        return z_0.transpose(0, 1).float()  # frames first, as segments are chained by their last frame
+        strength = pipeline.preset.sample.motion_smoothing
+        smooth = [smooth_motion(z, given_first=first is not None, strength=strength) for z in z_0.float()]
+        return torch.stack(smooth, 1)  # frames first, as segments are chained by their last frame
 
     parts = [z[segment.emitted] for segment, z in chain_segments(one, segments)]
     return to_latents(pipeline, torch.cat(parts).transpose(0, 1))
