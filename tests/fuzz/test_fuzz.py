@@ -57,11 +57,10 @@ def good(tmp_path_factory) -> Path:
 
 
 def hashes(*folders: Path) -> dict[str, str]:
-    """Of every file that is an input. Features are kept with the data that they are of; --sign makes its certificate."""
-    paths = [
-        path for folder in folders for path in folder.rglob("*") if path.is_file() and "features" not in path.parts
-    ]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    """Of every input: features, kept with their data, and the certificate that --sign makes are none."""
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    own = [path for path in paths if "features" not in path.parts and path.suffix != ".pem"]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in own}
 
 
 @contextmanager
