@@ -87,7 +87,7 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
     options = guide(SampleOptions(seed=asked["seed"]), pipeline, image, choice)
     growing = folder / stream_name(job.attempt)
 
-    def make(**how: bool) -> None:
+    def make(*, resume: bool = False, overwrite: bool = False) -> None:
         with growing.open("wb") as stream:
             animate(
                 pipeline,
@@ -100,7 +100,8 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
                 label=asked["label"],
                 progress=False,
                 advance=advance,
-                **how,
+                resume=resume,
+                overwrite=overwrite,
             )
 
     try:

@@ -42,8 +42,11 @@ def make_film(folder, *, clips=2, num_frames=FRAMES, change=lambda points, score
         stem.with_suffix(".mp4").write_bytes(name.encode())
         pairs = (("video", "mp4"), ("audio", "wav"), ("annotations", "safetensors"))
         files = {key: f"clips/{name}.{ending}" for key, ending in pairs}
-        size = {"num_frames": num_frames, "width": 600, "height": 900}
-        records.append(ClipRecord(clip_id=name, identity="me", source="film", **files, **size))
+        records.append(
+            ClipRecord(
+                clip_id=name, identity="me", source="film", num_frames=num_frames, width=600, height=900, **files
+            )
+        )
     write_manifest(folder, records)
     return folder
 
