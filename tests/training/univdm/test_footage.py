@@ -40,11 +40,17 @@ def make_film(folder, *, clips=2, num_frames=FRAMES, change=lambda points, score
         noise = np.random.default_rng(number).normal(0, 0.1, num_frames * 640).astype(np.float32)
         write_wav(stem.with_suffix(".wav"), noise, 16_000)
         stem.with_suffix(".mp4").write_bytes(name.encode())
-        pairs = (("video", "mp4"), ("audio", "wav"), ("annotations", "safetensors"))
-        files = {key: f"clips/{name}.{ending}" for key, ending in pairs}
         records.append(
             ClipRecord(
-                clip_id=name, identity="me", source="film", num_frames=num_frames, width=600, height=900, **files
+                clip_id=name,
+                identity="me",
+                source="film",
+                video=f"clips/{name}.mp4",
+                audio=f"clips/{name}.wav",
+                annotations=f"clips/{name}.safetensors",
+                num_frames=num_frames,
+                width=600,
+                height=900,
             )
         )
     write_manifest(folder, records)
