@@ -77,7 +77,10 @@ def _call(
 ) -> Call:
     annotations = {p.name: p.annotation for p in inspect.signature(command.callback).parameters.values()}
     wrong, harmless = [], {name for name, kind in annotations.items() if _holds(kind, bool) or name in FREE_TEXTS}
-    chosen = rng.sample(sorted(annotations.keys() - harmless), k=rng.choice((1, 1, 2)) if len(annotations) > 2 else 1)
+    # A server stays with a folder that it refuses: with a good one it would serve, and no call would follow.
+    fixed = {"folder"} if verb[-1] == "serve" else set()
+    open_to_change = sorted(annotations.keys() - harmless - fixed)
+    chosen = rng.sample(open_to_change, k=rng.choice((1, 1, 2)) if len(open_to_change) > 2 else 1)
     for name in chosen + (rng.sample(sorted(harmless), k=1) if harmless and rng.random() < 0.2 else []):
         value = _bad_value(name, annotations[name], values.get(name), bad, rng)
         values[name] = value

@@ -10,7 +10,7 @@ from paha.dataset.synth.motion_dataset import MotionDataset
 from paha.motion.motion_codec import MotionCodec
 from paha.training.loop import Job
 from paha.training.report import say
-from paha.training.univdm.audio_pretraining import SpeechFrames, pretrain_audio
+from paha.training.univdm.audio_pretraining import SPEECHES, SpeechFrames, pretrain_audio
 from paha.training.univdm.footage import FootageDataset, FootageMix
 from paha.training.univdm.job import build_univdm, univdm_job
 from paha.training.univdm.motion_probe import HeldOut
@@ -59,8 +59,9 @@ def _pretrain(model: Any, dataset: MotionDataset, config: PahaConfig, *, pretrai
     model.audio_projection.requires_grad_(False)
     if not pretrain:
         return
-    frames, train = SpeechFrames.of(dataset.clips), config.train
-    # A short training, to try something, pays no long pretraining.
+    train = config.train
+    # A short training, to try something, pays no long pretraining, nor for many speeches to read.
     steps = min(train.audio_pretraining_steps, PRETRAINING_PER_STEP * train.steps)
+    frames = SpeechFrames.of(dataset.clips, None if steps >= SPEECHES else steps)
     explained = pretrain_audio(model, frames, steps=steps, seed=train.seed)
     say(f"audio pretraining: {explained:.0%} of the lips' variance explained")
