@@ -61,7 +61,7 @@ def dataset_of(source: Path) -> tuple[Path, list[ClipRecord]] | None:
 def load_annotated(folder: Path, record: ClipRecord, *, seconds: float) -> PosedClip:
     """The first seconds of a dataset's clip with its own keypoints."""
     width, height = view_size(record.width, record.height)
-    count = max(1, round(seconds * FPS))
+    count = min(record.num_frames, max(1, round(seconds * FPS)))
     frames = np.stack(list(islice(iter_video(folder / record.video, size=(width, height)), count)))
     points, scores = annotated_points(folder, record)
     if len(points) < len(frames):

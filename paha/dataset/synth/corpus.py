@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -76,6 +77,7 @@ def make_corpus(
         if not begun and not _finished(out):  # nothing was made: nothing is left
             for name in (MANIFEST, _SETTINGS):
                 (out / name).unlink(missing_ok=True)
+            shutil.rmtree(out / "clips", ignore_errors=True)
         raise
     records = sorted(done.values(), key=lambda record: record.clip_id)
     write_manifest(out, records)
