@@ -54,7 +54,24 @@ class ClipFeatures:
         return latent, None
 
 
-class FeatureDataset:
+class DrawnBatches:
+    """What a training asks of a dataset that draws `batch` by a generator."""
+
+    def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
+        """The clips of a part of a step (`paha.training.loop.StepContext`)."""
+        return self.batch(context.generator("batch"), train.batch_size)
+
+    def fixed_batches(self, count: int, batch_size: int) -> list[ClipBatch]:
+        """The same few batches at every call."""
+        generator = torch.Generator().manual_seed(FIXED_SEED)
+        return [self.batch(generator, batch_size) for _ in range(count)]
+
+    def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
+        """batch_size windows."""
+        raise NotImplementedError
+
+
+class FeatureDataset(DrawnBatches):
     """Every window of `config.num_frames` frames of every clip long enough; drawing one is uniform over the windows.
 
     folder: features/<key>, or a folder with only one of them below. image_encoder: makes the image tokens from the
@@ -158,15 +175,6 @@ class FeatureDataset:
         }
         own = {"data": self._data, "split": self.split, "splits_sha256": self._splits_sha256}
         return [{**own, "features": self.folder.name, "clips": {name: value[:16] for name, value in clips.items()}}]
-
-    def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
-        """The clips of a part of a step (`paha.training.loop.StepContext`)."""
-        return self.batch(context.generator("batch"), train.batch_size)
-
-    def fixed_batches(self, count: int, batch_size: int) -> list[ClipBatch]:
-        """The same few batches at every call."""
-        generator = torch.Generator().manual_seed(FIXED_SEED)
-        return [self.batch(generator, batch_size) for _ in range(count)]
 
     def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
         """batch_size windows, each with a uniformly random reference frame of its clip, on the dataset's device."""

@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 
-from paha.config import TrainConfig
-from paha.dataset.dataset import FIXED_SEED, ClipFeatures, FeatureDataset
+from paha.dataset.dataset import ClipFeatures, DrawnBatches, FeatureDataset
 from paha.errors import PahaError
 from paha.types import ClipBatch
 
 
-class JointDataset:
+class JointDataset(DrawnBatches):
     """Several `FeatureDataset`s as one. Clip b of a batch is of part (first + b) modulo their number, first drawn.
 
     Raises PahaError where they were made by different codecs, or two have a clip of the same name.
@@ -52,15 +51,6 @@ class JointDataset:
     def records(self) -> list[dict[str, Any]]:
         """What a model that is trained on this keeps."""
         return [record for part in self.parts for record in part.records]
-
-    def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
-        """The clips of a part of a step (`paha.training.loop.StepContext`)."""
-        return self.batch(context.generator("batch"), train.batch_size)
-
-    def fixed_batches(self, count: int, batch_size: int) -> list[ClipBatch]:
-        """The same few batches at every call."""
-        generator = torch.Generator().manual_seed(FIXED_SEED)
-        return [self.batch(generator, batch_size) for _ in range(count)]
 
     def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
         """batch_size windows, as many of each part as can be; the odd ones of parts drawn uniformly."""
