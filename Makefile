@@ -23,7 +23,7 @@ else
 endif
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest --cov=paha --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov=paha --cov-report=term --cov-fail-under=90
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow --durations=10

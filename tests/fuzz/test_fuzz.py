@@ -31,7 +31,7 @@ from paha.media.audio_io import write_wav
 from paha.media.image_io import save_png
 from paha.media.video_writer import write_video
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -65,21 +65,23 @@ def hashes(*folders: Path) -> dict[str, str]:
 
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """TimeoutError where it computes for longer, however busy the machine is, or waits for ten times as long."""
+    """TimeoutError where it computes for longer, however busy the machine is, or waits for ten times as long.
+
+    Only waiting is cut short: a signal of the processor's time killed the whole run of the tests once.
+    """
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"over {seconds} s")
+        raise TimeoutError(f"waits for over {10 * seconds} s")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)}
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    before, began = signal.signal(signal.SIGALRM, stop), time.process_time()
     signal.alarm(10 * seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGALRM, before)
+        if time.process_time() - began > seconds:
+            raise TimeoutError(f"computes for over {seconds} s")
 
 
 def faults_of(call: Call, capfd, out: Path) -> list[str]:
@@ -146,11 +148,13 @@ def check(count: int, seed: int, good: Path, tmp_path: Path, capfd) -> None:
     assert not faults, f"{len(faults)} of {count} calls:\n" + "\n".join(faults)
 
 
-def test_a_thousand_wrong_calls(good, tmp_path, capfd):
-    check(int(os.environ.get("PAHA_FUZZ_CALLS", 1007)), 1, good, tmp_path, capfd)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_thousand_wrong_calls(seed, good, tmp_path, capfd):
+    """In four parts, so that they can run side by side."""
+    check(int(os.environ.get("PAHA_FUZZ_CALLS", 252)), seed, good, tmp_path, capfd)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(4, 14))
 def test_ten_thousand_wrong_calls(seed, good, tmp_path, capfd):
     check(1007, seed, good, tmp_path, capfd)
