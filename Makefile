@@ -9,6 +9,8 @@ OUT    ?= out/demo.mp4
 DEMO    = paha/assets/presenter_images
 # Two busy processes with spinning OpenMP threads run ten times slower than with sleeping ones.
 export OMP_WAIT_POLICY = PASSIVE
+# The tests start some thirty processes of their own: let them find the package compiled.
+export PYTHONDONTWRITEBYTECODE =
 
 BIN = $(VENV)/bin
 

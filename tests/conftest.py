@@ -13,7 +13,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-torch.set_num_threads(2)
+# One where several processes share the machine (pytest-xdist).
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 # No deadlines: a busy machine is no fault. Derandomised: the same examples in every run, so that a failure is news.
 settings.register_profile("paha", deadline=None, derandomize=True, max_examples=50)

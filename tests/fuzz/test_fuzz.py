@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,11 +56,27 @@ def good(tmp_path_factory) -> Path:
     return folder
 
 
-def hashes(*folders: Path) -> dict[str, str]:
-    """Of every input: features, kept with their data, and the certificate that --sign makes are none."""
-    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    own = [path for path in paths if "features" not in path.parts and path.suffix != ".pem"]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in own}
+class Hashes:
+    """Hashes of all files below some folders; of a file whose inode, size and times are as before it is not taken again.
+
+    Features, kept with their data, and the certificate that --sign makes are no inputs.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
+        self.known: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+    def take(self) -> dict[str, str]:
+        paths = [path for folder in self.folders for path in folder.rglob("*") if path.is_file()]
+        own = [path for path in paths if "features" not in path.parts and path.suffix != ".pem"]
+        return {str(path): self.of(path) for path in own}
+
+    def of(self, path: Path) -> str:
+        now = path.stat()
+        mark = (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        if self.known.get(path, ((), ""))[0] != mark:
+            self.known[path] = mark, hashlib.sha256(path.read_bytes()).hexdigest()
+        return self.known[path][1]
 
 
 @contextmanager
@@ -130,14 +146,15 @@ def check(count: int, seed: int, good: Path, tmp_path: Path, capfd) -> None:
     """Make that many wrong calls; all that went wrong is listed."""
     torch.set_num_threads(1)
     bad, out = write_bad_files(good.parent / f"bad{seed}", good), good.parent / "cwd"
-    before, faults, slow = hashes(good, *[path for path in bad.values() if path.parent.name == f"bad{seed}"]), [], []
+    inputs = Hashes([good, *[path for path in bad.values() if path.parent.name == f"bad{seed}"]])
+    before, faults, slow = inputs.take(), [], []
     for call in calls(good, bad, out, count=count, seed=seed):
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         began = time.monotonic()
         found = faults_of(call, capfd, out)
         slow.append((time.monotonic() - began, call.wrong))
-        after = hashes(good, *[path for path in bad.values() if path.parent.name == f"bad{seed}"])
+        after = inputs.take()
         if after != before:
             changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
             found.append(f"inputs changed: {sorted(changed)[:3]}")
