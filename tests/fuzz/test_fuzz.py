@@ -57,7 +57,7 @@ def good(tmp_path_factory) -> Path:
 
 
 class Hashes:
-    """Hashes of all files below some folders; of a file whose inode, size and times are as before it is not taken again.
+    """Hashes of all files below some folders, taken again where inode, size or times have changed.
 
     Features, kept with their data, and the certificate that --sign makes are no inputs.
     """
