@@ -41,6 +41,7 @@ COLUMNS = (
     Column("fgd", "FGD", "lower", 2),
     Column("div", "Div.", "none", 1),
     Column("bas", "BAS", "higher", 3),
+    Column("accent_z", "strokes on accents", "higher", 2, "z"),
     Column("bas_motion", "BAS over motion beats", "higher", 3),
     Column("hkv", "HKV", "none", 0),
     Column("jerk", "jerk", "lower", 0),

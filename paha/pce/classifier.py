@@ -57,7 +57,8 @@ class ClassifierConfig(Section):
 
 CLASSIFIERS = {
     "paper": ClassifierConfig(),
-    "presenter": ClassifierConfig(width=128, num_layers=2, num_heads=4, face_crop=8),
+    # The face has 2 x 2 of the 8 x 8 cells: a window of 4 x 4 costs a quarter and loses nothing.
+    "presenter": ClassifierConfig(width=128, num_layers=2, num_heads=4, face_crop=4),
     "debug": ClassifierConfig(width=32, num_layers=1, num_heads=2, face_crop=4),
 }
 """By the name of the preset; others have the paper's."""

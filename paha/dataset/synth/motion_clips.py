@@ -24,7 +24,7 @@ from paha.dataset.synth.room import record
 from paha.dataset.synth.speech import LANGUAGES, Speech, at_speed, random_speech
 from paha.errors import PahaError
 from paha.motion.person import PersonMotion
-from paha.types import SAMPLE_RATE_HZ
+from paha.types import FPS, SAMPLE_RATE_HZ
 
 STREAM_VERSION = 1
 """Raised whenever the same seed and index would give another clip."""
@@ -33,6 +33,12 @@ SPEECHES, WINDOWS = 8, 8
 BLOCK = SPEECHES * WINDOWS
 _SILENT_SHARE = 0.05
 _IN_CLIP_SHARE = 0.6
+
+
+def speech_of(index: int) -> int:
+    """The number of the speech that clip `index` of a stream is cut from."""
+    block, place = divmod(index, BLOCK)
+    return block * SPEECHES + place % SPEECHES
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,14 @@ class MotionClips:
         """Clip `index`, from 0."""
         if index < 0:
             raise IndexError(f"clip {index}: a stream begins at 0 and does not end")
-        block, place = divmod(index, BLOCK)
-        return self._cut(self.acted(block * SPEECHES + place % SPEECHES), self._rng(1, index))
+        return self._cut(self.acted(speech_of(index)), self._rng(1, index))
+
+    def with_sound(self, index: int) -> tuple[MotionClip, np.ndarray]:
+        """Clip `index` and its sound as it is heard, (M,) 16 kHz, from its first frame to its last."""
+        clip, acted = self[index], self.acted(speech_of(index))
+        start = self._start(acted, self._rng(1, index))
+        step = SAMPLE_RATE_HZ // FPS
+        return clip, acted.samples[start * step : (start + self.stream.num_frames) * step]
 
     def acted(self, number: int) -> ActedSpeech:
         """Speech `number` of the stream."""
@@ -159,9 +171,13 @@ class MotionClips:
             speech = random_speech(rng, language=language, min_seconds=seconds * factor, held_out=held_out)
         return at_speed(speech, factor)
 
+    def _start(self, acted: ActedSpeech, rng: np.random.Generator) -> int:
+        """The first frame of a clip, the first that is drawn for it."""
+        return int(rng.integers(0, len(acted.motion) - self.stream.num_frames + 1))
+
     def _cut(self, acted: ActedSpeech, rng: np.random.Generator) -> MotionClip:
         count, margin = self.stream.num_frames, self.stream.audio_margin
-        start = int(rng.integers(0, len(acted.motion) - count + 1))
+        start = self._start(acted, rng)
         person, hold = random_person(rng), random_hold(rng)
         held = acted.motion.after(hold)
         if rng.random() < _IN_CLIP_SHARE:

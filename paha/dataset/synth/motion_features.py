@@ -15,7 +15,7 @@ from torch import Tensor
 
 from paha.config import PahaConfig
 from paha.dataset.features import INDEX, features_index, save_clip, stored_source
-from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStream
+from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStream, speech_of
 from paha.dataset.synth.motion_dataset import motion_tensors
 from paha.errors import PahaError
 from paha.extractors.audio import AUDIO_ENCODER_FOLDER
@@ -24,6 +24,9 @@ from paha.motion.motion_codec import PersonGrid
 from paha.runtime.atomic import write_bytes
 from paha.runtime.progress import tracked
 from paha.types import FPS
+
+SPEECH_CLIPS = 3
+"""A speech is so many clips long, so that the windows cut from it are not all the same few seconds."""
 
 
 def make_motion_features(
@@ -38,13 +41,16 @@ def make_motion_features(
 ) -> Path:
     """Write the first `clips` clips of a stream to OUT, each of a person of its own; returns OUT.
 
-    model: a model folder with an audio encoder of its own. What is there of the same stream is kept. Raises PahaError
-    for a preset that does not diffuse motion, and where OUT holds another stream's clips.
+    A clip's identity is its speech, whose sound and motion several clips share: what is held out by identity is new to
+    who hears it. model: a model folder with an audio encoder of its own. What is there of the same stream is kept.
+    Raises PahaError for a preset that does not diffuse motion, and where OUT holds another stream's clips.
     """
     if config.codec.kind != "motion":
         raise PahaError(f"the preset {config.name} does not diffuse motion; its features are made of videos")
     count = round(seconds * FPS)
-    stream = MotionStream(seed=seed, num_frames=count, audio_margin=0, speech=speech, speech_seconds=seconds + 2.0)
+    stream = MotionStream(
+        seed=seed, num_frames=count, audio_margin=0, speech=speech, speech_seconds=SPEECH_CLIPS * seconds + 2.0
+    )
     source = MotionClips(stream, encoder_config(config, model))
     told = asdict(replace(stream, speech=None)) | {"natural": speech is not None}
     _check_same(out / INDEX, told)
@@ -55,7 +61,10 @@ def make_motion_features(
         path = out / f"{name}.safetensors"
         if stored_source(path) != text:
             save_clip(path, tensors_of(source[index]), text)
-    listed = [{"clip_id": name, "identity": name, "split": ""} for name in names]
+    listed = [
+        {"clip_id": name, "identity": f"speech_{seed:04d}_{speech_of(index):05d}", "split": ""}
+        for index, name in enumerate(names)
+    ]
     index = features_index(config, listed, channel_scale=1.0, data=out.resolve().name) | {"stream": told}
     write_bytes(out / INDEX, json.dumps(index, indent=1).encode())
     return out

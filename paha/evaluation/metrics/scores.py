@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from paha.evaluation.metrics.accents import accent_alignment
 from paha.evaluation.metrics.appearance import FID_DIM, csim
 from paha.evaluation.metrics.beats import NO_ARMS, NO_MOTION_BEAT, bas
 from paha.evaluation.metrics.frechet import FrechetSide, frechet_interval
@@ -89,6 +90,8 @@ class RowScores:
         self._note(clip, "bas", beats.score, beats.absent)
         self._note(clip, "bas_motion", beats.motion, beats.absent or NO_MOTION_BEAT)
         self._note(clip, "bas_legacy", beats.legacy, beats.absent)
+        accents = accent_alignment(clip.keypoints, mono)
+        self._note(clip, "accent_z", accents.z, accents.absent)
         self._note(clip, "motion_beats", None if beats.motion_beats is None else beats.motion_beats / seconds, NO_ARMS)
         if not (clip.keypoints.scores[:, FORE] >= MIN_SCORE).any():
             self._note(clip, "fgd", None, NO_ARMS, scalar=False)

@@ -32,6 +32,7 @@ COLUMNS = (
     Column("div", "Div.", "higher", 2),
     Column("tc", "TC", "lower", 1, "s"),
     Column("lip_r", "lip r", "higher", 3),
+    Column("accent_z", "strokes on accents", "higher", 2, "z"),
     Column("motion_beats", "motion beats", "none", 2, "1/s"),
     Column("psnr_hands", "PSNR hands", "higher", 1, "dB"),
     Column("frd_face", "FRD face", "lower", 1),

@@ -33,6 +33,7 @@ SPEECH_COLUMNS = (
     Column("lip_loudness_margin", "lip margin", "higher", 3),
     Column("lip_lag", "lip lag", "lower", 1, "frames"),
     Column("mouth_in_silence", "mouth in silence", "lower", 3, "1/s"),
+    Column("accent_z", "strokes on accents", "higher", 2, "z"),
     Column("bas_motion", "BAS over motion beats", "higher", 3),
     Column("bas_legacy", "BAS legacy", "none", 3),
     Column("motion_beats", "motion beats", "none", 2, "1/s"),
@@ -68,7 +69,19 @@ TABLES = {
 }
 NAMED_CLIPS = 5
 SHORT = (
-    *("fvd", "fgd", "bas", "sync_c", "div", "lip_r", "lip_loudness_margin", "psnr_frame", "ssim_frame", "frd_face"),
+    *(
+        "fvd",
+        "fgd",
+        "bas",
+        "accent_z",
+        "sync_c",
+        "div",
+        "lip_r",
+        "lip_loudness_margin",
+        "psnr_frame",
+        "ssim_frame",
+        "frd_face",
+    ),
     *("frd_hands", "fid", "csim", "e_fid", "hand_confidence", "jerk", "identity_drift", "tc_per_s"),
 )
 """What is printed; the rest is in the report."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 OWN_COLUMNS = (
     Column("lip_r", "lip r", "higher", 3),
     Column("lip_loudness_margin", "lip margin", "higher", 3),
+    Column("accent_z", "strokes on accents", "higher", 2, "z"),
     Column("frd_hands", "FRD hands", "lower", 1),
     Column("tc", "TC", "lower", 1, "s"),
 )

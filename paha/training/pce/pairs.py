@@ -5,10 +5,9 @@ Letters: P pairs, T frames, C channels, H W latent size.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -17,6 +16,7 @@ from torch import Tensor
 from paha.config import PahaConfig, Section
 from paha.dataset.dataset import ClipFeatures, FeatureDataset
 from paha.errors import PahaError
+from paha.training.pce.hold_out import Split, held_out_ids
 from paha.training.pce.negatives import Pair, load_negatives
 from paha.training.pce.pair_store import (
     ClipStore,
@@ -30,7 +30,6 @@ from paha.training.pce.pair_store import (
     gather,
 )
 
-Split: TypeAlias = Literal["train", "held_out"]
 KINDS: tuple[Kind, ...] = ("generated", "shifted", "swapped")
 
 
@@ -40,7 +39,7 @@ class PairConfig(Section):
     lengths: frames of a batch, drawn uniformly. random_reference: a reference frame anywhere in the clip, else the
     window's first. hard_prob: share of hard negatives, real video with audio out of step; 0 is the paper. swap_prob:
     share of those with another clip's audio; the others have their own, min_shift to max_shift frames away. held_out:
-    share of the identities that are never trained on.
+    share of the identities, or of each one's clips where they are few, that is never trained on (`held_out_ids`).
     """
 
     lengths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
@@ -59,7 +58,7 @@ class PairConfig(Section):
 
 
 class PairDataset:
-    """Draws pairs of one split of the identities.
+    """Draws pairs of one of the two parts that `held_out_ids` makes of the clips.
 
     negatives: folder of `paha negatives`, None where all negatives are hard. Raises PahaError where a split is empty or
     the negatives are of other features.
@@ -75,7 +74,8 @@ class PairDataset:
         split: Split = "train",
     ) -> None:
         self.config, self.options = config, pairs
-        self.clips = [clip for clip in dataset.clips if split_of(clip.identity, pairs.held_out) == split]
+        held_out = held_out_ids(dataset.clips, pairs.held_out)
+        self.clips = [clip for clip in dataset.clips if (clip.clip_id in held_out) == (split == "held_out")]
         self._by_id = {clip.clip_id: clip for clip in self.clips}
         self.generated: list[Pair] = []
         self._latents: dict[int, Tensor] = {}
@@ -92,9 +92,7 @@ class PairDataset:
         self._store = ClipStore(self._latents)
         self._device_stores: dict[torch.device, FrameStore] = {}
         if not self.clips:
-            raise PahaError(
-                f"no identity of the data falls into the {split} part; give more, or another held_out share"
-            )
+            raise PahaError(f"no clip of the data falls into the {split} part; give two or more, and a held_out share")
 
     def batch(
         self,
@@ -118,7 +116,7 @@ class PairDataset:
         """Real windows of the split with `margin` further frames of the clip on both sides."""
         usable = [clip for clip in self.clips if clip.num_frames >= length + 2 * margin]
         if not usable:
-            raise PahaError(f"no clip of the held-out identities has {length + 2 * margin} frames; make longer ones")
+            raise PahaError(f"no held-out clip has {length + 2 * margin} frames; make longer ones")
         windows = []
         for number in range(count):
             clip = usable[number % len(usable)]
@@ -159,9 +157,7 @@ class PairDataset:
     def _generated(self, length: int, generator: torch.Generator) -> Member:
         fitting = self._fitting(length)
         if not fitting:
-            raise PahaError(
-                f"no negative of this part of the identities has {length} frames; make some, or shorter lengths"
-            )
+            raise PahaError(f"no negative of this part of the clips has {length} frames; make some, or shorter lengths")
         pair = fitting[_draw(len(fitting), generator)]
         offset = _draw(pair.num_frames - length + 1, generator)
         clip, voice = self._by_id[pair.clip_id], self._by_id[pair.audio_clip_id]
@@ -212,12 +208,6 @@ class PairDataset:
         if length not in self._fitting_pairs:
             self._fitting_pairs[length] = [pair for pair in self.generated if pair.num_frames >= length]
         return self._fitting_pairs[length]
-
-
-def split_of(identity: str, held_out: float) -> Split:
-    """Which part an identity belongs to, by its name alone."""
-    digest = hashlib.blake2b(identity.encode(), digest_size=4).digest()
-    return "held_out" if int.from_bytes(digest, "little") / 2**32 < held_out else "train"
 
 
 def _check_known(pairs: Sequence[Pair], known: dict[str, ClipFeatures], negatives: Path) -> None:

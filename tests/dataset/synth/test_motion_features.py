@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 def test_a_window_is_that_of_the_stream(folder):
     batch = FeatureDataset(folder, config=CONFIG).windows([1], [5], [9])
-    stream = MotionStream(seed=4, num_frames=25, audio_margin=2, speech_seconds=3.0)
+    stream = MotionStream(seed=4, num_frames=25, audio_margin=2, speech_seconds=5.0)
     told = clip_tensors(MotionClips(stream, CONFIG.audio)[1])
     torch.testing.assert_close(batch.latents[0], told["latents"][5:13], atol=2e-3, rtol=2e-3)
     torch.testing.assert_close(batch.audio[0], told["audio"][5:13], atol=2e-3, rtol=2e-3)
@@ -52,6 +52,18 @@ def test_what_is_there_is_kept_and_another_stream_is_refused(folder):
     assert path.stat().st_mtime_ns == before
     with pytest.raises(PahaError, match="other features"):
         make_motion_features(folder, config=CONFIG, clips=3, seconds=1.0, seed=5)
+
+
+def test_clips_of_one_speech_have_one_identity(tmp_path):
+    """Else a classifier is measured on sound and motion that it was trained on, of another person."""
+    folder = make_motion_features(tmp_path / "out", config=CONFIG, clips=10, seconds=1.0, seed=4)
+    clips = FeatureDataset(folder, config=CONFIG).clips
+    assert len({clip.identity for clip in clips[:8]}) == 8
+    assert [clip.identity for clip in clips[8:]] == [clip.identity for clip in clips[:2]]
+    speech = MotionClips(MotionStream(seed=4, num_frames=25, audio_margin=0, speech_seconds=5.0), CONFIG.audio).acted(0)
+    known = speech.audio.half()
+    of_it = [bool((known == clip.tensors["audio"][0]).all(-1).all(-1).any()) for clip in clips]
+    assert of_it == [True, *[False] * 7, True, False]
 
 
 def test_pixels_have_no_motion_features(tmp_path):
