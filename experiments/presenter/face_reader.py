@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from paha.errors import PahaError
-from paha.extractors.mediapipe_pose import _mediapipe, quiet
+from paha.extractors.mediapipe_tasks import vision_tasks
+from paha.extractors.quiet import quiet
 from paha.extractors.weights import weight
 from paha.motion.crops import Square
 from paha.motion.landmarks import CHIN, FOREHEAD
@@ -53,7 +54,7 @@ class FaceReader:
     def load(cls) -> FaceReader:
         """Raises PahaError where MediaPipe or its face model is not to be had."""
         path = str(weight("mediapipe-face-landmarker", download=False))
-        vision, base = _mediapipe()
+        vision, base = vision_tasks()
         options = vision.FaceLandmarkerOptions(base_options=base(model_asset_path=path), num_faces=1)
         try:
             with quiet():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from paha.errors import PahaError
-from paha.extractors.mediapipe_pose import face_boxes, mouth_gap
+from paha.extractors.mediapipe_points import face_boxes, mouth_gap
 from paha.extractors.pose import PoseTrack
 from paha.extractors.weights import weight
 from paha.types import NUM_KEYPOINTS, Keypoints

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from paha.errors import PahaError
-from paha.extractors.mediapipe_pose import WEIGHT_NAMES
+from paha.extractors.mediapipe_tasks import WEIGHT_NAMES
 from paha.extractors.weights import find_weight
 from paha.motion.landmark_checks import check_face, warnings_of
 from paha.motion.soft_mask import keep_nearest, refine_mask

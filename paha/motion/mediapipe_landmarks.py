@@ -3,22 +3,10 @@ and the shape of the picture do not matter."""
 
 from __future__ import annotations
 
-import atexit
-from contextlib import ExitStack
-from typing import Any
-
 import numpy as np
 
-from paha.errors import PahaError
-from paha.extractors.mediapipe_pose import (
-    BODY_OF_POSE,
-    FEET_OF_POSE,
-    WEIGHT_NAMES,
-    _mediapipe,
-    assign_sides,
-    quiet,
-)
-from paha.extractors.weights import weight
+from paha.extractors.mediapipe_points import BODY_OF_POSE, FEET_OF_POSE, SMALL_TOES, WRISTS, assign_sides
+from paha.extractors.mediapipe_tasks import Tasks, image_of, load_tasks
 from paha.motion.crops import Square, paste, searched_tiles, unique_boxes
 from paha.motion.face_model import IBUG_68
 from paha.motion.landmark_checks import MIN_FACE_PX
@@ -34,7 +22,6 @@ _PERSON_CROPS = (10.0, 6.0, 4.0)
 """Sides of the squares that are tried, in face heights."""
 _NOSE = 0.5
 """A pose is of a face if their noses are within so many face heights."""
-_SMALL_TOES = (18, 21)
 
 
 class MediaPipeLandmarks:
@@ -42,37 +29,13 @@ class MediaPipeLandmarks:
 
     source = "mediapipe"
 
-    def __init__(self, tasks: dict[str, Any], stack: ExitStack) -> None:
-        self._tasks, self._stack = tasks, stack
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
 
     @classmethod
     def load(cls, *, download: bool = False) -> MediaPipeLandmarks:
         """With the registered weights. Raises PahaError where the package or weights are missing."""
-        files = {name: str(weight(name, download=download)) for name in WEIGHT_NAMES}
-        vision, base = _mediapipe()
-        kinds = {
-            "face": (vision.FaceLandmarker, vision.FaceLandmarkerOptions, "face-landmarker", {"num_faces": 4}),
-            "pose": (
-                vision.PoseLandmarker,
-                vision.PoseLandmarkerOptions,
-                "pose-landmarker",
-                {"num_poses": 3, "output_segmentation_masks": True},
-            ),
-            "hands": (vision.HandLandmarker, vision.HandLandmarkerOptions, "hand-landmarker", {"num_hands": 4}),
-            "boxes": (vision.FaceDetector, vision.FaceDetectorOptions, "face-detector", {}),
-        }
-        stack, tasks = ExitStack(), {}
-        with quiet():
-            for name, (task, options, file, more) in kinds.items():
-                path = base(model_asset_path=files[f"mediapipe-{file}"])
-                try:
-                    tasks[name] = stack.enter_context(task.create_from_options(options(base_options=path, **more)))
-                except (RuntimeError, ValueError, OSError) as error:
-                    stack.close()
-                    raise PahaError(f"MediaPipe cannot load its {name} model: {error}; fetch it again") from error
-        reader = cls(tasks, stack)
-        atexit.register(reader._forget)
-        return reader
+        return cls(load_tasks(num_faces=4, num_hands=4, num_poses=3, masks=True, download=download))
 
     def find_faces(self, image: np.ndarray) -> np.ndarray:
         """Boxes (N, 5) float32 of all faces, x0 y0 x1 y1 in pixels and score, largest first.
@@ -111,7 +74,7 @@ class MediaPipeLandmarks:
         else:
             points[BODY], scores[BODY] = pose[list(BODY_OF_POSE), :2], pose[list(BODY_OF_POSE), 2]
             points[FEET], scores[FEET] = pose[list(FEET_OF_POSE), :2], pose[list(FEET_OF_POSE), 2]
-            scores[list(_SMALL_TOES)] = 0
+            scores[list(SMALL_TOES)] = 0
         body = slice(BODY.start, FEET.stop)
         scores[body][scores[body] < _SEEN] = 0
         self._read_hands(image, mesh, pose, points, scores)
@@ -119,15 +82,10 @@ class MediaPipeLandmarks:
         scores[(points < 0).any(1) | (points[:, 0] >= width) | (points[:, 1] >= height)] = 0
         return PersonReading(mesh, points, scores, mask, face_score, own.covered_parts(image, mesh))
 
-    def _forget(self) -> None:
-        """At the interpreter's end MediaPipe's own clean-up fails, loudly; the system frees what is left."""
-        for task in self._tasks.values():
-            task._handle = None
-
     def _boxes(self, image: np.ndarray) -> list[np.ndarray]:
         """BlazeFace's boxes (5,) in a picture, in its pixels."""
         square = Square.around_all(image.shape[:2])
-        found = self._tasks["boxes"].detect(_image(square.cut(image))).detections
+        found = self._tasks.boxes.detect(image_of(square.cut(image))).detections
         boxes = [(item.bounding_box, item.categories[0].score) for item in found]
         return [
             np.array([b.origin_x, b.origin_y, b.origin_x + b.width, b.origin_y + b.height, score], np.float32)
@@ -148,7 +106,7 @@ class MediaPipeLandmarks:
         for grow in _FACE_CROPS:
             square = Square.at(centre, grow * size)
             crop = square.cut(image, max_side=512)
-            found = self._tasks["face"].detect(_image(crop)).face_landmarks
+            found = self._tasks.face.detect(image_of(crop)).face_landmarks
             if not found:
                 continue
             meshes = [np.array([(p.x, p.y, p.z) for p in face], np.float32) * square.side for face in found]
@@ -165,7 +123,7 @@ class MediaPipeLandmarks:
         squares = [Square.at(_middle(mesh) + (centre - _middle(mesh)) * (s > 5), s * height) for s in _PERSON_CROPS]
         whole = Square.around_all(image.shape[:2])
         for square in [whole, *squares] if alone else squares:
-            result = self._tasks["pose"].detect(_image(square.cut(image, max_side=1024)))
+            result = self._tasks.pose.detect(image_of(square.cut(image, max_side=1024)))
             for pose, mask in zip(result.pose_landmarks, result.segmentation_masks or [], strict=True):
                 points = np.array([(p.x, p.y, min(p.visibility, p.presence)) for p in pose], np.float32)
                 points[:, :2] = points[:, :2] * square.side + square.corner
@@ -183,7 +141,7 @@ class MediaPipeLandmarks:
         seen = pose[pose[:, 2] > _SEEN, :2]
         low, high = np.minimum(seen.min(0), mesh[:, :2].min(0)), np.maximum(seen.max(0), mesh[:, :2].max(0))
         square = Square.at((low + high) / 2, 1.3 * float((high - low).max()) + height)
-        result = self._tasks["hands"].detect(_image(square.cut(image, max_side=1024)))
+        result = self._tasks.hands.detect(image_of(square.cut(image, max_side=1024)))
         hands = [np.array([(p.x, p.y) for p in hand], np.float32) for hand in result.hand_landmarks]
         hands = [hand * square.side + square.corner for hand in hands]
         labels = [(label[0].category_name == "Left", float(label[0].score)) for label in result.handedness]
@@ -195,7 +153,7 @@ class MediaPipeLandmarks:
 
 
 def _is_at_wrist(hand: np.ndarray, pose: np.ndarray, face_height: float) -> bool:
-    return bool(np.linalg.norm(pose[[15, 16], :2] - hand[0], axis=1).min() < 0.8 * face_height)
+    return bool(np.linalg.norm(pose[list(WRISTS), :2] - hand[0], axis=1).min() < 0.8 * face_height)
 
 
 def _middle(mesh: np.ndarray) -> np.ndarray:
@@ -204,9 +162,3 @@ def _middle(mesh: np.ndarray) -> np.ndarray:
 
 def _mesh_box(mesh: np.ndarray) -> np.ndarray:
     return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
-
-
-def _image(square: np.ndarray) -> Any:
-    import mediapipe
-
-    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(square))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from paha.extractors.faces import MediaPipePeople
-from paha.extractors.mediapipe_pose import BODY_OF_POSE, FACE_OF_MESH, FEET_OF_POSE, MediaPipePose, assign_sides
+from paha.extractors.mediapipe_points import BODY_OF_POSE, FACE_OF_MESH, FEET_OF_POSE, assign_sides
+from paha.extractors.mediapipe_pose import MediaPipePose
 from paha.media.image_io import read_image
 from paha.media.video_io import iter_video
 from paha.types import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND

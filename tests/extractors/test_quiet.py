@@ -3,7 +3,7 @@
 import os
 import threading
 
-from paha.extractors.mediapipe_pose import quiet
+from paha.extractors.quiet import quiet
 
 
 def stderr_file() -> tuple[int, int]:
