@@ -141,7 +141,8 @@ def step_case(preset: str, settings: list[str]) -> dict[str, float]:
 def train_two_steps(config, device, peak: Peak) -> None:
     """Through the training loop; `peak` is stopped before a checkpoint is written."""
     from paha.planning.plan import example_inputs
-    from paha.training.loop import Job, fit
+    from paha.training.job import Job
+    from paha.training.loop import fit
     from paha.training.univdm.job import build_univdm
 
     train = config.train.model_copy(update={"steps": 3, "sample_every": 0, "checkpoint_every": 100, "warmup_steps": 0})

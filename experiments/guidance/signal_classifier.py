@@ -32,7 +32,8 @@ from paha.pce.regions import Region
 from paha.pipeline.model_folder import read_config
 from paha.runtime.device import pick_device
 from paha.sampling.schedule import Schedule
-from paha.training.loop import Job, StepContext, fit
+from paha.training.job import Job, StepContext
+from paha.training.loop import fit
 from paha.training.pce.job import ClassifierRun, classifier_run
 from paha.training.pce.pair_store import ClipStore
 from paha.training.pce.pairs import PairDataset

@@ -16,7 +16,7 @@ from paha.cli.features import model_features
 
 if TYPE_CHECKING:
     from paha.config import PahaConfig
-    from paha.training.loop import Job
+    from paha.training.job import Job
     from paha.training.pce.job import ClassifierRun
 
 

@@ -58,7 +58,7 @@ class DrawnBatches:
     """What a training asks of a dataset that draws `batch` by a generator."""
 
     def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
-        """The clips of a part of a step (`paha.training.loop.StepContext`)."""
+        """The clips of a part of a step (`paha.training.job.StepContext`)."""
         return self.batch(context.generator("batch"), train.batch_size)
 
     def fixed_batches(self, count: int, batch_size: int) -> list[ClipBatch]:

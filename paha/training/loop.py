@@ -10,87 +10,27 @@ order of sums, on any number of them, and a run goes on with another number afte
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn, cast
+from typing import cast
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch import Tensor
 
 from paha.config import TrainConfig
 from paha.errors import PahaError
-from paha.training.checkpoint import (
-    Checkpoint,
-    atomic_folder,
-    init_from,
-    load_checkpoint,
-    load_optimizer_tensors,
-    load_weights,
-    optimizer_tensors,
-    save_checkpoint,
-)
+from paha.training.checkpoint import atomic_folder
 from paha.training.distributed import is_lost_process
-from paha.training.ema import Ema
-from paha.training.optimizer import make_optimizer
-from paha.training.report import Report, say
-from paha.training.sharding import gathered, meta_copy, shard, unsharded, whole
-
-Scalars = Mapping[str, float | Tensor]
-
-
-@dataclass(frozen=True)
-class StepContext:
-    """Where a loss is computed: the counters that all its randomness comes from, and the device to compute on."""
-
-    step: int
-    """Completed steps, from 0."""
-    micro: int
-    """Which part of the step's batch, counted over all processes."""
-    seed: int
-    rank: int
-    world_size: int
-    device: torch.device
-
-    def generator(self, name: str) -> torch.Generator:
-        """A fresh CPU generator for one named use ("batch", "noise" ...) in this part of this step."""
-        return torch.Generator().manual_seed(self.hashed_seed(name))
-
-    def hashed_seed(self, name: str) -> int:
-        """A stable 32-bit seed out of (seed, name, step, micro): whichever process computes the part, it is the
-        same."""
-        text = f"{self.seed}/{name}/{self.step}/{self.micro}/0"
-        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is trained. `loss` gets the model as accelerate wraps it and must only call it (`model(...)`), not its
-    methods."""
-
-    name: str
-    model: nn.Module
-    loss: Callable[[nn.Module, StepContext], tuple[Tensor, Scalars]]
-    """Draws its own batch by `context.generator("batch")`; returns the scalar loss and scalars to log."""
-    save: Callable[[nn.Module, Path], None]
-    """Writes the EMA model's final files into a folder."""
-    sample: Callable[[nn.Module, int, Path], None] | None = None
-    """(EMA model, step, png path): draws a picture every `sample_every` steps."""
-    probe: Callable[[nn.Module, int], Scalars] | None = None
-    """(EMA model, step): scalars that are worth an evaluation every `sample_every` steps."""
-    fingerprint: Mapping[str, object] = field(default_factory=dict)
-    """Plain data that a resumed run must share (the configuration, the data's key), beside TrainConfig."""
+from paha.training.job import Job
+from paha.training.report import Report
+from paha.training.run import Run, start_run
+from paha.training.sharding import whole
+from paha.training.signals import deferred_signals, end_by
 
 
 def fit(
@@ -116,7 +56,7 @@ def fit(
     with ExitStack() as stack:
         stack.enter_context(_lost_processes(job, out))
         stack.enter_context(torch.random.fork_rng(devices=[]))
-        run = _start(job, config, out, init)
+        run = start_run(job, config, out, init)
         signals = stack.enter_context(deferred_signals())
         show = progress and run.accelerator.is_main_process
         report = stack.enter_context(run.report(progress=show)) if run.accelerator.is_main_process else None
@@ -137,145 +77,7 @@ def fit(
     return run.step
 
 
-@dataclass
-class _Run:
-    job: Job
-    config: TrainConfig
-    out: Path
-    accelerator: Accelerator
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    prepared_optimizer: torch.optim.Optimizer
-    ema: Ema
-    skeleton: nn.Module | None
-    """Where the model is sharded, one without data that `unsharded` fills."""
-    step: int = 0
-    saved_step: int = -1
-
-    @property
-    def fingerprint(self) -> dict[str, object]:
-        return _fingerprint(self.job, self.config, self.accelerator)
-
-    def report(self, *, progress: bool) -> Report:
-        return Report(self.out, name=self.job.name, start=self.step, total=self.config.steps, progress=progress)
-
-    def context(self, micro: int) -> StepContext:
-        accelerator = self.accelerator
-        place = (accelerator.process_index, accelerator.num_processes, accelerator.device)
-        return StepContext(self.step, micro, self.config.seed, *place)
-
-    def save(self) -> None:
-        """Checkpoint, then the EMA model's own files (main process; the others wait)."""
-        main, scaler = self.accelerator.is_main_process, self.accelerator.scaler
-        checkpoint = Checkpoint(
-            step=self.step,
-            weights=gathered(self.accelerator.unwrap_model(self.model).state_dict(), keep=main),
-            ema=gathered(self.ema.model.state_dict(), keep=main),
-            optimizer=gathered(optimizer_tensors(self.optimizer), keep=main),
-            fingerprint=self.fingerprint,
-            scaler=dict(scaler.state_dict()) if scaler else {},
-        )
-        if main:
-            save_checkpoint(self.out / "checkpoint", checkpoint)
-            self._write_model(checkpoint.ema)
-        self.saved_step = self.step
-        self.accelerator.wait_for_everyone()
-
-    def save_model(self) -> None:
-        """The EMA model's own files alone."""
-        main = self.accelerator.is_main_process
-        tensors = gathered(self.ema.model.state_dict(), keep=main)
-        if main:
-            self._write_model(tensors)
-        self.accelerator.wait_for_everyone()
-
-    def _write_model(self, ema: dict[str, Tensor]) -> None:
-        with atomic_folder(self.out / "model") as folder:
-            self.job.save(unsharded(self.skeleton, ema) if self.skeleton else self.ema.model, folder)
-
-
-def _fingerprint(job: Job, config: TrainConfig, accelerator: Accelerator) -> dict[str, object]:
-    own = {"train": config.model_dump(mode="json", exclude={"snapshots"}), "processes": accelerator.num_processes}
-    return dict(job.fingerprint) | {"job": job.name} | own
-
-
-def _start(job: Job, config: TrainConfig, out: Path, init: Path | None) -> _Run:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PahaError(f"cannot write to {out}: {error}") from error
-    accelerator = _accelerator(config)
-    with accelerator.main_process_first():
-        checkpoint = load_checkpoint(out / "checkpoint", _fingerprint(job, config, accelerator), say=say)
-    if checkpoint is None:
-        if init is not None:
-            torch.manual_seed(config.seed)  # layers that the earlier weights have not are random, the same everywhere
-            init_from(job.model, init)
-    else:
-        _check_progress(checkpoint.step, config.steps, out)
-        load_weights(job.model, checkpoint.weights, where=str(out / "checkpoint"))
-    ema = Ema(job.model, config.ema_decay, device=torch.device("cpu") if config.ema_on_cpu else accelerator.device)
-    if checkpoint is not None:
-        load_weights(ema.model, checkpoint.ema, where=str(out / "checkpoint"))
-    run = _place(job, config, out, accelerator, ema)
-    run.model.train()
-    if checkpoint is not None:
-        _restore(run, checkpoint)
-    return run
-
-
-def _accelerator(config: TrainConfig) -> Accelerator:
-    # Accelerate keeps its precision in a process-wide singleton; a second run in the process may want another one.
-    AcceleratorState._reset_state(reset_partial_state=False)
-    try:
-        accelerator = Accelerator(mixed_precision=config.mixed_precision)
-    except ValueError as error:
-        raise PahaError(f"train.mixed_precision={config.mixed_precision}: {error}") from error
-    if config.mixed_precision == "fp16" and (accelerator.device.type == "cpu" or config.sharding == "full"):
-        raise PahaError("train.mixed_precision=fp16 works on a GPU only, and unsharded; choose bf16 or no")
-    processes, parts = accelerator.num_processes, config.num_micro_batches
-    if processes > parts:
-        raise PahaError(
-            f"{processes} processes cannot share the {parts} part{'s' * (parts > 1)} of a step: set "
-            f"train.num_micro_batches={processes} and train.batch_size to the clips of one part"
-        )
-    return accelerator
-
-
-def _place(job: Job, config: TrainConfig, out: Path, accelerator: Accelerator, ema: Ema) -> _Run:
-    """Move to the device, and wrap for many processes: replicated (DDP) or sharded."""
-    if config.sharding == "full" and accelerator.num_processes > 1:
-        skeleton = meta_copy(job.model)
-        mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
-        model = shard(accelerator.prepare_model(job.model, evaluation_mode=True), mesh)
-        ema.shard(mesh)
-        optimizer = make_optimizer(model.parameters(), config)
-        return _Run(job, config, out, accelerator, model, optimizer, optimizer, ema, skeleton)
-    optimizer = make_optimizer(job.model.parameters(), config)
-    model, prepared = accelerator.prepare(job.model, optimizer)
-    return _Run(job, config, out, accelerator, model, optimizer, prepared, ema, None)
-
-
-def _check_progress(step: int, steps: int, out: Path) -> None:
-    if step > steps:
-        raise PahaError(
-            f"{out} is already at step {step}, past train.steps={steps}; ask for more steps or another folder"
-        )
-
-
-def _restore(run: _Run, checkpoint: Checkpoint) -> None:
-    load_optimizer_tensors(run.optimizer, checkpoint.optimizer)
-    if run.accelerator.scaler and checkpoint.scaler:
-        run.accelerator.scaler.load_state_dict(dict(checkpoint.scaler))
-    run.step = run.saved_step = checkpoint.step
-    if run.accelerator.is_main_process:
-        if run.step == run.config.steps:
-            say(f"{run.job.name}: all {run.step} steps are done already; {run.out / 'model'} is what they gave")
-        else:
-            say(f"{run.job.name}: going on from step {run.step} of {run.config.steps}")
-
-
-def _train_step(run: _Run, *, stop: bool) -> tuple[bool, dict[str, float]]:
+def _train_step(run: Run, *, stop: bool) -> tuple[bool, dict[str, float]]:
     """One optimizer step. Returns whether any process wants to stop, and what to log."""
     accelerator, config = run.accelerator, run.config
     learning_rate = learning_rate_at(run.step, config)
@@ -296,7 +98,7 @@ def _train_step(run: _Run, *, stop: bool) -> tuple[bool, dict[str, float]]:
     return stops > 0, {"loss": mean_loss, "lr": learning_rate, "grad_norm": grad_norm} | scalars
 
 
-def _accumulate(run: _Run) -> tuple[Tensor, dict[str, float]]:
+def _accumulate(run: Run) -> tuple[Tensor, dict[str, float]]:
     """Forward and backward of this process's parts of the step; its share of the mean loss (their mean over the
     processes is the loss), and the mean of every scalar over the parts that have it.
     """
@@ -324,7 +126,7 @@ def _share(losses: list[Tensor], expected: float) -> Tensor:
     return torch.stack(losses).mean() if len(losses) == expected else torch.stack(losses).sum() / expected
 
 
-def _check_finite(run: _Run, loss: float, grad_norm: float) -> None:
+def _check_finite(run: Run, loss: float, grad_norm: float) -> None:
     # The fp16 scaler meets infinite gradients as a matter of course and skips those steps itself.
     if math.isfinite(loss) and (run.accelerator.scaler or math.isfinite(grad_norm)):
         return
@@ -335,7 +137,7 @@ def _check_finite(run: _Run, loss: float, grad_norm: float) -> None:
     raise PahaError(f"{run.job.name}: the {what} is not finite at step {run.step + 1}; {last}; {remedy}")
 
 
-def _after_step(run: _Run, scalars: dict[str, float], report: Report | None, *, last: bool) -> None:
+def _after_step(run: Run, scalars: dict[str, float], report: Report | None, *, last: bool) -> None:
     due = run.config.sample_every and run.step % run.config.sample_every == 0
     if due and (report or run.skeleton):  # a sharded model computes in all processes or in none
         scalars |= _evaluate(run)
@@ -349,7 +151,7 @@ def _after_step(run: _Run, scalars: dict[str, float], report: Report | None, *, 
 
 
 @torch.no_grad()
-def _evaluate(run: _Run) -> dict[str, float]:
+def _evaluate(run: Run) -> dict[str, float]:
     """The sample picture (the main process's) and the probe's scalars, on the EMA model."""
     with run.ema.on(run.accelerator.device) as model, TemporaryDirectory() as unwanted:
         if run.job.sample:
@@ -381,35 +183,3 @@ def _lost_processes(job: Job, out: Path) -> Iterator[None]:
         kept = out / "checkpoint"
         after = f"from {kept}" if kept.exists() else "from the start, as no checkpoint was saved yet"
         raise PahaError(f"{job.name}: a process of this run was lost; the same command goes on {after}") from error
-
-
-def end_by(number: int, where: str) -> NoReturn:
-    """End the process as that signal would have, with a line that says where the run was."""
-    message = f"stopped by {signal.Signals(number).name} {where}"
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt(message)
-    say(message)
-    raise SystemExit(128 + number)
-
-
-@contextmanager
-def deferred_signals() -> Iterator[list[int]]:
-    """Collect the first SIGTERM or SIGINT instead of dying of it; a second one acts at once."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def remember(number: int, _frame: object) -> None:
-        received.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, remember)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

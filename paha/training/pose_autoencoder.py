@@ -16,7 +16,7 @@ from paha.dataset.splits import SplitName, split_records
 from paha.errors import PahaError
 from paha.evaluation.metrics.gestures import POSE_DIM, pose_windows
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
-from paha.training.loop import Job, StepContext
+from paha.training.job import Job, StepContext
 from paha.types import FPS
 
 POSE_AUTOENCODER_TRAIN = TrainConfig(

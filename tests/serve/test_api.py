@@ -131,7 +131,7 @@ def test_a_killed_server_goes_on_where_it_was(model, files, tmp_path):
         first.wait(jobs[0]["id"], "running", "done")
         (worker,) = first.workers()
         first.kill()
-        worker.wait(20)
+        worker.wait(120)
     with Server(tmp_path / "data", *options) as second:
         assert [second.wait(job["id"])["state"] for job in jobs] == ["done"] * 3
 
@@ -254,7 +254,7 @@ def test_hostile_headers_are_refused(server, headers, expected):
 def test_a_body_without_a_length_ends_at_the_limit(server, files):
     url = urlsplit(server.address)
     body, kind = multipart({"image": ("a", b"\0" * 12_000_000)})
-    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+    with socket.create_connection((url.hostname, url.port), timeout=120) as connection:
         lines = [
             "POST /api/jobs HTTP/1.1",
             f"Host: {url.netloc}",
@@ -336,7 +336,7 @@ def assert_plain(answer) -> None:
 def raw(server: Server, line: str, headers: dict[str, str]) -> int:
     """The status of a request as it is written here."""
     url = urlsplit(server.address)
-    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
+    with socket.create_connection((url.hostname, url.port), timeout=120) as connection:
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         connection.sendall(f"{line}\r\n{head}\r\n".encode())
         return int(connection.recv(64).split()[1])

@@ -131,7 +131,7 @@ def test_a_stream_follows_the_job(served, pipeline, form):
     reader = threading.Thread(target=lambda: got.append(served.client.ask("GET", f"/api/jobs/{job.id}/stream")[1]))
     reader.start()
     run_job(pipeline, served.store, job)
-    reader.join(60)
+    reader.join(300)
     assert b"moof" in got[0] or b"is done" in json.dumps(str(got[0])).encode()
 
 

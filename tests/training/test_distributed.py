@@ -108,7 +108,7 @@ def test_a_killed_process_ends_the_run_with_one_line_and_another_number_goes_on(
     with torchrun(tmp_path, 12, "cosine_decay=false", pause_s=0.1) as process:
         wait_for_steps(tmp_path, 5, process)
         os.kill(workers(process)[1], signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode != 0
     ours = [line for line in errors.splitlines() if line.startswith("paha: error:")]
     where = tmp_path / "checkpoint"
@@ -127,7 +127,7 @@ def torchrun(out: Path, steps: int, *settings: str, pause_s: float) -> subproces
 
 
 def wait_for_steps(out: Path, count: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     path = out / "stats.jsonl"
     while not path.exists() or len(path.read_text().splitlines()) < count:
         assert process.poll() is None

@@ -21,7 +21,8 @@ from toy_run import Toy, toy_config, toy_job
 from paha.errors import PahaError
 from paha.training.checkpoint import PARTS
 from paha.training.ema import Ema
-from paha.training.loop import StepContext, fit, learning_rate_at
+from paha.training.job import StepContext
+from paha.training.loop import fit, learning_rate_at
 from paha.training.report import truncate_stats
 
 SCRIPT = Path(__file__).with_name("toy_run.py")
@@ -86,7 +87,7 @@ def test_a_signal_saves_a_checkpoint_and_stops(tmp_path, number, status):
     process = start_script(tmp_path, steps=1000)
     wait_for_lines(tmp_path, 6, process)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == status
     state = json.loads((tmp_path / "checkpoint/state.json").read_text())
     assert state["step"] == len(stats_text(tmp_path)) >= 6
@@ -105,7 +106,7 @@ def stats_text(out: Path) -> list[str]:
 
 
 def wait_for_lines(out: Path, count: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(stats_text(out)) < count:
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < deadline

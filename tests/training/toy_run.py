@@ -15,7 +15,8 @@ from torch import nn
 from paha.cli import main as cli
 from paha.config import TrainConfig
 from paha.errors import PahaError
-from paha.training.loop import Job, StepContext, fit
+from paha.training.job import Job, StepContext
+from paha.training.loop import fit
 
 
 class Toy(nn.Module):

@@ -16,7 +16,7 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["toy_run", "toy"])  # imported once for all processes
 
 
-def in_two(function: Callable[..., object], folder: Path, *, timeout_s: float = 60) -> list[str]:
+def in_two(function: Callable[..., object], folder: Path, *, timeout_s: float = 300) -> list[str]:
     """What `function` returns in each of two processes that know of each other, or the PahaError that it raises."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -65,7 +65,7 @@ class MotionDataset:
         return []
 
     def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
-        """The clips of a part of a step (`paha.training.loop.StepContext`)."""
+        """The clips of a part of a step (`paha.training.job.StepContext`)."""
         return self.batch(context.step * train.num_micro_batches + context.micro, train.batch_size)
 
     def fixed_batches(self, count: int, batch_size: int) -> list[ClipBatch]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from paha.config import TrainConfig
 from paha.extractors.acoustic_model import LIPS, AcousticModel
 from paha.extractors.mel import log_mel, mel_filters
-from paha.training.loop import Job, StepContext
+from paha.training.job import Job, StepContext
 from paha.training.motion.acoustic_examples import Crops, HeardSpeech, hear, inventory
 
 ACOUSTIC_TRAIN = TrainConfig(

@@ -14,7 +14,7 @@ from paha.config import PahaConfig, TrainConfig
 from paha.dataset.splits import SplitName
 from paha.extractors.pixel_codec import PixelCodec
 from paha.media.video_io import contact_sheet, save_png
-from paha.training.loop import Job, StepContext
+from paha.training.job import Job, StepContext
 from paha.training.motion.augment import colour_jitter, pixel_shifts, uniform, warp, warp_points
 from paha.training.motion.frames import FrameSet, load_frames, to_images, to_pixels
 from paha.types import FACE, LEFT_HAND, RIGHT_HAND

@@ -20,7 +20,7 @@ from paha.media.video_io import contact_sheet, save_png
 from paha.motion.face_crop import FaceCrop
 from paha.motion.face_model import IBUG_68
 from paha.motion.keypoint_estimator import FACE_SIZE, EstimatorOutput, KeypointEstimator
-from paha.training.loop import Job, StepContext
+from paha.training.job import Job, StepContext
 from paha.training.motion.drawn_stills import draw_stills
 from paha.training.motion.estimator_examples import Example, example_of, mirrored_mesh_order, with_truth
 from paha.training.motion.estimator_losses import (

@@ -22,7 +22,7 @@ from paha.extractors.pixel_codec import PixelCodec
 from paha.extractors.pose_reader import INPUT_SIZE, PoseReader, PoseReading, ReaderOutput
 from paha.media.video_io import contact_sheet, save_png
 from paha.runtime.statistics import lip_r
-from paha.training.loop import Job, StepContext
+from paha.training.job import Job, StepContext
 from paha.training.motion.augment import colour_jitter, degrade, inside, random_affine, uniform, warp, warp_points
 from paha.training.motion.frames import FrameSet, load_clip, load_frames, to_images, to_pixels
 from paha.types import BODY, FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paha.config import TrainConfig
-from paha.training.loop import Job, deferred_signals, end_by, fit
+from paha.training.job import Job
+from paha.training.loop import fit
+from paha.training.signals import deferred_signals, end_by
 
 PRETRAINING_SHARE = 0.5
 """Most of the time given that the pretraining may take."""

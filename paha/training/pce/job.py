@@ -23,7 +23,7 @@ from paha.pce.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bc
 from paha.pce.regions import Region, select_region
 from paha.sampling.schedule import Schedule
 from paha.training.distributed import broadcast_weights, from_main
-from paha.training.loop import Job, StepContext
+from paha.training.job import Job, StepContext
 from paha.training.pce.negatives import pair_lengths
 from paha.training.pce.pair_store import Kind, PairBatch
 from paha.training.pce.pairs import KINDS, PairConfig, PairDataset

@@ -21,7 +21,7 @@ from paha.par import loss_weight as par
 from paha.par.losses import par_loss, region_losses
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import to_target
-from paha.training.loop import Job, StepContext
+from paha.training.job import Job, StepContext
 from paha.training.univdm.motion_probe import HeldOut, lip_scores, sampled_motion, save_curves
 from paha.training.univdm.probe import GRID_STEPS, audio_probe, generate, save_grid
 from paha.types import ClipBatch

@@ -8,7 +8,7 @@ from typing import Any
 from paha.config import PahaConfig
 from paha.dataset.synth.motion_dataset import MotionDataset
 from paha.motion.motion_codec import MotionCodec
-from paha.training.loop import Job
+from paha.training.job import Job
 from paha.training.report import say
 from paha.training.univdm.audio_pretraining import SPEECHES, SpeechFrames, pretrain_audio
 from paha.training.univdm.footage import FootageDataset, FootageMix

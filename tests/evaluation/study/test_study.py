@@ -54,12 +54,12 @@ def server(folder):
 
 def get(server, path, *, headers=None):
     request = urllib.request.Request(f"http://127.0.0.1:{server.server_port}{path}", headers=headers or {})
-    return urllib.request.urlopen(request, timeout=10)
+    return urllib.request.urlopen(request, timeout=60)
 
 
 def post(server, path, form):
     data = urllib.parse.urlencode(form).encode()
-    return urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}{path}", data=data, timeout=10)
+    return urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}{path}", data=data, timeout=60)
 
 
 def test_the_folder_is_whole_and_tells_no_method(folder, methods):

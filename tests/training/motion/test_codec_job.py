@@ -10,7 +10,8 @@ from paha.dataset.manifest import write_manifest
 from paha.errors import PahaError
 from paha.extractors.codec import load_codec
 from paha.extractors.pixel_codec import PixelCodec
-from paha.training.loop import StepContext, fit
+from paha.training.job import StepContext
+from paha.training.loop import fit
 from paha.training.motion.augment import inside, pixel_shifts, warp, warp_points
 from paha.training.motion.codec_job import (
     CODEC_TRAIN,
