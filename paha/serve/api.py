@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import math
 import re
 import secrets
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import fastapi
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
@@ -23,7 +24,7 @@ from paha.serve import following
 from paha.serve.guard import TOKEN_COOKIE, Guard
 from paha.serve.models import Offer, Preview, Status
 from paha.serve.preview import preview
-from paha.serve.requests import Asked, submit
+from paha.serve.requests import Asked, JobForm, submit
 from paha.serve.settings import ServeSettings
 from paha.serve.store import VIDEO, Job, JobStore, QueueFullError
 from paha.serve.uploads import keep_image
@@ -35,7 +36,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _YEAR_S = 365 * 24 * 3600
 
 
-def make_app(settings: ServeSettings, store: JobStore, workers: Workers) -> Any:
+def make_app(settings: ServeSettings, store: JobStore, workers: Workers) -> Guard:
     """The ASGI application. What it writes lies in the settings' folder."""
     app = FastAPI(title="PAHA", version=__version__, docs_url=None, redoc_url=None)  # their pages come from a CDN
     # Starlette puts large uploads into temporary files: inside our own folder.
@@ -63,7 +64,8 @@ def make_app(settings: ServeSettings, store: JobStore, workers: Workers) -> Any:
             raise HTTPException(404, "there is no such job")
         return job
 
-    _add_jobs(app, settings, store, workers, known)
+    _add_submission(app, settings, store, workers, known)
+    _add_jobs(app, store, known)
     _add_page(app, settings, workers)
     return Guard(app, settings)
 
@@ -77,58 +79,35 @@ def client_of(request: Request, response: Response) -> str:
     return client
 
 
-def _add_jobs(app: FastAPI, settings: ServeSettings, store: JobStore, workers: Workers, known: Any) -> None:
-    """Submit, status, events, stream, video, cancel, delete, list."""
+def _add_submission(
+    app: FastAPI, settings: ServeSettings, store: JobStore, workers: Workers, known: Callable[[str], Job]
+) -> None:
+    """Submit, list."""
 
     @app.post("/api/jobs", status_code=202)
     async def submit_job(
         request: Request,
         client: Annotated[str, Depends(client_of)],
+        form: Annotated[JobForm, Depends()],
         image: Annotated[UploadFile, File(description="A picture of a person.")],
         audio: Annotated[UploadFile | None, File(description="Speech: any audio, or a video with sound.")] = None,
-        text: Annotated[str, Form(description="Words instead of a recording.", max_length=20_000)] = "",
-        language: Annotated[str, Form(description="Of the text, e.g. en-us.", max_length=40)] = "",
-        voice: Annotated[str, Form(description="Of the text, e.g. f2.", max_length=40)] = "",
-        seed: Annotated[int, Form(description="The same seed gives the same video.")] = 0,
-        size: Annotated[int, Form(description="Longer side of the video, pixels.")] = 512,
-        head: Annotated[float, Form(description="Strength of the head's motion, 0 to 2.")] = 1.0,
-        hands: Annotated[float, Form(description="Of the hands'.")] = 1.0,
-        mouth: Annotated[float, Form(description="Of the mouth's.")] = 1.0,
-        guidance: Annotated[Literal["none", "sg", "dg"], Form(description="By classifiers.")] = "none",
-        face_box: Annotated[str, Form(description="x0,y0,x1,y1: which of several people.", max_length=80)] = "",
-        label: Annotated[bool, Form(description="Draw 'AI-generated' on the picture.")] = False,
     ) -> Status:
         """Queue a video."""
         if workers.state == "failed":
             raise HTTPException(503, "no worker can be started; the server's log says why")
-        if not all(math.isfinite(value) for value in (head, hands, mouth)):
-            raise PahaError("the motion strength is no number")
-        recording = None if audio is None else await audio.read()
-        asked = Asked(
-            await image.read(),
-            recording,
-            text,
-            language,
-            voice,
-            seed,
-            size,
-            head,
-            hands,
-            mouth,
-            guidance,
-            face_box,
-            label,
-        )
+        asked = Asked(form, await image.read(), None if audio is None else await audio.read())
         address = request.client.host if request.client else ""
-        job_id = await asyncio.to_thread(
-            submit, asked, settings, store, workers.guidance, address=address, client=client
-        )
-        return following.told(store, known(job_id))
+        queue = partial(submit, asked, settings, store, workers.guidance, address=address, client=client)
+        return following.told(store, known(await asyncio.to_thread(queue)))
 
     @app.get("/api/jobs")
     def list_jobs(client: Annotated[str, Depends(client_of)]) -> list[Status]:
         """The jobs that this browser submitted, newest first."""
         return [following.told(store, job) for job in store.of_client(client)]
+
+
+def _add_jobs(app: FastAPI, store: JobStore, known: Callable[[str], Job]) -> None:
+    """Status, events, stream, video, cancel, delete."""
 
     @app.get("/api/jobs/{job_id}")
     def read_status(job_id: str) -> Status:

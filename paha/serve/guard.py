@@ -10,8 +10,9 @@ import hmac
 import json
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paha.serve.settings import ServeSettings
 
@@ -34,11 +35,11 @@ class TooLargeError(Exception):
 class Guard:
     """ASGI middleware around the application."""
 
-    def __init__(self, app: Any, settings: ServeSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self.app, self.settings = app, settings
         self.limit = settings.max_upload_mb * 2**20 + _FORM_SLACK
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -50,7 +51,7 @@ class Guard:
             return
         read, begun, over = 0, False, False
 
-        async def limited() -> Any:
+        async def limited() -> Message:
             nonlocal read, over
             message = await receive()
             read += len(message.get("body", b""))
@@ -59,14 +60,14 @@ class Guard:
                 raise TooLargeError
             return message
 
-        async def watched(message: Any) -> None:
+        async def watched(message: Message) -> None:
             nonlocal begun
             if over and not begun:
                 return  # what the application makes of a body that broke off
             if message["type"] == "http.response.start":
                 begun = True
                 own = [(key.encode(), value.encode()) for key, value in HEADERS.items()]
-                message = message | {"headers": [*message["headers"], *own]}
+                message = {**message, "headers": [*message["headers"], *own]}
             await send(message)
 
         with suppress(TooLargeError):
@@ -74,7 +75,7 @@ class Guard:
         if over and not begun:
             await _answer(send, 413, f"the request is larger than {self.settings.max_upload_mb} MB")
 
-    def _refusal(self, scope: Any, headers: dict[str, str]) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         """(status, reason) of a request that may not pass."""
         host = urlsplit(f"//{headers.get('host', '')}")
         name = _hostname(host)
@@ -94,7 +95,7 @@ class Guard:
             return 401, "give the access token: Authorization: Bearer TOKEN, or open the page by its whole address"
         return None
 
-    def _knows_token(self, scope: Any, headers: dict[str, str]) -> bool:
+    def _knows_token(self, scope: Scope, headers: dict[str, str]) -> bool:
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         given = [shown.strip()] if scheme.lower() == "bearer" else []
         try:
@@ -108,14 +109,14 @@ class Guard:
         return any(hmac.compare_digest(value.encode("utf-8", "replace"), expected) for value in given)
 
 
-def _hostname(host: Any) -> str:
+def _hostname(host: SplitResult) -> str:
     try:
         return host.hostname or ""
     except ValueError:
         return ""
 
 
-async def _answer(send: Any, status: int, detail: str) -> None:
+async def _answer(send: Send, status: int, detail: str) -> None:
     body = json.dumps({"detail": detail}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(b"connection", b"close")]

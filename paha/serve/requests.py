@@ -1,11 +1,13 @@
 """From a client's form to a queued job: everything is checked and written anew before it is in the queue."""
 
-from __future__ import annotations
-
+# Annotations are objects here, no strings: FastAPI looks at those of JobForm.
+import math
 import re
 import shutil
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from fastapi import Form
 
 from paha.errors import PahaError
 from paha.guidance.face_box import parse_face_box
@@ -20,22 +22,29 @@ TITLE_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A form. image, audio: bytes as they came. The rest: plain values, not yet checked."""
+class JobForm:
+    """The fields of a form beside its files: plain values, not yet checked."""
 
+    text: Annotated[str, Form(description="Words instead of a recording.", max_length=20_000)] = ""
+    language: Annotated[str, Form(description="Of the text, e.g. en-us.", max_length=40)] = ""
+    voice: Annotated[str, Form(description="Of the text, e.g. f2.", max_length=40)] = ""
+    seed: Annotated[int, Form(description="The same seed gives the same video.")] = 0
+    size: Annotated[int, Form(description="Longer side of the video, pixels.")] = 512
+    head: Annotated[float, Form(description="Strength of the head's motion, 0 to 2.")] = 1.0
+    hands: Annotated[float, Form(description="Of the hands'.")] = 1.0
+    mouth: Annotated[float, Form(description="Of the mouth's.")] = 1.0
+    guidance: Annotated[Literal["none", "sg", "dg"], Form(description="By classifiers.")] = "none"
+    face_box: Annotated[str, Form(description="x0,y0,x1,y1: which of several people.", max_length=80)] = ""
+    label: Annotated[bool, Form(description="Draw 'AI-generated' on the picture.")] = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A form with its files, bytes as they came."""
+
+    form: JobForm
     image: bytes
     audio: bytes | None
-    text: str
-    language: str
-    voice: str
-    seed: int
-    size: int
-    head: float
-    hands: float
-    mouth: float
-    guidance: str
-    face_box: str
-    label: bool
 
 
 def submit(
@@ -57,7 +66,8 @@ def submit(
         else:
             from paha.dataset.synth.spoken_text import speak
 
-            spoken = speak(asked.text, language=asked.language or None, voice=asked.voice or None)
+            form = asked.form
+            spoken = speak(form.text, language=form.language or None, voice=form.voice or None)
             keep_samples(*spoken, folder, max_seconds=settings.max_seconds)
         store.add(job_id, plain, address=address, client=client, **limits)
     except BaseException:
@@ -68,22 +78,25 @@ def submit(
 
 def checked(asked: Asked, settings: ServeSettings, guidance: list[str]) -> dict[str, Any]:
     """The plain values of a job. Raises PahaError."""
-    if bool(asked.audio) == bool(asked.text.strip()):
+    form = asked.form
+    if bool(asked.audio) == bool(form.text.strip()):
         raise PahaError("give either a recording or a text, not both" if asked.audio else "give a recording or a text")
-    if not 0 <= asked.seed <= MAX_SEED:
+    if not 0 <= form.seed <= MAX_SEED:
         raise PahaError(f"the seed is out of range; give 0 to {MAX_SEED}")
-    if not MIN_SIZE <= asked.size <= settings.max_size:
+    if not MIN_SIZE <= form.size <= settings.max_size:
         raise PahaError(f"the size is out of range; give {MIN_SIZE} to {settings.max_size} pixels")
-    if asked.guidance not in guidance:
-        raise PahaError(f"guidance '{asked.guidance[:20]}' is not to be had; give one of: {', '.join(guidance)}")
-    strength = MotionStrength(asked.head, asked.hands, asked.mouth)
-    title = re.sub(r"\s+", " ", asked.text).strip() or "Recording"
+    if form.guidance not in guidance:
+        raise PahaError(f"guidance '{form.guidance[:20]}' is not to be had; give one of: {', '.join(guidance)}")
+    if not all(math.isfinite(value) for value in (form.head, form.hands, form.mouth)):
+        raise PahaError("the motion strength is no number")
+    strength = MotionStrength(form.head, form.hands, form.mouth)
+    title = re.sub(r"\s+", " ", form.text).strip() or "Recording"
     return {
-        "seed": asked.seed,
-        "size": asked.size,
+        "seed": form.seed,
+        "size": form.size,
         "strength": [strength.head, strength.hands, strength.mouth],
-        "guidance": asked.guidance,
-        "face_box": list(parse_face_box(asked.face_box)) if asked.face_box else None,
-        "label": asked.label,
+        "guidance": form.guidance,
+        "face_box": list(parse_face_box(form.face_box)) if form.face_box else None,
+        "label": form.label,
         "title": title[:TITLE_CHARACTERS],
     }

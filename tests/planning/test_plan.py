@@ -14,7 +14,16 @@ from univdm_toys import toy_inputs, toy_univdm
 from paha.cli.options import configuration
 from paha.errors import PahaError
 from paha.planning.accounting import Cost, forward_cost, step_cost
-from paha.planning.plan import OPERATION_SECONDS, Savings, extrapolate, plan, plan_sampling, share_batch, step_timer
+from paha.planning.plan import (
+    OPERATION_SECONDS,
+    Plan,
+    Savings,
+    extrapolate,
+    plan,
+    plan_sampling,
+    share_batch,
+    step_timer,
+)
 from paha.planning.plan_text import format_plan, format_sampling
 from paha.presets import preset
 from paha.univdm.attention import SHORT_KEYS
@@ -28,6 +37,12 @@ def planned(*, batch: int = 2, size: int = 16, checkpointing: bool = False, lowe
         inputs = z.to("meta"), times.to("meta"), conditioning.to("meta")
         options = {"checkpointing": checkpointing, "lower": lower, "short_keys": SHORT_KEYS}
         return step_cost(model, lambda: model(*inputs).float().square().mean(), **options)
+
+
+@cache
+def debug_plan() -> Plan:
+    """Of one GPU that is faster than any."""
+    return plan(preset("debug"), gpus=1, gpu_tflops=1e6)
 
 
 def allocated_peak(compute) -> int:
@@ -125,12 +140,13 @@ def test_time_is_extrapolated_from_two_measurements():
     assert extrapolate(40.0, measured={10.0: 1.5, 20.0: 2.0}) == pytest.approx(3.0)
     with pytest.raises(PahaError, match="too busy"):
         extrapolate(40.0, measured={10.0: 2.0, 20.0: 1.5})
-    fast, slow = (plan(config, gpus=1, gpu_tflops=t, utilisation=1.0) for t in (2e-4, 1e-4))
+    fast, slow = (replace(debug_plan(), gpu_tflops=t, utilisation=1.0) for t in (2e-4, 1e-4))
     assert slow.seconds_per_step(checkpointing=False) == pytest.approx(2 * fast.seconds_per_step(checkpointing=False))
 
 
 def test_however_fast_the_gpu_it_is_told_of_every_operation():
-    fast = plan(preset("debug"), gpus=1, gpu_tflops=1e6)
+    fast = debug_plan()
+    assert fast.gpu_tflops == 1e6
     assert fast.seconds_per_step(checkpointing=False) == fast.turns * fast.plain.operations * OPERATION_SECONDS
     assert fast.checkpointed.operations > fast.plain.operations
     assert f"{fast.turns * fast.plain.operations:,} operations at 30 us" in format_plan(fast)
