@@ -11,7 +11,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY paha paha
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-cache-dir -c constraints.txt --index-url "$TORCH_INDEX" torch; fi \
     && pip install --no-cache-dir -c constraints.txt ".[$EXTRAS]"
-USER paha
+USER 1000
 ENV OMP_WAIT_POLICY=PASSIVE
 VOLUME /data
 EXPOSE 7860

@@ -183,6 +183,15 @@ def test_files_named_in_the_text_exist(path: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_tests_named_in_the_text_exist() -> None:
+    own = set(
+        re.findall(r"def (test_\w+)", "".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/test_*.py")))
+    )
+    named = {name for path in DOCUMENTS for name in re.findall(r"::(test_\w+)`", path.read_text("utf-8"))}
+    assert len(named) > 50
+    assert named <= own, named - own
+
+
 def test_every_module_imports_without_the_extras() -> None:
     command = [sys.executable, str(ROOT / "tests/import_everything.py"), "--hide"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

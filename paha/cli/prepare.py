@@ -55,9 +55,11 @@ class PrepareOptions:
         """The preparation's own configuration; says who reads poses where that was left open. Raises PahaError where
         what is asked for is not here."""
         from paha.dataset.prepare.config import layout_config
-        from paha.extractors.choose import choose_pose
+        from paha.extractors.choose import choose_pose, fetch_weights
 
         chosen = choose_pose(self.pose)
+        if self.engine == "local":  # the machines of a cluster may have what this one lacks
+            fetch_weights(chosen)
         if self.pose == "auto":
             tell(f"pose extractor: {chosen} (by what is there; choose with --pose)")
             if chosen == "presenter":

@@ -10,9 +10,18 @@ import numpy as np
 
 from paha.errors import PahaError
 from paha.extractors.pose import PoseTrack
-from paha.extractors.weights import find_weight
+from paha.extractors.weights import find_weight, weight
 
 KINDS = ("presenter", "mediapipe", "dwpose")
+_NEEDS = {
+    "presenter": (),
+    "dwpose": ("dwpose-detector", "dwpose-pose"),
+    "mediapipe": tuple(
+        f"mediapipe-{part}" for part in ("face-detector", "face-landmarker", "hand-landmarker", "pose-landmarker")
+    ),
+}
+"""The registered weights of each kind."""
+_PACKAGES = {"dwpose": "onnxruntime", "mediapipe": "mediapipe"}
 PRESENTER_READER = Path(__file__).parents[1] / "assets" / "pose_reader"
 
 
@@ -58,15 +67,14 @@ def pose_extractor(kind: str = "auto", *, body_every: int = 1, expression: bool 
     return PresenterPose.load(PRESENTER_READER)
 
 
+def fetch_weights(kind: str) -> None:
+    """Fetch what the extractor lacks, before work begins on many files that would each fail for want of it.
+
+    Raises PahaError that names the first weight that is not to be had.
+    """
+    for name in _NEEDS[kind]:
+        weight(name)
+
+
 def _is_here(kind: str) -> bool:
-    package, names = {
-        "dwpose": ("onnxruntime", ("dwpose-detector", "dwpose-pose")),
-        "mediapipe": (
-            "mediapipe",
-            tuple(
-                f"mediapipe-{part}"
-                for part in ("face-detector", "face-landmarker", "hand-landmarker", "pose-landmarker")
-            ),
-        ),
-    }[kind]
-    return find_spec(package) is not None and all(find_weight(name) is not None for name in names)
+    return find_spec(_PACKAGES[kind]) is not None and all(find_weight(name) is not None for name in _NEEDS[kind])

@@ -7,6 +7,7 @@ a progress bar, and checked against its sha256. A file that a person put in plac
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -182,6 +183,8 @@ def _folders() -> Iterator[Path]:
 def _fetch(name: str, entry: Weight, place: Path) -> None:
     from huggingface_hub.file_download import http_get
 
+    # It tells of every retry in two lines; what comes of them is told in one.
+    logging.getLogger("huggingface_hub.file_download").setLevel(logging.ERROR)
     with atomic_path(place) as temporary:
         try:
             with temporary.open("wb") as file:  # retries and resumes by itself; no token is sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,39 +36,45 @@ class Moment:
 
 @dataclass(frozen=True)
 class Ended:
-    """How it ended. status: None where it was killed. events: changes of the disk. told: what it wrote on stderr."""
+    """How it ended. status: None where it was killed. events: changes of the disk. told: what it wrote on stderr.
+    modules: the names of what it had imported."""
 
     status: int | None
     events: int
     seconds: float
     told: str
+    modules: tuple[str, ...] = ()
 
 
 def run(command: Sequence[object], moment: Moment = Moment()) -> Ended:
     """`paha COMMAND` in a child of this process, which has everything imported: what is killed is the work itself."""
     torch.set_num_threads(1)
-    reading, writing = os.pipe()
-    log = tempfile.TemporaryFile()  # noqa: SIM115
+    log, report = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     began, child = time.monotonic(), os.fork()
     if child == 0:
-        _child(command, moment, writing, log.fileno())
-    os.close(writing)
+        _child(command, moment, report.fileno(), log.fileno())
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if moment.seconds is not None and time.monotonic() - began > moment.seconds:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             break
         time.sleep(0.002)
-    told = os.read(reading, 100).split()
-    os.close(reading)
     seconds = time.monotonic() - began
-    with log:
+    with log, report:
         log.seek(0)
-        said = log.read().decode()
-    return Ended(int(told[0]), int(told[1]), seconds, said) if told else Ended(None, 0, seconds, said)
+        report.seek(0)
+        said, told = log.read().decode(), report.read().decode().split()
+    return Ended(int(told[0]), int(told[1]), seconds, said, tuple(told[2:])) if told else Ended(None, 0, seconds, said)
 
 
-def _child(command: Sequence[object], moment: Moment, writing: int, log: int) -> None:
+def import_what(ended: Ended) -> None:
+    """In this process: the next commands, its children, need not, and are killed at their own work."""
+    for name in ended.modules:
+        with suppress(Exception):  # some modules are made by others, not found on the disk
+            importlib.import_module(name)
+
+
+def _child(command: Sequence[object], moment: Moment, report: int, log: int) -> None:
     status, count = 99, 0
 
     def count_changes(event: str, arguments: tuple[Any, ...]) -> None:
@@ -89,7 +97,7 @@ def _child(command: Sequence[object], moment: Moment, writing: int, log: int) ->
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(writing, f"{status} {count}".encode())
+        os.write(report, " ".join((f"{status} {count}", *sys.modules)).encode())
         os._exit(0)
 
 

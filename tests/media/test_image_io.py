@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 from media_files import psnr, smooth_frames
-from PIL import Image
+from PIL import Image, features
 
 from paha.errors import PahaError
 from paha.media.image_io import contact_sheet, fit_image, read_image, save_png
@@ -32,13 +32,25 @@ def test_png_round_trip(tmp_path):
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "webp", "bmp", "tiff", "gif"])
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "bmp", "tiff", "gif", "avif"])
 def test_formats(tmp_path, suffix):
+    if suffix == "avif" and not features.check("avif"):
+        pytest.skip("this pillow was built without AVIF")
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(PICTURE).save(path, quality=95)
     back = read_image(path)
     assert back.shape == PICTURE.shape
     assert psnr(back, PICTURE) > 28
+
+
+def test_heic_where_the_plug_in_is_there(tmp_path):
+    path = tmp_path / "a.heic"
+    path.write_text("no picture")
+    with pytest.raises(PahaError, match=r"a\.heic is no picture that can be read; pip install 'pillow-heif', or give"):
+        read_image(path)
+    heif = pytest.importorskip("pillow_heif", reason="no plug-in for HEIC: pip install pillow-heif")
+    heif.from_pillow(Image.fromarray(PICTURE)).save(path, quality=95)
+    assert psnr(read_image(path), PICTURE) > 28
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -254,6 +254,7 @@ def test_half_precision_weights_load_as_float32(folder):
     save_file({key: value.half() for key, value in load_file(path).items()}, path)
     assert PahaPipeline.from_pretrained(folder).univdm.dtype == torch.float32
     assert PahaPipeline.from_pretrained(folder, dtype=torch.bfloat16).univdm.dtype == torch.bfloat16
+    assert PahaPipeline.from_pretrained(folder, torch_dtype=torch.bfloat16).univdm.dtype == torch.bfloat16
 
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -91,7 +91,12 @@ def test_protocol_files(tmp_path):
     path.write_text("frames: 10\nstride: 2\n")
     assert load_protocol(path) == FvdProtocol(frames=10, stride=2)
     assert load_protocol(None) == FvdProtocol()
-    for text, match in (("frame: 10", "unknown 'frame'"), ("frames: 0", "1 or more"), ("- 3", "cannot read|unknown")):
+    for text, match in (
+        ("frame: 10", "unknown 'frame'"),
+        ("frames: 0", "1 or more"),
+        ("frames: many", "frames"),
+        ("- 3", "cannot read|unknown"),
+    ):
         path.write_text(text)
         with pytest.raises(PahaError, match=match):
             load_protocol(path)

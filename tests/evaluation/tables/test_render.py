@@ -56,3 +56,9 @@ def test_files_are_written_and_numbers_that_are_none_are_not_drawn(tmp_path):
     empty = Table("3", "nothing", COLUMNS, [Row("a", {"fvd": math.nan})])
     assert [file.suffix for file in write_table(empty, tmp_path / "b")] == [".md", ".json"]
     assert json.loads((tmp_path / "b/table_3.json").read_text())["rows"][0]["measured"]["fvd"] is None
+
+
+def test_one_clip_is_a_point_up_to_rounding(tmp_path):
+    """Its mean may lie a rounding outside its interval, and a plot takes no bar of negative length."""
+    rows = [Row(name, {"bas": Interval(0.5, 0.5 + 1e-9, 0.5 - 1e-9, 1)}, x=x) for name, x in (("a", 0.0), ("b", 1.0))]
+    assert [file.suffix for file in write_table(Table("2", "one", COLUMNS[1:2], rows), tmp_path)][-1] == ".png"
