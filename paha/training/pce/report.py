@@ -28,7 +28,10 @@ from paha.training.pce.pairs import KINDS, PairDataset
 BUCKETS = ((0, 100), (100, 330), (330, 530), (530, 700), (700, 1000))
 """Timesteps; guidance at 50 % uses the last two."""
 CURVE_TIMESTEPS = (10, 600)
-MAX_SHIFT = 25
+SHIFTS = tuple(sorted({sign * size for size in (0, 1, 2, 3, 4, 5, 8, 10, 15, 20, 25) for sign in (-1, 1)}))
+"""Frames by which the sound of a shift curve is moved: all near 0, where it must fall, and a few beyond."""
+MAX_SHIFT = max(SHIFTS)
+TOLD_SHIFTS = (2, 5, 10, 25)
 CLEAR_SHIFT = 8
 """Shifts of so many frames and more count as out of sync in the report."""
 SCORE_BATCH, GPU_SCORE_BATCH = 16, 256
@@ -54,8 +57,14 @@ class ShiftCurve:
 
     def auc(self, *, clear: int = CLEAR_SHIFT) -> float:
         """In sync (shift 0) against every shift of `clear` frames or more."""
-        at_0 = self.logits[:, self.shifts == 0].ravel()
-        return auc(at_0, self.logits[:, np.abs(self.shifts) >= clear].ravel())
+        return self._auc(np.abs(self.shifts) >= clear)
+
+    def auc_at(self, size: int) -> float:
+        """In sync against sound that is `size` frames early or late."""
+        return self._auc(np.abs(self.shifts) == size)
+
+    def _auc(self, columns: np.ndarray) -> float:
+        return auc(self.logits[:, self.shifts == 0].ravel(), self.logits[:, columns].ravel())
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -143,13 +152,13 @@ def shift_curve(
     seed: int = 0,
     score: Score = score,
 ) -> ShiftCurve:
-    """Scores of held-out real clips with their own audio moved by -25 .. 25 frames, at timestep t, one noise a clip.
+    """Scores of held-out real clips with their own audio moved by SHIFTS, at timestep t, one noise a clip.
 
     Raises PahaError where no clip is long enough to move the audio without clamping it.
     """
     generator = torch.Generator().manual_seed(seed)
     windows = pairs.windows(generator, num_clips, length, margin=MAX_SHIFT)
-    shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
+    shifts = np.array(SHIFTS)
     rows = []
     for window in windows:
         z_0, _, box = pairs.real(window, length)
@@ -196,6 +205,7 @@ def write_report(
                 "t": c.t,
                 "peak": c.peak,
                 "auc_clear_shifts": c.auc(),
+                "auc_by_shift": {str(size): c.auc_at(size) for size in TOLD_SHIFTS},
                 "shifts": c.shifts.tolist(),
                 "mean": c.mean.tolist(),
                 "logits": c.logits.round(4).tolist(),
@@ -232,8 +242,10 @@ def markdown(report: dict[str, Any]) -> str:
             )
     for curve in report["shift_curves"]:
         peak, clear = curve["peak"], curve["auc_clear_shifts"]
+        told = ", ".join(f"{value:.2f} at {size}" for size, value in curve["auc_by_shift"].items())
         lines.append(
-            f"\nShift curve at t = {curve['t']}: peak at {peak:+d} frames, AUC against shifts of 8 or more {clear:.2f}."
+            f"\nShift curve at t = {curve['t']}: peak at {peak:+d} frames, "
+            f"AUC against shifts of 8 or more {clear:.2f}, by frames {told}."
         )
     if report["shift_curves_absent"]:
         lines.append(f"\nNo shift curve: {report['shift_curves_absent']}.")

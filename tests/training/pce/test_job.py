@@ -29,7 +29,7 @@ from paha.training.loop import fit
 from paha.training.pce.classifier_fit import fit_after_pretraining
 from paha.training.pce.job import classifier_job, classifier_loss, classifier_run
 from paha.training.pce.pairs import PairDataset
-from paha.training.pce.report import ShiftCurve, auc, auc_by_bucket, shift_curve, write_report
+from paha.training.pce.report import SHIFTS, ShiftCurve, auc, auc_by_bucket, shift_curve, write_report
 from paha.training.pce.sync_pretraining import clip_loss, frame_loss
 
 DEBUG = preset("debug")
@@ -262,6 +262,8 @@ def test_a_curve_knows_its_peak():
     curve = ShiftCurve(600, shifts, logits)
     assert curve.peak == 1
     assert curve.auc() == 1
+    assert curve.auc_at(1) == 0.5  # one frame late it scores higher, one frame early lower
+    assert curve.auc_at(5) == 1
     assert curve.mean[shifts == 1] == pytest.approx(0.5)
 
 
@@ -275,12 +277,13 @@ def test_report_measures_held_out_clips_and_draws_the_curve(features, tmp_path):
     report = write_report(classifier, held_out, tmp_path, schedule=SCHEDULE, num_clips=2, length=5)
     assert {"report.json", "report.md", "shift_curve.png"} <= {path.name for path in tmp_path.iterdir()}
     assert len(report["shift_curves"]) == 2
-    assert len(report["shift_curves"][0]["mean"]) == 51
+    assert len(report["shift_curves"][0]["mean"]) == len(SHIFTS)
+    assert set(report["shift_curves"][0]["auc_by_shift"]) == {"2", "5", "10", "25"}
     assert "auc/shifted_530" in report["scores"]
     assert "auc/generated_530" not in report["scores"]
     scores = auc_by_bucket(classifier, held_out, schedule=SCHEDULE, num_pairs=4)
     assert scores == auc_by_bucket(classifier, held_out, schedule=SCHEDULE, num_pairs=4)
     curve = shift_curve(classifier, held_out, schedule=SCHEDULE, t=10, num_clips=1, length=5)
-    assert curve.logits.shape == (1, 51)
+    assert curve.logits.shape == (1, len(SHIFTS))
     long = write_report(classifier, held_out, tmp_path / "long", schedule=SCHEDULE, num_clips=2, length=16)
     assert "has 66 frames" in long["shift_curves_absent"]

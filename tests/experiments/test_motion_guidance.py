@@ -1,0 +1,125 @@
+"""Guidance in motion latents, at toy size: what the experiment samples and what its report says."""
+
+import numpy as np
+import pytest
+import torch
+from toy import toy_univdm
+
+from experiments.guidance import motion_guidance as command
+from experiments.guidance import motion_report, sync_instrument
+from experiments.guidance.rig_people import conditioning_of, draw_people, signals_of
+from experiments.presenter.videos import sample_latents
+from paha.config import AudioConfig, override
+from paha.errors import PahaError
+from paha.motion.motion_codec import MotionCodec
+from paha.pce.classifier import ClassifierConfig, PCEClassifier
+from paha.pipeline.pipeline import PahaPipeline
+from paha.presets import PRESENTER
+from paha.runtime.statistics import loudness_lips
+from paha.sampling.long_video import plan_segments
+
+TINY = override(
+    PRESENTER,
+    {
+        "model.block_out_channels": (16, 16),
+        "model.num_attention_heads": (2, 2),
+        "model.audio_hidden_dim": 32,
+        "model.audio_token_dim": 16,
+        "model.audio_layers": 4,
+        "num_frames": 12,
+    },
+).model_copy(update={"audio": AudioConfig(kind="logmel")})
+FRAMES, SEED = 56, 5
+PROTOCOL = command.Protocol(steps=4, cfg_scale=1.0, segments=5, seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def people():
+    return draw_people(TINY, 3, seed=SEED, num_frames=FRAMES, held_out=True, hands=True)
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    univdm = toy_univdm(TINY)
+    pipeline = PahaPipeline(univdm, MotionCodec(), TINY)
+    pipeline.set_progress_bar_config(disable=True)
+    for region in ("face", "non_face"):
+        torch.manual_seed(1)
+        config = ClassifierConfig(width=16, num_layers=1, num_heads=2, face_crop=4)
+        pipeline.add_classifier(PCEClassifier.from_univdm(univdm, config, region=region).eval().requires_grad_(False))
+    return pipeline
+
+
+def made(pipeline, people, text, scales="30,30,0.5"):
+    options, oracle = command.setting_of(text, scales)
+    return command.generate(pipeline, people, options, PROTOCOL, oracle=oracle)
+
+
+def test_people_speak_show_hands_and_are_heard(people):
+    for person in people:
+        assert person.shows_hands
+        assert len(person.samples) == FRAMES * 640
+        assert person.keypoints().points.shape == (FRAMES, 133, 2)
+    own, other = ([_heard(people[i], people[(i + k) % 3]) for i in range(3)] for k in (0, 1))
+    assert np.mean(own) > np.mean(other) + 0.2
+    assert len({person.samples.tobytes() for person in people}) == 3
+
+
+def _heard(seen, heard):
+    loud, mouth = loudness_lips(heard.samples, FRAMES), seen.motion().mouth_open
+    return np.corrcoef(loud, mouth)[0, 1]
+
+
+def test_unguided_is_what_the_presenters_report_samples(pipeline, people):
+    segments = plan_segments(FRAMES, TINY.num_frames)
+    told = lambda segment: conditioning_of(pipeline, people, segment)  # noqa: E731
+    own = {"seeds": range(SEED, SEED + 3), "steps": 4, "cfg_scale": 1.0}
+    other = sample_latents(pipeline, told, segments, **own)
+    torch.testing.assert_close(made(pipeline, people, "none"), other, atol=1e-5, rtol=1e-5)
+
+
+def test_an_oracle_brings_the_truth_nearer_and_a_classifier_changes_something(pipeline, people):
+    truth = torch.stack([person.tensors["latents"] for person in people])
+    plain, known = made(pipeline, people, "none"), made(pipeline, people, "oracle/nf=0.3/face=0.3/rate=1.0")
+    assert float((known - truth).square().mean()) < 0.9 * float((plain - truth).square().mean())
+    assert not torch.equal(made(pipeline, people, "sg"), plain)
+
+
+def test_a_setting_has_the_runs_scales_unless_it_names_its_own():
+    options, oracle = command.setting_of("sg/face=1", "7,5,0.5")
+    assert (options.non_face_scale, options.face_scale, options.diff_scale, oracle) == (7, 1, 0.5, False)
+    assert command.setting_of("oracle", "7,5,0.5")[1]
+    with pytest.raises(PahaError, match="no option of the guidance"):
+        command.setting_of("sg/speed=1", "7,5,0.5")
+
+
+def test_leaks_are_distances_to_each_regions_own_guidance(people):
+    """Latents made by hand: `both` is the face's guidance in the face, and half as much again outside."""
+    shape = people[0].tensors["latents"].shape
+    boxes = torch.stack([person.tensors["face_box"] for person in people])
+    mask = motion_report.face_mask(motion_report.grow_box(boxes), height=8, width=8)
+    none = torch.zeros(3, *shape)
+    face, rest = none + mask, none + 2 * (1 - mask)
+    both = face + 1.5 * rest
+    latents = {"none": none, "sg/nf=0": face, "sg/face=0": rest, "sg": both}
+    found = motion_report.changes(people, "sg", latents)
+    np.testing.assert_allclose(found["leak face"], 0, atol=1e-6)
+    np.testing.assert_allclose(found["leak rest"], 0.5, rtol=1e-5)
+    np.testing.assert_allclose(found["moved face"], 1, rtol=1e-5)
+    np.testing.assert_allclose(found["moved rest"], 3, rtol=1e-5)
+    assert "leak face" not in motion_report.changes(people, "sg/nf=0", latents)
+
+
+def test_true_motion_scores_as_the_truth(people, tmp_path):
+    instrument = sync_instrument.train(people * 4, "face", steps=3)
+    sync_instrument.save(instrument, tmp_path)
+    loaded = sync_instrument.load(tmp_path)
+    signals, audio = signals_of(people[0].motion(), "face"), people[0].clip.audio_windows
+    assert loaded.score(signals, audio) == instrument.score(signals, audio)
+    truth = torch.stack([person.tensors["latents"] for person in people])
+    protocol = {"protocol": vars(PROTOCOL), "settings": {"none": {"cpu_seconds": 1.0}}}
+    text = motion_report.write_report(tmp_path, people, {"none": truth}, protocol, loaded)
+    assert "| true motion | 1.000 |" in text
+    assert (tmp_path / "report.json").is_file()
+    with pytest.raises(PahaError, match="no instrument in"):
+        sync_instrument.load(tmp_path / "nowhere")
