@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -74,17 +74,7 @@ def animate(
     encoded = pipeline.encode_inputs(picture, sound, reference, num_frames=num_frames)
     encoded.reference.prepare()
     options = options.of_preset(pipeline.preset.sample)
-    steps = options.steps or 0
-    settings = {
-        "image": fingerprint(picture),
-        "audio": fingerprint(sound[0], str(sound[1])),
-        "model": model_fingerprint(pipeline.univdm, pipeline.codec),
-        "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
-        "frames": [encoded.num_frames, encoded.height, encoded.width],
-        "strength": list(astuple(reference.strength)),
-        "motion_smoothing": pipeline.preset.sample.motion_smoothing,
-        "lip_noise": pipeline.preset.sample.lip_noise,
-    } | options.settings()
+    settings = _what_decides(pipeline, picture, sound, encoded, options, reference)
     if num_frames is not None:
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]
     video = VideoWriter(
@@ -101,10 +91,10 @@ def animate(
     with store.kept(), video as writer:
         finished = store.open(settings, resume=resume)
         sinks = _Sinks(shown_frames(encoded.num_frames, fps), frames_dir=frames_folder, sheet=sheet)
-        with _progress_bar(steps * len(encoded.segments), done=steps * finished, enabled=progress) as step_done:
-            sampled = partial(pipeline.generate, encoded, options, callback_on_step_end=lambda *_: step_done())
-            advance(0, encoded.num_frames)
-            for done, frame in enumerate(_kept_then_new(pipeline, encoded, store, finished, sampled), 1):
+        advance(0, encoded.num_frames)
+        # Closed here, so that its bar is gone before an error is told.
+        with closing(_made_frames(pipeline, encoded, options, store, finished, progress=progress)) as frames:
+            for done, frame in enumerate(frames, 1):
                 for _ in range(shown_frames(done, fps) - shown_frames(done - 1, fps)):
                     writer.write(frame[None])
                     sinks.write(frame)
@@ -112,6 +102,43 @@ def animate(
         sinks.finish()
     store.remove()
     return out
+
+
+def _what_decides(
+    pipeline: PahaPipeline,
+    picture: np.ndarray,
+    sound: tuple[np.ndarray, int],
+    encoded: EncodedInputs,
+    options: SampleOptions,
+    reference: ReferenceOptions,
+) -> dict[str, object]:
+    """All that a segment's latents depend on, as plain data: `SegmentStore` refuses to go on with anything else."""
+    return {
+        "image": fingerprint(picture),
+        "audio": fingerprint(sound[0], str(sound[1])),
+        "model": model_fingerprint(pipeline.univdm, pipeline.codec),
+        "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
+        "frames": [encoded.num_frames, encoded.height, encoded.width],
+        "strength": list(astuple(reference.strength)),
+        "motion_smoothing": pipeline.preset.sample.motion_smoothing,
+        "lip_noise": pipeline.preset.sample.lip_noise,
+    } | options.settings()
+
+
+def _made_frames(
+    pipeline: PahaPipeline,
+    encoded: EncodedInputs,
+    options: SampleOptions,
+    store: SegmentStore,
+    finished: int,
+    *,
+    progress: bool,
+) -> Generator[np.ndarray]:
+    """All frames, the first `finished` segments' from the store, with a bar over solver steps."""
+    steps = options.steps or 0
+    with _progress_bar(steps * len(encoded.segments), done=steps * finished, enabled=progress) as step_done:
+        sampled = partial(pipeline.generate, encoded, options, callback_on_step_end=lambda *_: step_done())
+        yield from _kept_then_new(pipeline, encoded, store, finished, sampled)
 
 
 def shown_frames(num_frames: int, fps: int) -> int:
