@@ -290,7 +290,8 @@ class PahaPipeline(DiffusionPipeline):
     @property
     def device(self) -> torch.device:
         """Where it computes; parts that take turns there (`paha.pipeline.low_vram`) lie elsewhere in between."""
-        return self._compute_device or super().device
+        # diffusers' own looks at every module for offloading hooks, ten times a video.
+        return self._compute_device or next(self.univdm.parameters()).device
 
     def compute_on(self, device: torch.device) -> None:
         """Fix `device`, for parts that are brought there when they are called."""
