@@ -25,7 +25,7 @@ else
 endif
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov=paha --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov=paha --cov-report=term --cov-fail-under=95
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow --durations=10

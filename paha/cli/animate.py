@@ -290,14 +290,14 @@ def animate_one(
 
 
 def check_signing(identity: Path | None, *, streams: bool) -> None:
-    """Whether a video can be signed at its end. Raises PahaError, better now than then."""
+    """Whether a video can be signed at its end. Raises PahaError, better now than then; a certificate is made then."""
     if identity is None:
         return
     if streams:
         raise PahaError("a video that is written as it is made cannot be signed: leave out --stream or --sign")
-    from paha.media.provenance import read_identity
+    from paha.media.provenance import check_identity
 
-    read_identity(identity)
+    check_identity(identity)
 
 
 def sign(out: Path, identity: Path | None) -> None:

@@ -108,7 +108,7 @@ def train_pose_autoencoder(
     *,
     options: SmallTraining,
     fps: Annotated[float, typer.Option(help="Clock of the windows: 15 as published, 25 for the video's own.")] = 15.0,
-    frames: Annotated[int, typer.Option(help="Frames of a window.", min=12)] = 34,
+    frames: Annotated[int, typer.Option(help="Frames of a window.", min=12, max=1000)] = 34,
     linear_slope: Annotated[float, typer.Option(help="Leaky ReLUs behind linear layers: 1 as in HA2G's code.")] = 0.2,
 ) -> None:
     """Train the autoencoder of FGD and Diversity on a dataset's keypoints (paha evaluate --pose-autoencoder)."""

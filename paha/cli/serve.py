@@ -37,9 +37,9 @@ def serve(
     from paha.serve.settings import ServeSettings
 
     if sign is not None:
-        from paha.media.provenance import read_identity
+        from paha.media.provenance import check_identity
 
-        read_identity(sign)
+        check_identity(sign)
     token = token or os.environ.get("PAHA_TOKEN", "")
     limits = (max_upload_mb, max_seconds, max_size, max_queued, max_per_client)
     devices = tuple(device or [_best_device()])

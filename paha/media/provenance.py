@@ -93,11 +93,26 @@ def read_provenance(path: Path) -> Provenance:
     )
 
 
+def check_identity(folder: Path) -> None:
+    """Raises what `read_identity` would, and makes nothing: for before a video is made."""
+    _library()
+    if _holds_identity(folder):
+        _identity_in(folder)
+
+
 def read_identity(folder: Path) -> tuple[bytes, bytes]:
     """(certificate chain, key) of a folder, made there if neither is. Raises PahaError where one is missing, or the
-    extra: better before a video is made than after."""
+    extra."""
     _library()
     make_identity(folder)
+    return _identity_in(folder)
+
+
+def _holds_identity(folder: Path) -> bool:
+    return (folder / CERTIFICATE).exists() or (folder / KEY).exists()
+
+
+def _identity_in(folder: Path) -> tuple[bytes, bytes]:
     try:
         return (folder / CERTIFICATE).read_bytes(), (folder / KEY).read_bytes()
     except OSError as error:
@@ -107,7 +122,7 @@ def read_identity(folder: Path) -> tuple[bytes, bytes]:
 def make_identity(folder: Path) -> None:
     """A key, and a certificate for it by an authority made on the spot, whose key is thrown away. Nothing if either
     file is there. Raises PahaError where the folder cannot be written."""
-    if (folder / CERTIFICATE).exists() or (folder / KEY).exists():
+    if _holds_identity(folder):
         return
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization

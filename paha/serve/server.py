@@ -27,6 +27,7 @@ def serve(settings: ServeSettings, *, say: Callable[[str], None] = print) -> Non
         import uvicorn
     except ImportError as error:
         raise PahaError(f"the server needs {error.name}: pip install 'paha[serve]'") from error
+    from paha.media.provenance import read_identity
     from paha.serve.api import make_app
     from paha.serve.preview import warm_up
     from paha.serve.store import JobStore
@@ -40,6 +41,8 @@ def serve(settings: ServeSettings, *, say: Callable[[str], None] = print) -> Non
     _lock(lock, settings)
     if shutil.disk_usage(settings.folder).free < MIN_FREE_BYTES:
         raise PahaError(f"{settings.folder} has less than 200 MB free; give another --folder")
+    if settings.sign is not None:
+        read_identity(settings.sign)  # made once, before several workers would
     store = JobStore(settings.folder)
     store.sweep()
     with Workers(settings, store) as workers:

@@ -55,6 +55,15 @@ def test_the_identity_is_made_once_and_its_key_is_ones_own(video, tmp_path):
         sign_video(video, tmp_path / "me")
 
 
+def test_an_identity_is_made_when_it_signs_and_not_before(tmp_path):
+    """A call that fails in between leaves nothing (found by tests/fuzz)."""
+    check_signing(tmp_path / "new" / "me", streams=False)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / KEY).write_text("a key alone")
+    with pytest.raises(PahaError, match=f"needs both {CERTIFICATE} and {KEY}"):
+        check_signing(tmp_path, streams=False)
+
+
 def test_a_foreign_key_and_a_missing_extra_are_one_line(video, tmp_path, monkeypatch):
     sign_video(video, tmp_path / "me")
     (tmp_path / "me" / KEY).write_text("no key")
