@@ -2,6 +2,9 @@
 # make test            the tests, in an environment of its own; make lint: style and types
 # make test-slow       what takes minutes: a long reel of raw footage, many kills, several processes
 # make presenter       train the shipped model from nothing, on a CPU; SPEECH=... adds aligned natural speech
+# make classifiers     both classifiers of the shipped model from nothing: clips, negatives, training (hours on a CPU)
+# make tables          Tables 1, 2, 3, 5, 6 and 7 of the paper by the model with these classifiers (hours: docs/results.md)
+# make guidance        SG, DG and each region alone against no guidance on people of the rig, without pictures
 # make presenter-report  how good it is, with pictures (needs photographs: STILLS=..., MEDIA=..., SPEECH=...)
 PYTHON ?= python3
 VENV   ?= .venv
@@ -14,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-slow lint presenter presenter-report clean
+.PHONY: demo test test-slow lint presenter presenter-report classifiers tables guidance clean
 demo: $(VENV)/core
 	@mkdir -p $(dir $(OUT))
 ifdef IMAGE
@@ -51,6 +54,31 @@ presenter: $(VENV)/dev
 presenter-report: $(VENV)/dev
 	$(BIN)/python -m experiments.presenter.report --stills "$(or $(STILLS),../shared/stills)" --media "$(MEDIA)" \
 	  --speech "$(or $(SPEECH),../shared/speech)" --out out/presenter_report
+
+# Section 5 of the paper on motion latents. HARD: share of hard negatives (0 is the paper). CLIPS: of the tables' test set.
+SHIPPED = paha/assets/presenter
+GUIDED ?= $(WORK)/guided
+PAIRS  ?= 2000
+HARD   ?= 0.7
+CLIPS  ?= 40
+classifiers: $(VENV)/dev
+	$(BIN)/paha synth $(WORK)/pce/clips --motion-latents --clips 1024 --seconds 6 6 --seed 1 $(if $(SPEECH),--speech "$(SPEECH)")
+	$(BIN)/paha negatives --data $(WORK)/pce/clips --split all --model $(SHIPPED) --out $(WORK)/pce/negatives --count $(PAIRS) --batch-size 16
+	mkdir -p $(GUIDED)/classifier_face $(GUIDED)/classifier_non_face && cp -r $(SHIPPED)/. $(GUIDED)
+	for region in face non_face; do \
+	  $(BIN)/paha train classifier --region $$region --data $(WORK)/pce/clips --split all --model $(SHIPPED) \
+	    --negatives $(WORK)/pce/negatives --hard-negatives $(HARD) --set sync_pretraining_steps=300 --out $(WORK)/pce/$$region && \
+	  cp -r $(WORK)/pce/$$region/model/. $(GUIDED)/classifier_$$region || exit 1; done
+
+tables: $(VENV)/dev
+	$(BIN)/paha synth $(WORK)/tables_data --clips $(CLIPS) --seed 900000 --size 256 --seconds 4 6
+	for number in 1 2 3 5 6 7; do \
+	  $(BIN)/paha tables $$number --data $(WORK)/tables_data --split all --clips $(CLIPS) --model $(GUIDED) --steps 30 --out out/tables || exit 1; done
+
+guidance: $(VENV)/dev
+	$(BIN)/python -m experiments.guidance.sync_instrument --out $(WORK)/pce/lips_instrument $(if $(SPEECH),--speech "$(SPEECH)")
+	$(BIN)/python -m experiments.guidance.motion_guidance --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument --out out/guidance \
+	  --people $(CLIPS) $(if $(SPEECH),--speech "$(SPEECH)")
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

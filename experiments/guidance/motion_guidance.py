@@ -4,8 +4,8 @@ python -m experiments.guidance.motion_guidance --model MODEL --instrument FACE -
 
 All people are sampled together, each with the same noise in every setting. OUT/SETTING.npz keeps a finished setting, so
 that the same command goes on where it was; OUT/report.md and report.json are written at the end of every call.
-Settings are those of `guidance_sweep` (`sg`, `dg/nf=10`, `sg/nf=0`), and `oracle`: in place of a classifier's gradient
-the way from the predicted clean latents to the true ones, which bounds what a classifier could do with such steps.
+Settings are those of `guidance_sweep` (`sg`, `dg/nf=10`, `sg/nf=0`), and `oracle` and `oracle-dg`: SG and DG that have,
+for a classifier's gradient, the way from the predicted clean latents to the true ones, a bound of what one could do.
 Letters: B people, T frames.
 """
 
@@ -127,8 +127,9 @@ def generate(
 def setting_of(text: str, scales: str) -> tuple[GuidanceOptions, bool]:
     """A setting's options, with the run's scales where it names none, and whether an oracle stands for classifiers."""
     kind, *changes = text.split("/")
+    oracle, known = kind.startswith(ORACLE), {ORACLE: "sg", f"{ORACLE}-dg": "dg"}
     given = [f"{name}={value}" for name, value in zip(("nf", "face", "diff"), scales.split(","), strict=True)]
-    return parse_setting("/".join(["sg" if kind == ORACLE else kind, *given, *changes])), kind == ORACLE
+    return parse_setting("/".join([known.get(kind, kind), *given, *changes])), oracle
 
 
 def file_of(out: Path, text: str) -> Path:

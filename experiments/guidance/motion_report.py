@@ -29,7 +29,8 @@ from paha.runtime.statistics import bootstrap
 COLUMNS = ("lips r", "sync", "accents", "BAS", "jerk", "spread", "moved face", "moved rest", "leak face", "leak rest")
 SEGMENT = 32
 """Frames of the first segment, in which leaks are told: later ones begin from other frames."""
-ALONE = {"face": "sg/nf=0", "rest": "sg/face=0"}
+ALONE = {"face": "nf=0", "rest": "face=0"}
+"""Settings in which only one region is guided, after `sg/` or `oracle/`."""
 ByPerson = dict[str, np.ndarray]
 """Score -> (B,), NaN where a person has none."""
 
@@ -75,11 +76,13 @@ def changes(people: Sequence[RigPerson], text: str, made: dict[str, Tensor]) -> 
     mask = face_mask(grow_box(boxes), height=z.shape[3], width=z.shape[4])
     masks = {"face": mask, "rest": 1 - mask}
     found: ByPerson = {f"moved {name}": _rms(z - plain, m) for name, m in masks.items()}
-    if text == "none" or text in ALONE.values() or not set(ALONE.values()) <= made.keys():
+    family = "oracle" if text.startswith("oracle") else "sg"
+    own = {name: f"{family}/{change}" for name, change in ALONE.items()}
+    if text == "none" or text in own.values() or not set(own.values()) <= made.keys():
         return found
     first = slice(SEGMENT)
     for name, m in masks.items():
-        alone = made[ALONE[name]]
+        alone = made[own[name]]
         effect = _rms((alone - plain)[:, first], m)
         found[f"leak {name}"] = _rms((z - alone)[:, first], m) / np.maximum(effect, 1e-9)
     return found

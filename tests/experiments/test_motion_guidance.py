@@ -88,7 +88,9 @@ def test_an_oracle_brings_the_truth_nearer_and_a_classifier_changes_something(pi
 def test_a_setting_has_the_runs_scales_unless_it_names_its_own():
     options, oracle = command.setting_of("sg/face=1", "7,5,0.5")
     assert (options.non_face_scale, options.face_scale, options.diff_scale, oracle) == (7, 1, 0.5, False)
-    assert command.setting_of("oracle", "7,5,0.5")[1]
+    for text, kind in {"oracle/nf=0": "sg", "oracle-dg": "dg"}.items():
+        options, oracle = command.setting_of(text, "7,5,0.5")
+        assert (options.kind, oracle) == (kind, True)
     with pytest.raises(PahaError, match="no option of the guidance"):
         command.setting_of("sg/speed=1", "7,5,0.5")
 
@@ -101,13 +103,14 @@ def test_leaks_are_distances_to_each_regions_own_guidance(people):
     none = torch.zeros(3, *shape)
     face, rest = none + mask, none + 2 * (1 - mask)
     both = face + 1.5 * rest
-    latents = {"none": none, "sg/nf=0": face, "sg/face=0": rest, "sg": both}
+    latents = {"none": none, "sg/nf=0": face, "sg/face=0": rest, "sg": both, "oracle": both}
     found = motion_report.changes(people, "sg", latents)
     np.testing.assert_allclose(found["leak face"], 0, atol=1e-6)
     np.testing.assert_allclose(found["leak rest"], 0.5, rtol=1e-5)
     np.testing.assert_allclose(found["moved face"], 1, rtol=1e-5)
     np.testing.assert_allclose(found["moved rest"], 3, rtol=1e-5)
-    assert "leak face" not in motion_report.changes(people, "sg/nf=0", latents)
+    for text in ("sg/nf=0", "oracle", "none"):  # an oracle's own regions alone are not there
+        assert "leak face" not in motion_report.changes(people, text, latents)
 
 
 def test_true_motion_scores_as_the_truth(people, tmp_path):
