@@ -38,14 +38,15 @@ def serve(settings: ServeSettings, *, say: Callable[[str], None] = print) -> Non
         lock = os.open(settings.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise PahaError(f"cannot write {settings.folder}: {error.strerror}; give another --folder") from error
-    _lock(lock, settings)
-    if shutil.disk_usage(settings.folder).free < MIN_FREE_BYTES:
-        raise PahaError(f"{settings.folder} has less than 200 MB free; give another --folder")
-    if settings.sign is not None:
-        read_identity(settings.sign)  # made once, before several workers would
-    store = JobStore(settings.folder)
-    store.sweep()
-    with Workers(settings, store) as workers:
+    with os.fdopen(lock, "rb+"):
+        _lock(lock, settings)
+        if shutil.disk_usage(settings.folder).free < MIN_FREE_BYTES:
+            raise PahaError(f"{settings.folder} has less than 200 MB free; give another --folder")
+        if settings.sign is not None:
+            read_identity(settings.sign)  # made once, before several workers would
+        store = JobStore(settings.folder)
+        store.sweep()
+        workers = Workers(settings, store)
         config = uvicorn.Config(
             make_app(settings, store, workers),
             host=settings.host,
@@ -56,23 +57,23 @@ def serve(settings: ServeSettings, *, say: Callable[[str], None] = print) -> Non
             timeout_graceful_shutdown=GRACE_S,
         )
         config.load()
-        listening = _bind(settings)
-        threading.Thread(target=warm_up, daemon=True).start()
-        port = listening.getsockname()[1]
-        query = f"/?token={settings.token}" if settings.token else "/"
-        say(f"http://{settings.host}:{port}{query} (Ctrl-C ends it; videos are in {settings.folder})")
-        uvicorn.Server(config).run(sockets=[listening])
-    os.close(lock)
+        # The port first: a worker takes seconds to start.
+        with _bind(settings) as listening, workers:
+            threading.Thread(target=warm_up, daemon=True).start()
+            port = listening.getsockname()[1]
+            query = f"/?token={settings.token}" if settings.token else "/"
+            say(f"http://{settings.host}:{port}{query} (Ctrl-C ends it; videos are in {settings.folder})")
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _bind(settings: ServeSettings) -> socket.socket:
-
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.host, settings.port))
     except OSError as error:
+        bound.close()
         raise PahaError(
             f"cannot serve at {settings.host}:{settings.port}: {error.strerror}; give another --port"
         ) from error

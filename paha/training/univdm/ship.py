@@ -26,13 +26,13 @@ def ship(univdm: Path, out: Path, *, estimator: Path | None = None) -> Path:
     model = univdm / "model"
     if not model.is_dir():
         raise PahaError(f"{univdm} has no model yet; train it with `paha train univdm --out {univdm}`")
+    if estimator is not None and not (estimator / "model").is_dir():
+        raise PahaError(f"{estimator} has no model yet; train it with `paha train keypoint-estimator`")
     pipeline: Any = PahaPipeline.from_pretrained(model)
     pipeline.univdm.half()
     pipeline.save_pretrained(out)
     shutil.copy(univdm / "stats.jsonl", out / "univdm" / "stats.jsonl")
     if estimator is not None:
-        if not (estimator / "model").is_dir():
-            raise PahaError(f"{estimator} has no model yet; train it with `paha train keypoint-estimator`")
         shutil.copytree(estimator / "model", out / ESTIMATOR_FOLDER, dirs_exist_ok=True)
     return out
 

@@ -1,0 +1,58 @@
+"""A trained model on its way to where the shipped one lies."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from toy import toy_pipeline
+from typer.testing import CliRunner
+
+from paha.errors import PahaError
+from paha.pipeline.pipeline import PahaPipeline
+from paha.training.univdm import ship as program
+from paha.training.univdm.ship import ESTIMATOR_FOLDER, ship
+
+WEIGHTS = "univdm/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder as a training leaves it."""
+    toy_pipeline().save_pretrained(tmp_path / "run" / "model")
+    (tmp_path / "run" / "stats.jsonl").write_text('{"step": 1}\n')
+    return tmp_path / "run"
+
+
+def test_half_the_size_the_same_model_and_its_log(run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "other.txt").write_text("stays")
+    (tmp_path / "estimator" / "model").mkdir(parents=True)
+    (tmp_path / "estimator" / "model" / "weights").write_text("an estimator")
+    assert ship(run, out, estimator=tmp_path / "estimator") == out
+    whole, half = load_file(run / "model" / WEIGHTS), load_file(out / WEIGHTS)
+    assert whole.keys() == half.keys()
+    for key, value in half.items():
+        assert value.dtype == torch.float16
+        torch.testing.assert_close(value.float(), whole[key], atol=1e-3, rtol=1e-3)
+    assert (out / "univdm" / "stats.jsonl").read_text() == '{"step": 1}\n'
+    assert (out / ESTIMATOR_FOLDER / "weights").read_text() == "an estimator"
+    assert (out / "other.txt").read_text() == "stays"
+    assert next(PahaPipeline.from_pretrained(out).univdm.parameters()).dtype == torch.float32
+
+
+def test_a_run_without_a_model_is_named_and_nothing_is_written(run, tmp_path):
+    with pytest.raises(PahaError, match=r"has no model yet; train it with `paha train univdm"):
+        ship(tmp_path, tmp_path / "out")
+    with pytest.raises(PahaError, match="paha train keypoint-estimator"):
+        ship(run, tmp_path / "out", estimator=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_as_a_program(run, tmp_path):
+    import typer
+
+    app = typer.Typer()
+    app.command()(program.main)
+    ended = CliRunner().invoke(app, ["--univdm", str(run), "--out", str(tmp_path / "out")])
+    assert ended.exit_code == 0, ended.output
+    assert (tmp_path / "out" / WEIGHTS).is_file()
