@@ -107,8 +107,8 @@ class Server:
         finally:
             connection.close()
 
-    def wait(self, job_id: str, *states: str, timeout: float = 900) -> dict[str, Any]:
-        """The job's status as soon as it is in one of the states (ended, by default)."""
+    def wait(self, job_id: str, *states: str, timeout: float = 900, every_s: float = 0.05) -> dict[str, Any]:
+        """The job's status once it is in one of the states (ended, by default), asked for every so many seconds."""
         states = states or ("done", "failed", "cancelled")
         end = time.monotonic() + timeout
         while True:
@@ -117,7 +117,7 @@ class Server:
                 return job
             if time.monotonic() > end:
                 raise TimeoutError(f"job {job_id}: {job}; log {self.log[-20:]}")
-            time.sleep(0.05)
+            time.sleep(every_s)
 
 
 def multipart(form: dict[str, Any]) -> tuple[bytes, str]:
