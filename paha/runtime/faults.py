@@ -7,7 +7,11 @@ import re
 
 from paha.runtime.extras import EXTRAS, missing
 
-_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|out of memory|bad_alloc|unable to allocate", re.I)
+_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|out of memory|bad_alloc|unable to allocate"
+    r"|failed to map segment|can't start new thread",  # of a library that is loaded, of a thread's stack
+    re.I,
+)
 _SPACE = re.compile(r"no space left|disk quota", re.I)
 _HIDDEN = re.compile(r"\.([^/\s]+)\.[0-9a-f]{12}\.partial")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +33,8 @@ def test_want_of_memory_is_one_line_whoever_says_it():
         lambda: os.open("/", os.O_RDONLY) and (_ for _ in ()).throw(OSError(errno.ENOMEM, "Cannot allocate memory")),
     ):
         assert "out of memory" in (explain(raised(call)) or ""), call
+    for text in ("libtorch_cpu.so: failed to map segment from shared object", "can't start new thread"):
+        assert "out of memory" in (explain(ImportError(text)) or "")
     assert "out of memory" in (explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")) or "")
 
 
@@ -91,11 +91,3 @@ def test_bars_are_made_in_one_place_and_go_to_stderr(capsys):
     sources = {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*.py")}
     own = {name for name, text in sources.items() if "rich.progress" in text and "import" in text}
     assert own <= {"runtime/progress.py", "training/report.py", "cli/dub.py"}  # a column, a type
-
-
-@pytest.mark.slow
-def test_a_small_address_space_is_one_line(tmp_path):
-    command = f"ulimit -v 1900000; exec {sys.executable} -m paha.cli.main doctor"
-    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert "Traceback" not in ended.stderr
-    assert ended.returncode == 0 or "paha: error: " in ended.stderr
