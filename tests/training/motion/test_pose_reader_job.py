@@ -151,7 +151,7 @@ def test_a_short_training_learns_is_saved_and_reads_better(corpus, frames, reade
     before = cast(dict[str, Any], evaluate_reader(reader.eval(), corpus))
     job = pose_reader_job_on(reader, frames, batch_size=6, codec=codec)
     train = POSE_READER_TRAIN.model_copy(
-        update={"steps": 60, "warmup_steps": 5, "ema_decay": 0.8, "mixed_precision": "no", "sample_every": 60}
+        update={"steps": 30, "warmup_steps": 3, "ema_decay": 0.8, "mixed_precision": "no", "sample_every": 30}
     )
     fit(job, train.model_copy(update={"learning_rate": 5e-3}), tmp_path, progress=False)
     pose = PresenterPose.load(tmp_path / "model")
@@ -160,7 +160,7 @@ def test_a_short_training_learns_is_saved_and_reads_better(corpus, frames, reade
     assert after["box_iou"] > before["box_iou"]
     assert set(after["mouth_r_clips"]) == {"clip0", "clip1", "clip2"}
     assert after["mouth_r"] == pytest.approx(np.mean(list(after["mouth_r_clips"].values())))
-    assert (tmp_path / "samples" / "000060.png").stat().st_size > 1000
+    assert (tmp_path / "samples" / "000030.png").stat().st_size > 1000
     clip = load_clip(corpus, read_manifest(corpus)[0])
     track = pose.detect(clip.images)
     assert track.keypoints.points.shape == (8, 133, 2)
