@@ -8,11 +8,11 @@ Tensors at module borders are B T C H W.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from torch import Tensor
+from torch import Generator, Tensor
 
 FPS = 25
 """Frames a second that the model works at."""
@@ -78,6 +78,24 @@ class ClipRecord(BaseModel):
     text: str = ""
     seed: int | None = None
     licence: str = ""
+
+
+class BatchContext(Protocol):
+    """Which part of which step a batch is of, and the randomness that follows from it (`paha.training.job`)."""
+
+    @property
+    def step(self) -> int:
+        """Completed steps, from 0."""
+        ...
+
+    @property
+    def micro(self) -> int:
+        """Which part of the step's batch, over all processes."""
+        ...
+
+    def generator(self, name: str) -> Generator:
+        """A fresh CPU generator for one named use."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from paha.errors import PahaError
 from paha.extractors.audio import AudioEncoder
 from paha.extractors.codec import Codec
 from paha.extractors.image import ImageEncoder
-from paha.types import ClipBatch
+from paha.types import BatchContext, ClipBatch
 from paha.univdm.audio_window import window_frames
 
 FIXED_SEED = 1
@@ -57,7 +57,7 @@ class ClipFeatures:
 class DrawnBatches:
     """What a training asks of a dataset that draws `batch` by a generator."""
 
-    def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
+    def training_batch(self, context: BatchContext, train: TrainConfig) -> ClipBatch:
         """The clips of a part of a step (`paha.training.job.StepContext`)."""
         return self.batch(context.generator("batch"), train.batch_size)
 

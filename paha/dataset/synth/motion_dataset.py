@@ -20,7 +20,7 @@ from paha.dataset.synth.motion_loader import motion_batches
 from paha.extractors.image import ImageEncoder
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import CELLS, PersonGrid
-from paha.types import ClipBatch
+from paha.types import BatchContext, ClipBatch
 
 
 class MotionDataset:
@@ -64,7 +64,7 @@ class MotionDataset:
         """No clip of a file: whoever is seen and heard in a test was never drawn here."""
         return []
 
-    def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
+    def training_batch(self, context: BatchContext, train: TrainConfig) -> ClipBatch:
         """The clips of a part of a step (`paha.training.job.StepContext`)."""
         return self.batch(context.step * train.num_micro_batches + context.micro, train.batch_size)
 

@@ -25,7 +25,8 @@ from paha.runtime.fingerprint import model_fingerprint
 from paha.types import ClipRecord
 
 if TYPE_CHECKING:
-    from paha.pipeline.pipeline import PahaPipeline
+    from paha.guidance.equations import Observe
+    from paha.pipeline.pipeline import PahaPipeline, SegmentOutput
 
 SETTINGS = "settings.json"
 Say = Callable[[str], None]
@@ -40,7 +41,7 @@ def make_videos(
     sample: SampleOptions = SampleOptions(),
     *,
     keep_latents: bool = False,
-    observe: Any = None,
+    observe: Observe | None = None,
     say: Say = print,
 ) -> dict[str, str]:
     """FOLDER/<clip_id>.mp4 for every record, from its first frame; returns clip -> reason for those that failed.
@@ -75,7 +76,7 @@ def _make(
     options: GuidanceOptions,
     sample: SampleOptions,
     keep_latents: bool,
-    observe: Any,
+    observe: Observe | None,
 ) -> None:
     image, sound = read_video(data / record.video)[0], read_audio(data / record.audio)
     choice = GuidanceChoice(options) if options.active else None
@@ -93,7 +94,7 @@ def _make(
     record_cost(path.parent, record.clip_id, seconds=seconds, video_seconds=len(frames) / record.fps)
 
 
-def _save_latents(path: Path, outputs: Sequence[Any]) -> None:
+def _save_latents(path: Path, outputs: Sequence[SegmentOutput]) -> None:
     from safetensors.torch import save_file
 
     latents = torch.cat([output.latents[output.segment.emitted] for output in outputs])

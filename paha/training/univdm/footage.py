@@ -30,7 +30,7 @@ from paha.motion.geometry import SEEN, Geometry
 from paha.motion.motion_codec import PersonGrid
 from paha.motion.person import measure
 from paha.training.univdm.motion_probe import HeldOut
-from paha.types import FACE, ClipBatch, ClipRecord, Keypoints
+from paha.types import FACE, BatchContext, ClipBatch, ClipRecord, Keypoints
 
 FOOTAGE_TRAIN: dict[str, Any] = {
     "learning_rate": 5e-4,
@@ -214,7 +214,7 @@ class FootageMix:
         """Of so many clips."""
         return min(batch_size, max(1, round(batch_size * self.share)))
 
-    def training_batch(self, context: Any, train: TrainConfig) -> ClipBatch:
+    def training_batch(self, context: BatchContext, train: TrainConfig) -> ClipBatch:
         """The clips of a part of a step: filmed ones first."""
         filmed = self.num_filmed(train.batch_size)
         parts = [self.footage.batch(context.generator("footage"), filmed)]
