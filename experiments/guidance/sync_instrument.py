@@ -121,7 +121,8 @@ def told(model: SyncInstrument, people: Sequence[RigPerson]) -> list[str]:
 def save(model: SyncInstrument, out: Path) -> None:
     """OUT/instrument.safetensors and what is needed to read it."""
     out.mkdir(parents=True, exist_ok=True)
-    about = {"region": model.region, "signals": model.of_motion[0].in_channels // 2, "audio": model.narrow.in_features}
+    signals = model.of_motion.get_parameter("0.weight").shape[1] // 2
+    about = {"region": model.region, "signals": signals, "audio": model.narrow.in_features}
     with atomic_path(out / WEIGHTS) as temporary:
         save_file({key: value.contiguous() for key, value in model.state_dict().items()}, temporary)
     write_bytes(out / ABOUT, json.dumps(about).encode())
