@@ -39,6 +39,8 @@ class ModelConfig(Section):
     audio_in_time: bool = False
     """Adds each frame's audio tokens to its time embedding as well, a shorter way for small models."""
     output_gate: bool = False
+    input_blurs: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Deviations in frames of blurs over time: the noisy latents so blurred are inputs too (`univdm.blur_over_time`)."""
     """Adds the best linear guess from the noisy latent, its prior variance predicted a cell (`UniVDM._gate`)."""
     audio_layers: int = Field(default=12, ge=1, le=_WIDEST)
     """L of one frame's audio feature: wav2vec 2.0 layers, or mel frames a video frame."""

@@ -39,6 +39,8 @@ PRESENTER = PahaConfig(
         norm_groups=4,
         audio_in_time=True,
         output_gate=True,
+        # In frames: heads and arms move slowly, and are told from noise by their mean over a second and more.
+        input_blurs=(2.0, 6.0, 18.0),
         # Four frames of log-mel bands, and two rows that the acoustic model hears.
         audio_layers=6,
         audio_dim=80,

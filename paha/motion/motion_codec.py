@@ -39,6 +39,9 @@ LIPS = slice(CHANNELS.index("mouth_open"), CHANNELS.index("lip_press") + 1)
 """The channels that follow the speech."""
 # About 1.5 over the deviation of each signal in the training stream (docs/log.md).
 SCALES = (25.0, 25.0, 18.0, 30.0, 18.0, 40.0, 90.0, 4.0, 6.0, 90.0, 4.0, 8.0)
+PART_GAINS = (4.0, 5.0, 5.0, 3.0, 3.0, 2.0, 2.0, 4.0, 4.0)
+"""Times the scale of the shift channels, head and parts: each moves by about as much as the others, in latents. Without
+them shoulders are lost in the noise, and a network learns them last."""
 CELLS = 8
 DOWNSAMPLE = 16
 """Pixels of a cell in the square of 128 in which loss weights are drawn."""
@@ -53,11 +56,14 @@ _BROWS = ((22, 27), (17, 22))
 class MotionCodec(ModelMixin, ConfigMixin):
     """The codec of motion latents. Its only weights are its scales, so that a model folder says what it was trained on.
 
-    cells: side of the grid. scales: of the channels, in the order of CHANNELS.
+    cells: side of the grid. scales: of the channels, in the order of CHANNELS. part_gains: of the head and the eight
+    parts in the shift channels.
     """
 
     @register_to_config
-    def __init__(self, cells: int = CELLS, scales: tuple[float, ...] = SCALES) -> None:
+    def __init__(
+        self, cells: int = CELLS, scales: tuple[float, ...] = SCALES, part_gains: tuple[float, ...] = PART_GAINS
+    ) -> None:
         super().__init__()
         self.cells = cells
         self.latent_channels, self.downsample = len(CHANNELS), DOWNSAMPLE
@@ -65,7 +71,7 @@ class MotionCodec(ModelMixin, ConfigMixin):
 
     def grid(self, geometry: Geometry) -> PersonGrid:
         """The grid about a reference person."""
-        return PersonGrid(geometry, self.cells, tuple(self.config["scales"]))
+        return PersonGrid(geometry, self.cells, tuple(self.config["scales"]), tuple(self.config["part_gains"]))
 
     def encode(self, keypoints: Keypoints, reference: Geometry) -> Tensor:
         """Scaled latents (T, C, G, G) of keypoints, in the pixels of the reference's."""
@@ -92,6 +98,7 @@ class PersonGrid:
     geometry: Geometry
     cells: int = CELLS
     scales: tuple[float, ...] = SCALES
+    part_gains: tuple[float, ...] = PART_GAINS
 
     @cached_property
     def canvases(self) -> dict[str, Canvas]:
@@ -102,7 +109,8 @@ class PersonGrid:
         parts = self.geometry.to_cells(self.geometry.points[PARTS])
         always = np.ones(1, bool)
         hands = parts[4:6]
-        shift = shared(self._blobs(np.concatenate([middle, parts]), np.append(always, self.geometry.parts_seen), 0.6))
+        places = shared(self._blobs(np.concatenate([middle, parts]), np.append(always, self.geometry.parts_seen), 0.6))
+        shift = Canvas(places.maps * np.array(self.part_gains, np.float32)[:, None, None], places.seen)
         eyes = self._of_face(pair(_EYES), 0.4)
         head = self._of_face(middle, 0.7)
         mouth = self._of_face(face[48:68].mean(0)[None], 0.6)

@@ -48,6 +48,7 @@ class UniVDM(ModelMixin, ConfigMixin):
         norm_groups: int,
         audio_in_time: bool,
         output_gate: bool,
+        input_blurs: tuple[float, ...],
         audio_layers: int,
         audio_dim: int,
         audio_margin: int,
@@ -64,7 +65,7 @@ class UniVDM(ModelMixin, ConfigMixin):
             raise PahaError(f"model: num_time_ids is {num_time_ids}, but time_ids has {len(time_ids)}")
         width = block_out_channels[0]
         time_dim = 4 * width
-        self.conv_in = nn.Conv2d(2 * latent_channels, width, 3, padding=1)
+        self.conv_in = nn.Conv2d((2 + len(input_blurs)) * latent_channels, width, 3, padding=1)
         self.time_embedding = TimestepEmbedding(width, time_dim)
         self.add_embedding = TimestepEmbedding(num_time_ids * TIME_ID_DIM, time_dim) if num_time_ids else None
         self.audio_projection = AudioProjection(
@@ -198,7 +199,7 @@ class UniVDM(ModelMixin, ConfigMixin):
         """The way down at the highest resolution: features, what the way up is given of them, and the context."""
         self._check_sizes(z_BTCHW, time_BT, conditioning)
         context = self._context(time_BT, conditioning, ref_time, cache, audio_free=audio_free)
-        x_in = per_frame(self.conv_in, _merge(z_BTCHW, conditioning))
+        x_in = per_frame(self.conv_in, _merge(z_BTCHW, conditioning, self.config["input_blurs"]))
         x, features = self.down_blocks[0](x_in, context)
         return x, [x_in, *features], context
 
@@ -276,16 +277,28 @@ class UniVDM(ModelMixin, ConfigMixin):
             )
 
 
-def _merge(z_BTCHW: Tensor, conditioning: Conditioning) -> Tensor:
-    """f_merge with the channel half: (B, T or T+1, H, W, 2C), the reference latent being frame 0."""
+def _merge(z_BTCHW: Tensor, conditioning: Conditioning, blurs: tuple[float, ...] = ()) -> Tensor:
+    """f_merge with the channel half: (B, T or T+1, H, W, 2C), the reference latent being frame 0; with blurs, C more
+    channels of each, zero for the reference."""
     channels = conditioning.ref_channels
     channels_BTCHW = channels[:, None] if channels.ndim == 4 else channels
     channels_BTCHW = channels_BTCHW.expand_as(z_BTCHW)
+    blurred_BTCHW = [blur_over_time(z_BTCHW, blur) for blur in blurs]
     if conditioning.ref_latent is not None:
         z_BTCHW = torch.cat([conditioning.ref_latent[:, None], z_BTCHW], dim=1)
         channels_BTCHW = torch.cat([channels_BTCHW[:, :1], channels_BTCHW], dim=1)
-    merged = torch.cat([z_BTCHW, channels_BTCHW], dim=2)
+        blurred_BTCHW = [F.pad(blurred, (0, 0) * 3 + (1, 0)) for blurred in blurred_BTCHW]
+    merged = torch.cat([z_BTCHW, channels_BTCHW, *blurred_BTCHW], dim=2)
     return merged.permute(0, 1, 3, 4, 2).contiguous()
+
+
+def blur_over_time(z_BTCHW: Tensor, deviation: float) -> Tensor:
+    """A Gaussian of that many frames over time, scaled so that white noise keeps its deviation: what is slow stands out
+    of the noise. A network would have to learn to average over time first, and a short training does not."""
+    frames_T = torch.arange(z_BTCHW.shape[1], device=z_BTCHW.device)
+    kernel_TT = torch.exp(-0.5 * ((frames_T[:, None] - frames_T[None]) / deviation) ** 2)
+    kernel_TT = (kernel_TT / kernel_TT.norm(dim=1, keepdim=True)).to(z_BTCHW.dtype)
+    return torch.einsum("st,btchw->bschw", kernel_TT, z_BTCHW)
 
 
 def _down_levels(widths: tuple[int, ...], heads: list[int], layers: int, shared: dict) -> nn.ModuleList:

@@ -6,7 +6,7 @@ import torch
 from people import gentle_motion, keypoints, person
 
 from paha.motion.geometry import Geometry
-from paha.motion.motion_codec import CHANNELS, MotionCodec, with_quiet_lips
+from paha.motion.motion_codec import CHANNELS, PART_GAINS, MotionCodec, with_quiet_lips
 from paha.motion.painting import blobs
 from paha.motion.person import SIGNAL_WIDTHS, PersonMotion, move_points
 from paha.types import FACE, Keypoints
@@ -46,6 +46,17 @@ def test_missing_parts_leave_their_cells_empty_and_are_told_to_the_network():
     assert face.read(face.paint(motion)).parts == pytest.approx(0)
     assert whole.reference_channels()[1:5].abs().amax((1, 2)).min() > 0.3
     assert face.reference_channels()[1:5].abs().amax() == 0
+
+
+def test_parts_that_move_little_are_painted_as_strongly_as_those_that_move_much():
+    motion, reference = gentle_motion(), person()
+    even = MotionCodec(part_gains=(1.0,) * 9).grid(reference)
+    own = CODEC.grid(reference)
+    lifted = own.canvases["shift_x"].maps / np.maximum(even.canvases["shift_x"].maps, 1e-6)
+    for part, gain in enumerate(PART_GAINS):
+        seen = even.canvases["shift_x"].maps[part] > 1e-3
+        assert lifted[part][seen] == pytest.approx(gain, rel=1e-4)
+    assert own.read(own.paint(motion)).parts == pytest.approx(even.read(even.paint(motion)).parts, abs=2e-3)
 
 
 def test_the_grid_is_the_faces_own_whatever_the_picture():

@@ -21,7 +21,7 @@ from paha.univdm.attention import scaled_dot_product
 from paha.univdm.blocks import SpatialBlock, SpatioTemporalResBlock, TemporalBlock, TimeMixer, over_time
 from paha.univdm.embeddings import SMALLEST_TIME
 from paha.univdm.svd_weights import load_strict, new_keys
-from paha.univdm.univdm import UniVDM
+from paha.univdm.univdm import UniVDM, _merge, blur_over_time
 
 DEEP = {
     "block_out_channels": (32, 64, 64, 96),
@@ -277,6 +277,30 @@ def test_the_output_gate_is_shut_at_first_and_is_the_best_linear_guess_of_v():
         z_t, v = alpha * z_0 + sigma * eps, alpha * eps - sigma * z_0
         expected = (v * z_t).mean() / (z_t * z_t).mean()
         assert gated._gate(x, torch.tensor([[t]])).mean().item() == pytest.approx(expected.item(), abs=0.01)
+
+
+def test_a_blur_over_time_keeps_white_noise_and_lifts_what_is_slow_out_of_it():
+    g = torch.Generator().manual_seed(0)
+    noise = torch.randn(4, 64, 4, 16, 16, generator=g)
+    for deviation in (2.0, 6.0):
+        assert blur_over_time(noise, deviation).std().item() == pytest.approx(1, abs=0.01)
+        still = blur_over_time(torch.ones(1, 64, 1, 1, 1), deviation)[0, 32].item()
+        # The sum of a Gaussian over its norm.
+        assert still == pytest.approx((2 * math.sqrt(math.pi) * deviation) ** 0.5, rel=1e-3)
+
+
+def test_blurred_inputs_reach_the_network_and_the_reference_has_none():
+    z, time, conditioning = toy_inputs()
+    C = z.shape[2]
+    model = toy_univdm(TOY.model_copy(update={"input_blurs": (1.0, 3.0)}))
+    assert model.conv_in.in_channels == 4 * C
+    with torch.no_grad():
+        model.conv_in.weight[:, : 2 * C] = 0  # neither latents nor reference as they are
+        model.conv_in.bias.zero_()
+    merged = _merge(z, conditioning, (1.0, 3.0))
+    assert merged[:, 0, ..., 2 * C :].abs().max() == 0
+    torch.testing.assert_close(merged[:, 1:, ..., 3 * C :].permute(0, 1, 4, 2, 3), blur_over_time(z, 3.0))
+    assert not torch.allclose(model(z, time, conditioning), model(z.flip(1), time, conditioning), atol=1e-4)
 
 
 def test_audio_in_the_time_embedding_is_silent_at_first_and_then_heard() -> None:
