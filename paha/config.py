@@ -39,9 +39,9 @@ class ModelConfig(Section):
     audio_in_time: bool = False
     """Adds each frame's audio tokens to its time embedding as well, a shorter way for small models."""
     output_gate: bool = False
-    input_blurs: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    """Deviations in frames of blurs over time: the noisy latents so blurred are inputs too (`univdm.blur_over_time`)."""
     """Adds the best linear guess from the noisy latent, its prior variance predicted a cell (`UniVDM._gate`)."""
+    input_blurs: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Deviations in frames of blurs over time: the noisy latents so blurred are inputs as well (`blur_over_time`)."""
     audio_layers: int = Field(default=12, ge=1, le=_WIDEST)
     """L of one frame's audio feature: wav2vec 2.0 layers, or mel frames a video frame."""
     audio_dim: int = Field(default=768, ge=1, le=_WIDEST)
@@ -199,6 +199,9 @@ class SampleConfig(Section):
     lip_noise: float = Field(default=1.0, ge=0, le=1)
     """Motion latents: share of the initial noise that the lips' channels get. Lips follow the speech: what chance adds
     to them is error (docs/log.md)."""
+    shift_noise: float = Field(default=1.0, ge=0, le=4)
+    """Motion latents: times the initial noise of the channels of shifts. Arms and head are still told from the noise at
+    the last timestep, so that pure noise, which holds no motion, makes little (docs/log.md)."""
     guidance_smoothing: float = Field(default=0.0, ge=0)
     """Sigma in frames of a blur over time of the non-face classifier's gradient, against trembling; 0 is off."""
 

@@ -66,7 +66,7 @@ PRESENTER = PahaConfig(
         log_every=10,
     ),
     # Two steps of two evaluations: more steps follow the speech less (docs/results.md).
-    sample=SampleConfig(steps=2, cfg_scale=1.25, motion_smoothing=1.0, lip_noise=0.25),
+    sample=SampleConfig(steps=2, cfg_scale=1.4, motion_smoothing=1.0, lip_noise=0.25, shift_noise=1.75),
 )
 
 DEBUG = PahaConfig(

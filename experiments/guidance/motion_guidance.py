@@ -34,7 +34,7 @@ from experiments.guidance.sync_instrument import model_config
 from paha.errors import PahaError
 from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceOptions, make_guidance
 from paha.guidance.equations import GuidanceStats
-from paha.motion.motion_codec import with_quiet_lips
+from paha.motion.motion_codec import shaped_noise
 from paha.motion.smoothing import smooth_motion
 from paha.pce.regions import Region
 from paha.pipeline.loading import SHIPPED_MODEL
@@ -107,7 +107,7 @@ def generate(
         noise = torch.cat([segment_noise(shape, seed=seed, index=segment.index) for seed in seeds])
         z_0 = sample(
             pipeline.predictor(told, protocol.cfg_scale),
-            with_quiet_lips(noise, sampling.lip_noise),
+            shaped_noise(noise, lips=sampling.lip_noise, shifts=sampling.shift_noise),
             steps=protocol.steps,
             schedule=pipeline.schedule,
             prediction_type=preset.diffusion.prediction_type,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.presenter.setup import Setup, pipeline_of
-from paha.motion.motion_codec import with_quiet_lips
+from paha.motion.motion_codec import shaped_noise
 from paha.motion.motion_reference import MotionReference
 from paha.motion.smoothing import smooth_motion
 from paha.pipeline.inputs import EncodedInputs
@@ -84,7 +84,8 @@ def sample_latents(
         told = conditioning(segment)
         shape = (1, segment.length, *told.ref_channels.shape[-3:])
         noise = torch.cat([segment_noise(shape, seed=seed, index=segment.index) for seed in seeds])
-        noise = with_quiet_lips(noise, pipeline.preset.sample.lip_noise)
+        shares = pipeline.preset.sample
+        noise = shaped_noise(noise, lips=shares.lip_noise, shifts=shares.shift_noise)
         z_0 = sample(
             pipeline.predictor(told, cfg_scale),
             noise,

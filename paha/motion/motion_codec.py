@@ -37,6 +37,7 @@ CHANNELS = (
 )
 LIPS = slice(CHANNELS.index("mouth_open"), CHANNELS.index("lip_press") + 1)
 """The channels that follow the speech."""
+SHIFTS = slice(CHANNELS.index("shift_x"), CHANNELS.index("shift_y") + 1)
 # About 1.5 over the deviation of each signal in the training stream (docs/log.md).
 SCALES = (25.0, 25.0, 18.0, 30.0, 18.0, 40.0, 90.0, 4.0, 6.0, 90.0, 4.0, 8.0)
 PART_GAINS = (4.0, 5.0, 5.0, 3.0, 3.0, 2.0, 2.0, 4.0, 4.0)
@@ -84,11 +85,13 @@ class MotionCodec(ModelMixin, ConfigMixin):
         return Keypoints(moved.astype(np.float32), np.repeat(reference.scores[None], len(moved), 0))
 
 
-def with_quiet_lips(noise: Tensor, share: float) -> Tensor:
-    """Initial noise (..., C, G, G) with that of the lips' channels times `share`: less of it, nearer to their mean."""
-    quiet = noise.clone()
-    quiet[..., LIPS, :, :] *= share
-    return quiet
+def shaped_noise(noise: Tensor, *, lips: float, shifts: float) -> Tensor:
+    """Initial noise (..., C, G, G), that of the lips' channels times `lips` (less of it, nearer to their mean), that of
+    the shifts' times `shifts` (more of it, livelier arms)."""
+    shaped = noise.clone()
+    shaped[..., LIPS, :, :] *= lips
+    shaped[..., SHIFTS, :, :] *= shifts
+    return shaped
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ SIGMAS = {
     "gaze_y": 0.8,
 }
 """Deviation of the blur in frames, by channel: what takes nothing of the rig's own motion (docs/log.md)."""
-JOIN = 5.0
-"""Deviations of a channel's blur over which a given first frame's difference from the blurred motion dies away."""
+JOIN = 2.5
+"""A given first frame's difference from the blurred motion dies away over JOIN times the square of a channel's blur, in
+frames: arms take 10, lips, which must be in time, one."""
 
 
 def smooth_motion(z_TCGG: Tensor, *, given_first: bool, strength: float = 1.0) -> Tensor:
@@ -36,10 +37,13 @@ def smooth_motion(z_TCGG: Tensor, *, given_first: bool, strength: float = 1.0) -
     if strength == 0:
         return z_TCGG
     sigmas = [strength * sigma for sigma in SIGMAS.values()]
-    blurred = torch.stack([_blur(z_TCGG[:, c], sigma) for c, sigma in enumerate(sigmas)], 1)
+    # A given frame is left out of the blur: what follows may begin elsewhere, and a blurred step is still a step.
+    made = z_TCGG[1:] if given_first and len(z_TCGG) > 1 else z_TCGG
+    blurred = torch.stack([_blur(made[:, c], sigma) for c, sigma in enumerate(sigmas)], 1)
     if given_first:
+        blurred = torch.cat([blurred[:1], blurred])[: len(z_TCGG)]
         # Flat at first, so that neither place nor speed jumps where segments meet.
-        frames = torch.arange(len(z_TCGG))[:, None] / (JOIN * torch.tensor(sigmas))
+        frames = torch.arange(len(z_TCGG))[:, None] / (JOIN * torch.tensor(sigmas).square())
         fade = torch.exp(-(frames**2)).to(z_TCGG)[..., None, None]
         blurred = blurred + fade * (z_TCGG[:1] - blurred[:1])
         blurred[0] = z_TCGG[0]

@@ -23,7 +23,7 @@ from paha.extractors.audio import AUDIO_ENCODER_FOLDER, AcousticEncoder, AudioEn
 from paha.extractors.image import ImageEncoder, load_image_encoder
 from paha.media.audio_io import AudioInput, as_audio
 from paha.media.image_io import ImageInput, as_image
-from paha.motion.motion_codec import with_quiet_lips
+from paha.motion.motion_codec import shaped_noise
 from paha.motion.smoothing import smooth_motion
 from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import Region
@@ -344,7 +344,8 @@ class PahaPipeline(DiffusionPipeline):
         conditioning = inputs.conditioning(segment, audio_margin=self.preset.model.audio_margin)
         noise = segment_noise((1, segment.length, *inputs.ref_latent.shape[1:]), seed=options.seed, index=segment.index)
         if self.preset.codec.kind == "motion":
-            noise = with_quiet_lips(noise, self.preset.sample.lip_noise)
+            shares = self.preset.sample
+            noise = shaped_noise(noise, lips=shares.lip_noise, shifts=shares.shift_noise)
         z_0 = sample(
             self.predictor(conditioning, options.cfg_scale),
             noise.to(self.device),

@@ -6,7 +6,7 @@ import torch
 from people import gentle_motion, keypoints, person
 
 from paha.motion.geometry import Geometry
-from paha.motion.motion_codec import CHANNELS, PART_GAINS, MotionCodec, with_quiet_lips
+from paha.motion.motion_codec import CHANNELS, PART_GAINS, MotionCodec, shaped_noise
 from paha.motion.painting import blobs
 from paha.motion.person import SIGNAL_WIDTHS, PersonMotion, move_points
 from paha.types import FACE, Keypoints
@@ -109,11 +109,12 @@ def test_the_codec_is_stored_with_its_scales(tmp_path):
     assert float(ratio) == pytest.approx(6.0 / CODEC.config["scales"][5])
 
 
-def test_quiet_lips_lose_noise_and_nothing_else_does():
+def test_lips_get_less_noise_shifts_more_and_others_their_own():
     noise = torch.randn(1, 3, len(CHANNELS), 8, 8)
-    quiet = with_quiet_lips(noise, 0.25)
-    told = [CHANNELS.index(name) for name in ("mouth_open", "mouth_wide", "lip_press")]
-    others = [i for i in range(len(CHANNELS)) if i not in told]
-    assert torch.equal(quiet[:, :, told], 0.25 * noise[:, :, told])
-    assert torch.equal(quiet[:, :, others], noise[:, :, others])
-    assert torch.equal(with_quiet_lips(noise, 1.0), noise)
+    shaped = shaped_noise(noise, lips=0.25, shifts=2.0)
+    factors = dict.fromkeys(("mouth_open", "mouth_wide", "lip_press"), 0.25) | dict.fromkeys(
+        ("shift_x", "shift_y"), 2.0
+    )
+    for index, name in enumerate(CHANNELS):
+        assert torch.equal(shaped[:, :, index], factors.get(name, 1.0) * noise[:, :, index]), name
+    assert torch.equal(shaped_noise(noise, lips=1.0, shifts=1.0), noise)

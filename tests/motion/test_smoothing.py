@@ -30,6 +30,18 @@ def test_a_given_first_frame_is_kept_so_that_segments_join():
     assert jump[0] < 0.6 * jump[1]
 
 
+def test_a_segment_that_begins_elsewhere_is_joined_without_a_jump():
+    """Arms take ten frames from where the segment before ended, lips one or two."""
+    z = torch.ones(32, len(CHANNELS), 8, 8)
+    z[0] = 0
+    joined = smooth_motion(z, given_first=True)[:, :, 0, 0]
+    arm, lips = joined[:, CHANNELS.index("shift_x")], joined[:, CHANNELS.index("mouth_open")]
+    assert arm[0] == 0
+    assert arm[31] == pytest.approx(1, abs=1e-3)
+    assert arm.diff().abs().max() < 0.1  # a blurred step has 0.2
+    assert lips[3] > 0.95
+
+
 def test_strength_zero_changes_nothing():
     z = noise()
     assert smooth_motion(z, given_first=True, strength=0) is z
