@@ -87,10 +87,12 @@ class MotionCodec(ModelMixin, ConfigMixin):
 
 def shaped_noise(noise: Tensor, *, lips: float, shifts: float) -> Tensor:
     """Initial noise (..., C, G, G), that of the lips' channels times `lips` (less of it, nearer to their mean), that of
-    the shifts' times `shifts` (more of it, livelier arms)."""
+    the shifts' times `shifts` (more of it, livelier arms); a head that shakes is no livelier and hides its lips, so the
+    shifts of the face's cells get `lips`, too."""
     shaped = noise.clone()
     shaped[..., LIPS, :, :] *= lips
     shaped[..., SHIFTS, :, :] *= shifts
+    shaped[..., SHIFTS, *FACE_CELLS] = lips * noise[..., SHIFTS, *FACE_CELLS]
     return shaped
 
 

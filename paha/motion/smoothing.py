@@ -41,7 +41,8 @@ def smooth_motion(z_TCGG: Tensor, *, given_first: bool, strength: float = 1.0) -
     made = z_TCGG[1:] if given_first and len(z_TCGG) > 1 else z_TCGG
     blurred = torch.stack([_blur(made[:, c], sigma) for c, sigma in enumerate(sigmas)], 1)
     if given_first:
-        blurred = torch.cat([blurred[:1], blurred])[: len(z_TCGG)]
+        before = 2 * blurred[:1] - blurred[1:2] if len(blurred) > 1 else blurred[:1]
+        blurred = torch.cat([before, blurred])[: len(z_TCGG)]
         # Flat at first, so that neither place nor speed jumps where segments meet.
         frames = torch.arange(len(z_TCGG))[:, None] / (JOIN * torch.tensor(sigmas).square())
         fade = torch.exp(-(frames**2)).to(z_TCGG)[..., None, None]
