@@ -79,6 +79,7 @@ DEBUG = PahaConfig(
             "latent_channels": 4,
             "block_out_channels": (32, 32),
             "attention_levels": (True, True),
+            "input_blurs": (),
             "num_attention_heads": (2, 2),
             "cross_attention_dim": 4,
             "audio_layers": 4,

@@ -34,8 +34,7 @@ from experiments.guidance.sync_instrument import model_config
 from paha.errors import PahaError
 from paha.guidance.classifier_gradient import ClassifierGradient, GuidanceOptions, make_guidance
 from paha.guidance.equations import GuidanceStats
-from paha.motion.motion_codec import shaped_noise
-from paha.motion.smoothing import smooth_motion
+from paha.motion.sampled import band_limited, initial_noise
 from paha.pce.regions import Region
 from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.pipeline import PahaPipeline
@@ -85,7 +84,7 @@ def generate(
     observe: Any = None,
 ) -> Tensor:
     """Diffused latents (B, T, C, G, G), smoothed and chained as `paha animate` does it."""
-    preset, sampling = pipeline.preset, pipeline.preset.sample
+    preset = pipeline.preset
     boxes = torch.stack([person.tensors["face_box"] for person in people])
     truths = torch.stack([person.tensors["latents"] for person in people])
 
@@ -107,7 +106,7 @@ def generate(
         noise = torch.cat([segment_noise(shape, seed=seed, index=segment.index) for seed in seeds])
         z_0 = sample(
             pipeline.predictor(told, protocol.cfg_scale),
-            shaped_noise(noise, lips=sampling.lip_noise, shifts=sampling.shift_noise),
+            initial_noise(noise, preset),
             steps=protocol.steps,
             schedule=pipeline.schedule,
             prediction_type=preset.diffusion.prediction_type,
@@ -116,9 +115,7 @@ def generate(
             guidance=guidance_of(told, segment),
             guidance_rate=options.rate,
         )
-        strength = sampling.motion_smoothing
-        smooth = [smooth_motion(z, given_first=first is not None, strength=strength) for z in z_0.float()]
-        return torch.stack(smooth, 1)
+        return band_limited(z_0, preset, given_first=first is not None).transpose(0, 1)
 
     plan = plan_segments(truths.shape[1], preset.num_frames)
     return torch.cat([z[segment.emitted] for segment, z in chain_segments(one, plan)]).transpose(0, 1)

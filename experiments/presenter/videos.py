@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from experiments.presenter.setup import Setup, pipeline_of
-from paha.motion.motion_codec import shaped_noise
 from paha.motion.motion_reference import MotionReference
-from paha.motion.smoothing import smooth_motion
+from paha.motion.sampled import band_limited, initial_noise
 from paha.pipeline.inputs import EncodedInputs
 from paha.pipeline.pipeline import PahaPipeline
 from paha.pipeline.reference import ReferenceOptions
@@ -84,20 +83,17 @@ def sample_latents(
         told = conditioning(segment)
         shape = (1, segment.length, *told.ref_channels.shape[-3:])
         noise = torch.cat([segment_noise(shape, seed=seed, index=segment.index) for seed in seeds])
-        shares = pipeline.preset.sample
-        noise = shaped_noise(noise, lips=shares.lip_noise, shifts=shares.shift_noise)
         z_0 = sample(
             pipeline.predictor(told, cfg_scale),
-            noise,
+            initial_noise(noise, pipeline.preset),
             steps=steps,
             schedule=pipeline.schedule,
             prediction_type=pipeline.preset.diffusion.prediction_type,
             first_frame=first,
             first_frame_timestep=pipeline.preset.diffusion.first_frame_timestep,
         )
-        strength = pipeline.preset.sample.motion_smoothing
-        smooth = [smooth_motion(z, given_first=first is not None, strength=strength) for z in z_0.float()]
-        return torch.stack(smooth, 1)  # frames first, as segments are chained by their last frame
+        limited = band_limited(z_0, pipeline.preset, given_first=first is not None)
+        return limited.transpose(0, 1)  # frames first, as segments are chained by their last frame
 
     parts = [z[segment.emitted] for segment, z in chain_segments(one, segments)]
     return to_latents(pipeline, torch.cat(parts).transpose(0, 1))

@@ -23,8 +23,7 @@ from paha.extractors.audio import AUDIO_ENCODER_FOLDER, AcousticEncoder, AudioEn
 from paha.extractors.image import ImageEncoder, load_image_encoder
 from paha.media.audio_io import AudioInput, as_audio
 from paha.media.image_io import ImageInput, as_image
-from paha.motion.motion_codec import shaped_noise
-from paha.motion.smoothing import smooth_motion
+from paha.motion.sampled import band_limited, initial_noise
 from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import Region
 from paha.pipeline.inputs import EncodedInputs, plan_video, speech_for_model
@@ -343,12 +342,9 @@ class PahaPipeline(DiffusionPipeline):
         assert options.cfg_scale is not None
         conditioning = inputs.conditioning(segment, audio_margin=self.preset.model.audio_margin)
         noise = segment_noise((1, segment.length, *inputs.ref_latent.shape[1:]), seed=options.seed, index=segment.index)
-        if self.preset.codec.kind == "motion":
-            shares = self.preset.sample
-            noise = shaped_noise(noise, lips=shares.lip_noise, shifts=shares.shift_noise)
         z_0 = sample(
             self.predictor(conditioning, options.cfg_scale),
-            noise.to(self.device),
+            initial_noise(noise, self.preset).to(self.device),
             steps=options.steps,
             schedule=self.schedule,
             prediction_type=self.preset.diffusion.prediction_type,
@@ -358,12 +354,10 @@ class PahaPipeline(DiffusionPipeline):
             guidance_rate=options.guidance_rate,
             callback=callback,
         )
-        z_0 = z_0[0].float().cpu()
+        z_0 = z_0.float().cpu()
         if not torch.isfinite(z_0).all():
             raise PahaError("what was sampled is not finite: lower the guidance scales, or take float32")
-        if self.preset.codec.kind != "motion":
-            return z_0
-        return smooth_motion(z_0, given_first=first is not None, strength=self.preset.sample.motion_smoothing)
+        return band_limited(z_0, self.preset, given_first=first is not None)[0]
 
     def predictor(self, conditioning: Conditioning, cfg_scale: float = 1.0) -> Predict:
         """UniVDM as the sampler calls it: float32 latents in and out, whatever type the network has."""

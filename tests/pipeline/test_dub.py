@@ -50,9 +50,9 @@ def test_the_lips_move_and_the_rest_stays(pipeline, video: Path, tmp_path):
     assert track is not None
     mesh = track.meshes[0]
     mouth = lower_face(mesh, before.shape[1:3], float(np.linalg.norm(mesh[10, :2] - mesh[152, :2]))) > 0.5
-    change = np.abs(after - before)[5].mean(-1)
-    assert change[mouth].mean() > 2 * change[~mouth].mean()
-    assert change[~mouth].mean() < 2
+    change = np.abs(after - before).mean(-1)  # the picture moves by two pixels a frame: the mask fits them all
+    assert change[:, mouth].mean(1).max() > 2 * change[:, ~mouth].mean()
+    assert change[:, ~mouth].mean() < 2
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from paha.config import PahaConfig
 from paha.dataset.dataset import ClipFeatures, FeatureDataset
 from paha.errors import PahaError
 from paha.extractors.image import ImageEncoder
+from paha.motion.sampled import band_limited, initial_noise
 from paha.runtime.atomic import atomic_path, write_bytes
 from paha.sampling.long_video import Segment, chain_segments, plan_segments, segment_noise
 from paha.sampling.sampler import sample
@@ -148,14 +149,15 @@ def generate_pairs(
         noise = torch.cat([segment_noise(shape, seed=pair.noise_seed, index=segment.index) for pair in pairs])
         z_0 = sample(
             lambda z, t: predict(univdm, z, t, conditioning=conditioning, schedule=schedule),
-            noise.to(device),
+            initial_noise(noise, config).to(device),
             steps=steps,
             schedule=schedule,
             prediction_type=kind,
             first_frame=first,
             first_frame_timestep=config.diffusion.first_frame_timestep,
         )
-        return z_0.transpose(0, 1)  # frames first: the chain passes on the last one, of all clips
+        limited = band_limited(z_0, config, given_first=first is not None)
+        return limited.transpose(0, 1)  # frames first: the chain passes on the last one, of all clips
 
     given = to_target(firsts[:, None], refs, config.diffusion)[:, 0]
     chain = chain_segments(sample_segment, plan_segments(num_frames, config.num_frames), first_latent=given)

@@ -110,6 +110,9 @@ def make_negatives(model: Path, features: Path, out: Path, options: NegativesOpt
         "model": model_fingerprint(parts["univdm"]),
         **parts["own_split"],
     }
+    if config.codec.kind == "motion":
+        own = config.sample
+        settings["sampling"] = [own.lip_noise, own.shift_noise, own.motion_smoothing]
     write_plan(out, pairs, settings)
     k, n = options.part
     shards = shards_of(pairs, options.shard_size)
