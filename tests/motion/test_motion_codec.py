@@ -112,9 +112,8 @@ def test_the_codec_is_stored_with_its_scales(tmp_path):
 def test_lips_get_less_noise_shifts_more_and_others_their_own():
     noise = torch.randn(1, 3, len(CHANNELS), 8, 8)
     shaped = shaped_noise(noise, lips=0.25, shifts=2.0)
-    factors = dict.fromkeys(("mouth_open", "mouth_wide", "lip_press"), 0.25) | dict.fromkeys(
-        ("shift_x", "shift_y"), 2.0
-    )
+    less = {"mouth_open": 0.25, "mouth_wide": 0.25, "lip_press": 0.25}
+    factors: dict[str, float] = {**less, "shift_x": 2.0, "shift_y": 2.0}
     for index, name in enumerate(CHANNELS):
         expected = factors.get(name, 1.0) * noise[:, :, index]
         if name.startswith("shift"):
