@@ -52,6 +52,8 @@ def run(command: Sequence[object], moment: Moment = Moment()) -> Ended:
     log, report = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     began, child = time.monotonic(), os.fork()
     if child == 0:
+        # Ignored where the tests run in a shell's background, and that is inherited.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         _child(command, moment, report.fileno(), log.fileno())
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if moment.seconds is not None and time.monotonic() - began > moment.seconds:
