@@ -200,8 +200,9 @@ class SampleConfig(Section):
     """Motion latents: share of the initial noise that the lips' channels get. Lips follow the speech: what chance adds
     to them is error (docs/log.md)."""
     shift_noise: float = Field(default=1.0, ge=0, le=4)
-    """Motion latents: times the initial noise of the channels of shifts. Arms and head are still told from the noise at
-    the last timestep, so that pure noise, which holds no motion, makes little (docs/log.md)."""
+    """Motion latents: times the initial noise of the channels of shifts, off the face's cells, which get `lip_noise`.
+    Arms are still told from the noise at the last timestep, so that pure noise, which holds no motion, makes little
+    (docs/log.md)."""
     guidance_smoothing: float = Field(default=0.0, ge=0)
     """Sigma in frames of a blur over time of the non-face classifier's gradient, against trembling; 0 is off."""
 
