@@ -24,8 +24,9 @@ from paha.runtime.progress import progress_bar
 from paha.types import FPS
 
 if TYPE_CHECKING:
+    from paha.pipeline.generated import SegmentOutput
     from paha.pipeline.inputs import EncodedInputs
-    from paha.pipeline.pipeline import PahaPipeline, SegmentOutput
+    from paha.pipeline.pipeline import PahaPipeline
 
 SHEET_FRAMES = 16
 SHEET_COLUMNS = 4

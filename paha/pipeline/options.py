@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeAlias
 
+import torch
+
 from paha.config import MAX_CFG_SCALE, SampleConfig
 from paha.errors import PahaError
 from paha.sampling.sampler import Guidance
@@ -56,3 +58,11 @@ class SampleOptions:
             "guidance": dict(self.guidance_settings),
             "guidance_rate": self.guidance_rate,
         }
+
+
+def choose_seed(seed: int | None, generator: torch.Generator | None) -> int:
+    """The seed given, or one drawn of the generator, or a random one."""
+    if seed is not None:
+        return seed
+    device = "cpu" if generator is None else generator.device
+    return int(torch.randint(2**62, (), generator=generator, device=device))

@@ -2,84 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from paha import config as configuration
 from paha.config import PahaConfig
 from paha.errors import PahaError
-from paha.extractors.audio import AUDIO_ENCODER_FOLDER, AcousticEncoder, AudioEncoder, load_audio_encoder
-from paha.extractors.image import ImageEncoder, load_image_encoder
+from paha.extractors.audio import AudioEncoder
+from paha.extractors.image import ImageEncoder
 from paha.media.audio_io import AudioInput, as_audio
 from paha.media.image_io import ImageInput, as_image
 from paha.motion.sampled import band_limited, initial_noise
 from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import Region
+from paha.pipeline.callbacks import RunInterruptedError, StepEnd, step_callback
+from paha.pipeline.generated import PahaPipelineOutput, SegmentOutput, as_pil
 from paha.pipeline.inputs import EncodedInputs, plan_video, speech_for_model
 from paha.pipeline.model_folder import (
-    CLASSIFIER_FOLDERS,
     CODEC_FOLDER,
     CONFIG_FILE,
     UNIVDM_FOLDER,
     VAE_FOLDER,
-    carry_along,
     find_model,
-    load_classifier,
     load_model_codec,
     load_univdm,
     read_config,
 )
-from paha.pipeline.options import GuidanceFactory, SampleOptions
+from paha.pipeline.options import GuidanceFactory, SampleOptions, choose_seed
+from paha.pipeline.parts import ModelParts
+from paha.pipeline.prediction import make_predictor
 from paha.pipeline.reference import ReferenceOptions, make_reference
 from paha.sampling.long_video import Segment, chain_segments, segment_noise
 from paha.sampling.sampler import Predict, StepCallback, sample
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target
-from paha.univdm.attention import ConditioningCache
 from paha.univdm.conditioning import Conditioning
 from paha.univdm.univdm import UniVDM
-
-StepEnd: TypeAlias = Callable[[Any, int, int, dict[str, Tensor]], dict[str, Tensor] | None]
-"""diffusers' callback: (pipeline, step, timestep, {"latents": z}) -> None, or {"latents": z} to go on with."""
-
-
-@dataclass
-class PahaPipelineOutput(BaseOutput):
-    """frames: uint8 (T, H, W, 3); a list of PIL images; or float32 codec latents (T, C, h, w), by output_type."""
-
-    frames: Any
-
-
-@dataclass(frozen=True)
-class SegmentOutput:
-    """A finished segment. latents: (T, C, h, w) float32 on the CPU, of the whole segment, as they were diffused; what
-    `decode` takes and, its last one, what the next segment starts from. iter_frames: its new frames (H, W, 3) uint8,
-    each as it is decoded."""
-
-    segment: Segment
-    latents: Tensor
-    iter_frames: Callable[[], Iterator[np.ndarray]]
-
-    @cached_property
-    def frames(self) -> np.ndarray:
-        """Its new frames, uint8 (T', H, W, 3)."""
-        return np.stack(list(self.iter_frames()))
-
-    @property
-    def last_latent(self) -> Tensor:
-        """(C, h, w): `first_latent` of the next segment."""
-        return self.latents[-1]
 
 
 class PahaPipeline(DiffusionPipeline):
@@ -105,10 +72,8 @@ class PahaPipeline(DiffusionPipeline):
         self.register_modules(univdm=univdm, codec=codec)
         self.preset = preset
         self.schedule = Schedule(preset.diffusion)
-        self._folder = folder
+        self._parts = ModelParts(preset, folder, audio_encoder, image_encoder)
         self._compute_device: torch.device | None = None
-        self._audio_encoder, self._image_encoder = audio_encoder, image_encoder
-        self._classifiers: dict[Region, PCEClassifier] = {}
         self._interrupt = False
         """Set by a callback, diffusers' way, to end the run."""
 
@@ -141,17 +106,7 @@ class PahaPipeline(DiffusionPipeline):
         is_svd = self.preset.codec.kind == "svd"
         part, name = (self.codec.vae, VAE_FOLDER) if is_svd else (self.codec, CODEC_FOLDER)
         part.save_pretrained(folder / name, safe_serialization=True)
-        for region, classifier in self._classifiers.items():
-            classifier.save_pretrained(folder / CLASSIFIER_FOLDERS[region], safe_serialization=True)
-        written, preset = [CLASSIFIER_FOLDERS[region] for region in self._classifiers], self.preset
-        # Others are not even loaded for this.
-        ears = self.audio_encoder if self.preset.audio.kind == "acoustic" else None
-        if isinstance(ears, AcousticEncoder):
-            ears.save(folder / AUDIO_ENCODER_FOLDER)
-            written.append(AUDIO_ENCODER_FOLDER)
-            preset = preset.model_copy(update={"audio": preset.audio.model_copy(update={"name": ""})})
-        if self._folder is not None:
-            carry_along(self._folder, folder, without=written)
+        preset = self._parts.save(folder)
         self.save_config(folder)
         configuration.dump(preset, folder / CONFIG_FILE)
 
@@ -200,7 +155,7 @@ class PahaPipeline(DiffusionPipeline):
         options = options.of_preset(self.preset.sample)
 
         def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
-            callback = _step_callback(self, callback_on_step_end, segment.index * (options.steps or 0))
+            callback = step_callback(self, callback_on_step_end, segment.index * (options.steps or 0))
             return self._sample(inputs, segment, first, options, callback)
 
         for segment, latents in chain_segments(
@@ -256,21 +211,24 @@ class PahaPipeline(DiffusionPipeline):
         inputs = self.encode_inputs(image, audio, reference, num_frames=num_frames)
         options = SampleOptions(
             steps=num_inference_steps,
-            seed=_choose_seed(seed, generator),
+            seed=choose_seed(seed, generator),
             cfg_scale=cfg_scale,
             guidance=guidance,
             guidance_rate=guidance_rate,
         )
-        collected, self._interrupt = [], False
+        collected: list[Any] = []
+        self._interrupt = False
         progress = self.progress_bar(total=len(inputs.segments))  # pyright: ignore[reportCallIssue]
-        with progress as bar, suppress(_InterruptedError):
+        with progress as bar, suppress(RunInterruptedError):
             for output in self.generate(inputs, options, callback_on_step_end=callback_on_step_end):
                 collected.append(self._collect(inputs, output, output_type))
                 bar.update()
         if not collected:
             raise PahaError("interrupted before the first segment was finished")
-        frames: Any = torch.cat(collected) if output_type == "latent" else np.concatenate(collected)
-        return PahaPipelineOutput(frames=_as_pil(frames) if output_type == "pil" else frames)
+        if output_type == "latent":
+            return PahaPipelineOutput(frames=torch.cat(collected))
+        frames = np.concatenate(collected)
+        return PahaPipelineOutput(frames=as_pil(frames) if output_type == "pil" else frames)
 
     def decode(self, inputs: EncodedInputs, segment: Segment, latents: Tensor) -> np.ndarray:
         """The new frames of a segment, uint8 (T', H, W, 3), from its `SegmentOutput.latents`."""
@@ -294,39 +252,33 @@ class PahaPipeline(DiffusionPipeline):
 
     def compute_on(self, device: torch.device) -> None:
         """Fix `device`, for parts that are brought there when they are called."""
-        # Loaded encoders are left where they are from now on.
-        self._audio_encoder, self._image_encoder = self.audio_encoder, self.image_encoder
+        # Encoders are brought there once more, and left where they are from now on.
+        _ = self.audio_encoder, self.image_encoder
         self._compute_device = device
 
     @property
     def audio_encoder(self) -> AudioEncoder:
         """The preset's audio encoder, loaded on first use."""
-        if self._audio_encoder is None:
-            self._audio_encoder = load_audio_encoder(self.preset.audio, self._folder)
-        return self._audio_encoder if self._compute_device else self._audio_encoder.to(self.device)
+        encoder = self._parts.audio_encoder
+        return encoder if self._compute_device else encoder.to(self.device)
 
     @property
     def image_encoder(self) -> ImageEncoder:
         """The preset's image encoder, loaded on first use."""
-        if self._image_encoder is None:
-            self._image_encoder = load_image_encoder(self.preset.image, self._folder)
-        return self._image_encoder if self._compute_device else self._image_encoder.to(self.device)
+        encoder = self._parts.image_encoder
+        return encoder if self._compute_device else encoder.to(self.device)
 
     def classifier(self, region: Region) -> PCEClassifier:
         """The PCE classifier of a region, loaded from the model folder on first use; float32 on the pipeline's device.
 
         Raises PahaError where there is none.
         """
-        if region not in self._classifiers:
-            if self._folder is None:
-                raise PahaError(f"this pipeline has no {region} classifier; give it by add_classifier")
-            self._classifiers[region] = load_classifier(self._folder, region, self.preset)
-        classifier: Any = self._classifiers[region]  # diffusers' decorator hides `to` from type checkers
+        classifier: Any = self._parts.classifier(region)  # diffusers' decorator hides `to` from type checkers
         return classifier.to(self.device)
 
     def add_classifier(self, classifier: PCEClassifier) -> None:
         """Use this PCEClassifier for its region, and write it with `save_pretrained`."""
-        self._classifiers[classifier.region] = classifier.eval().requires_grad_(False)
+        self._parts.classifiers[classifier.region] = classifier.eval().requires_grad_(False)
 
     @torch.no_grad()
     def _sample(
@@ -362,58 +314,9 @@ class PahaPipeline(DiffusionPipeline):
     def predictor(self, conditioning: Conditioning, cfg_scale: float = 1.0) -> Predict:
         """UniVDM as the sampler calls it: float32 latents in and out, whatever type the network has."""
         conditioning = conditioning.to(self.device, self.univdm.dtype)
-        ref_time = float(self.schedule.time_input(0))
-
-        @cache
-        def model_kwargs(copies: int, with_audio: bool, share_deep: bool) -> dict[str, Any]:
-            """Differential Guidance asks about three latents at once; what the steps have in common is cached."""
-            asked = conditioning.repeat(copies)
-            asked = asked if with_audio else asked.without_audio()
-            own = {"deep_clips": len(conditioning.audio)} if share_deep else {}
-            return {"conditioning": asked, "ref_time": ref_time, "cache": ConditioningCache()} | own
-
-        def predict(z: Tensor, t: Tensor, /, *, share_deep: bool = False) -> Tensor:
-            inputs = z.to(self.univdm.dtype), self.schedule.time_input(t)
-            copies = len(z) // len(conditioning.audio)
-            prediction = self.univdm(*inputs, **model_kwargs(copies, True, share_deep)).float()
-            if cfg_scale == 1:
-                return prediction
-            without = self.univdm(*inputs, **model_kwargs(copies, False, share_deep)).float()
-            return without + cfg_scale * (prediction - without)
-
-        return predict
+        return make_predictor(self.univdm, self.schedule, conditioning, cfg_scale)
 
     def _collect(self, inputs: EncodedInputs, output: SegmentOutput, output_type: str) -> Any:
         if output_type != "latent":
             return output.frames
         return self.codec_latents(inputs, output.latents[output.segment.emitted])
-
-
-class _InterruptedError(Exception):
-    """A callback asked for the end."""
-
-
-def _step_callback(pipeline: PahaPipeline, callback: StepEnd | None, first_step: int) -> StepCallback | None:
-    if callback is None:
-        return None
-
-    def on_step(step: int, t: int, z: Tensor) -> Tensor | None:
-        changed = callback(pipeline, first_step + step, t, {"latents": z})
-        if pipeline._interrupt:
-            raise _InterruptedError
-        return None if not changed else changed.get("latents")
-
-    return on_step
-
-
-def _choose_seed(seed: int | None, generator: torch.Generator | None) -> int:
-    if seed is not None:
-        return seed
-    device = "cpu" if generator is None else generator.device
-    return int(torch.randint(2**62, (), generator=generator, device=device))
-
-
-def _as_pil(frames: np.ndarray) -> list[Any]:
-    from PIL import Image
-
-    return [Image.fromarray(frame) for frame in frames]

@@ -26,7 +26,8 @@ from paha.types import ClipRecord
 
 if TYPE_CHECKING:
     from paha.guidance.equations import Observe
-    from paha.pipeline.pipeline import PahaPipeline, SegmentOutput
+    from paha.pipeline.generated import SegmentOutput
+    from paha.pipeline.pipeline import PahaPipeline
 
 SETTINGS = "settings.json"
 Say = Callable[[str], None]
