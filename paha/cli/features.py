@@ -145,14 +145,18 @@ def preset_features(
 
 
 def model_features(data: Path, model: Path, device: str | None, split: Split = Split.all) -> Path:
-    """The features of a dataset by the codec and encoders of a model folder, made where they are missing."""
+    """The features of a dataset by the codec and encoders of a model folder, made where they are missing.
+
+    Raises PahaError for a model that nothing can be trained on any more.
+    """
     from paha.dataset.features import make_features
     from paha.extractors.audio import load_audio_encoder
     from paha.extractors.image import load_image_encoder
-    from paha.pipeline.model_folder import load_model_codec, read_config
+    from paha.pipeline.model_folder import check_trainable, load_model_codec, read_config
     from paha.runtime.device import pick_device
 
     config = read_config(model)
+    check_trainable(model, config)
     return make_features(
         data,
         config=config,

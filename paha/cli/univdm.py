@@ -101,10 +101,13 @@ def train_univdm(options: UniVDMOptions, cost: PlanOptions) -> None:
 
 def fit_motion(out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
     """Train on the endless stream of speech and motion."""
+    from paha.pipeline.model_folder import CONFIG_FILE, check_trainable
     from paha.training.loop import fit
     from paha.training.univdm.motion_job import motion_job
 
     init = options.first_weights()
+    if init is not None and (init / CONFIG_FILE).is_file():
+        check_trainable(init, config)
     speech = None if options.speech is None else str(options.speech)
     pretrain = init is None and not (out / "checkpoint").exists()
     footage = load_footage(options, config) if options.data else None

@@ -7,8 +7,10 @@ Letters: T frames, C = 12 channels, G cells a side.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +45,7 @@ SCALES = (25.0, 25.0, 18.0, 30.0, 18.0, 40.0, 90.0, 4.0, 6.0, 90.0, 4.0, 8.0)
 PART_GAINS = (4.0, 5.0, 5.0, 3.0, 3.0, 2.0, 2.0, 4.0, 4.0)
 """Times the scale of the shift channels, head and parts: each moves by about as much as the others, in latents. Without
 them shoulders are lost in the noise, and a network learns them last."""
+EVEN_GAINS = (1.0,) * len(PART_GAINS)
 CELLS = 8
 DOWNSAMPLE = 16
 """Pixels of a cell in the square of 128 in which loss weights are drawn."""
@@ -69,6 +72,17 @@ class MotionCodec(ModelMixin, ConfigMixin):
         self.cells = cells
         self.latent_channels, self.downsample = len(CHANNELS), DOWNSAMPLE
         self.register_buffer("channel_scales", torch.tensor(scales))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As diffusers says. Codecs that were stored before there were gains had the same for all parts."""
+        return super().from_config({"part_gains": EVEN_GAINS} | dict(config), *args, **kwargs)
+
+    @property
+    def is_todays(self) -> bool:
+        """Whether its latents are those that trainings make now."""
+        today = MotionCodec().config
+        return all(tuple(self.config[name]) == tuple(today[name]) for name in ("scales", "part_gains"))
 
     def grid(self, geometry: Geometry) -> PersonGrid:
         """The grid about a reference person."""

@@ -101,6 +101,16 @@ def load_model_codec(folder: Path, config: PahaConfig) -> Any:
     return codec
 
 
+def check_trainable(folder: Path, config: PahaConfig) -> None:
+    """Raises PahaError for a motion model of an earlier version: it makes the videos that it made, but its latents are
+    not those that trainings and classifiers would see now."""
+    if config.codec.kind == "motion" and not load_model_codec(folder, config).is_todays:
+        raise PahaError(
+            f"{folder} was trained on motion of an earlier version's scales; it makes videos as before, but nothing is "
+            "trained on it: train it anew by `paha train univdm --init shipped`"
+        )
+
+
 def load_classifier(folder: Path, region: Region, config: PahaConfig) -> PCEClassifier:
     """The PCE classifier of a region in a model folder, float32. Raises PahaError where it is not there, not whole, of
     the other region, or of a model with other latents or audio."""

@@ -1,5 +1,7 @@
 """Motion to latents and back."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ from people import gentle_motion, keypoints, person
 
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import CHANNELS, FACE_CELLS, PART_GAINS, MotionCodec, shaped_noise
-from paha.motion.painting import blobs
-from paha.motion.person import SIGNAL_WIDTHS, PersonMotion, move_points
+from paha.motion.painting import blobs, shared
+from paha.motion.person import PARTS, SIGNAL_WIDTHS, PersonMotion, move_points
 from paha.types import FACE, Keypoints
 
 CODEC = MotionCodec()
@@ -107,6 +109,20 @@ def test_the_codec_is_stored_with_its_scales(tmp_path):
     motion.mouth_open[:] = 0.1
     ratio = again.grid(grid).paint(motion)[0, 5].max() / CODEC.grid(grid).paint(motion)[0, 5].max()
     assert float(ratio) == pytest.approx(6.0 / CODEC.config["scales"][5])
+
+
+def test_a_codec_stored_before_there_were_gains_paints_as_it_did_then(tmp_path):
+    CODEC.save_pretrained(tmp_path)
+    path, reference = tmp_path / "config.json", person()
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "part_gains"}))
+    grid = MotionCodec.from_pretrained(tmp_path).grid(reference)
+    # The places as they were painted without any factor.
+    points = np.concatenate([reference.head.centre, reference.points[PARTS]])
+    seen = np.append(True, reference.parts_seen)
+    plain = shared(blobs(reference.to_cells(points), seen, cells=8, sigma=0.6))
+    assert np.array_equal(grid.canvases["shift_y"].maps, plain.maps)
+    assert not MotionCodec.from_pretrained(tmp_path).is_todays
+    assert CODEC.is_todays
 
 
 def test_lips_get_less_noise_shifts_more_and_others_their_own():

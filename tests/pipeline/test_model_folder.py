@@ -8,8 +8,11 @@ from classifier_toys import toy_classifier
 from safetensors.torch import load_file
 from toy import toy_pipeline
 
-from paha.pipeline.model_folder import CLASSIFIER_FOLDERS
+from paha.errors import PahaError
+from paha.motion.motion_codec import MotionCodec
+from paha.pipeline.model_folder import CLASSIFIER_FOLDERS, check_trainable, load_model_codec
 from paha.pipeline.pipeline import PahaPipeline
+from paha.presets import preset
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -51,3 +54,15 @@ def test_a_model_is_saved_into_its_own_folder(saved):
     after = load_file(saved / CLASSIFIER_FOLDERS["face"] / WEIGHTS)
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+def test_a_motion_model_of_an_earlier_scale_is_read_and_nothing_is_trained_on_it(tmp_path):
+    config = preset("presenter")
+    MotionCodec().save_pretrained(tmp_path / "codec")
+    check_trainable(tmp_path, config)
+    path = tmp_path / "codec" / "config.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "part_gains"}))
+    assert load_model_codec(tmp_path, config).config["part_gains"] == (1.0,) * 9
+    with pytest.raises(PahaError, match="train it anew") as caught:
+        check_trainable(tmp_path, config)
+    assert "\n" not in str(caught.value)
