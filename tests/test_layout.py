@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments.layout import ROOT, read_layout
-
-LAYOUT = read_layout()
+from experiments.layout import ROOT, Layout, read_layout
 
 
-def test_no_rooms_import_each_other():
-    assert LAYOUT.circles() == [], "\n".join(LAYOUT.upward())
+@pytest.fixture(scope="module")
+def whole() -> Layout:
+    """Of paha/."""
+    return read_layout()
+
+
+def test_no_rooms_import_each_other(whole):
+    assert whole.circles() == [], "\n".join(whole.upward())
 
 
 def test_nothing_but_the_command_line_imports_it():
@@ -21,9 +25,17 @@ def test_nothing_but_the_command_line_imports_it():
     assert [str(path) for path in others if "paha.cli" in _imports_of(path)] == []
 
 
-def test_few_rooms_and_few_loose_modules():
-    assert 10 < len(LAYOUT.rooms) <= 24
-    assert len(LAYOUT.rooms[""]) <= 6, LAYOUT.rooms[""]
+def test_few_rooms_and_few_loose_modules(whole):
+    assert 10 < len(whole.rooms) <= 24
+    assert len(whole.rooms[""]) <= 6, whole.rooms[""]
+
+
+def test_every_file_says_in_its_first_line_what_it_is_for():
+    folders = ("paha", "tests", "experiments", "benchmarks", "comfyui")
+    files = [path for name in folders for path in (ROOT.parent / name).rglob("*.py")]
+    assert len(files) > 500
+    bare = [path for path in files if path.stat().st_size and not path.read_text("utf-8").startswith('"""')]
+    assert bare == []
 
 
 @pytest.fixture

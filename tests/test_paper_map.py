@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\[((?:paha|tests|experiments|benchmarks)/[\w/]+\.py)(?::([\w.]+))?\]\(\.\./([^)#]+)\)")
+PAGE_LINK = re.compile(r"\]\(([^)#\s]+)")
 MAP = (ROOT / "docs/paper_map.md").read_text("utf-8")
 DESIGN = (ROOT / "docs/design.md").read_text("utf-8")
 NAMED = sorted({match.groups(default="") for text in (MAP, DESIGN) for match in LINK.finditer(text)})
@@ -48,6 +49,23 @@ def test_every_equation_leads_to_code_that_names_it() -> None:
         for file, symbol, _ in places:
             assert symbol
             assert number in named_equations((ROOT / file).read_text("utf-8")), f"{file} does not say Eq. {number}"
+
+
+def clicks_from_readme(most: int) -> set[Path]:
+    """What links lead to from the README in at most so many clicks."""
+    seen = {ROOT / "README.md"}
+    for _ in range(most):
+        pages = [path for path in seen if path.suffix == ".md"]
+        found = ((page.parent, link) for page in pages for link in PAGE_LINK.findall(page.read_text("utf-8")))
+        seen |= {path for folder, link in found if (path := (folder / link).resolve()).is_file()}
+    return seen
+
+
+def test_every_equation_is_at_most_three_clicks_from_the_readme() -> None:
+    # Two to its file; the third one opens the function there.
+    near = clicks_from_readme(2)
+    assert len(near) > 30
+    assert [file for _, cell in EQUATIONS for file, _, _ in LINK.findall(cell) if ROOT / file not in near] == []
 
 
 def named_equations(source: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""`paha inspect`: a clip or dataset as the training sees it."""
+"""`paha inspect`: draws the loss weights of a clip or dataset as the training sees them."""
 
 from __future__ import annotations
 

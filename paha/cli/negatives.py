@@ -1,4 +1,4 @@
-"""`paha negatives`: what the classifiers learn from."""
+"""`paha negatives`: generates the videos that the PCE classifiers learn to tell from real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Painting signals on the grid and reading them off again: linear both ways.
+"""Writes signals of a person's parts as soft blobs on the latent grid, and reads them off again: linear both ways.
 
 Each channel has its own few places (the two eyes, the wrists ...), each a soft blob; a cell holds the sum of the blobs
 times their signals. Where a place is not seen its blob, and so its cells, are empty. Reading is the regularised least

@@ -1,4 +1,4 @@
-"""Plans as text for people."""
+"""Prints the memory and time that `paha train univdm --plan` worked out, as text."""
 
 from __future__ import annotations
 

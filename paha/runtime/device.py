@@ -1,4 +1,4 @@
-"""Where networks compute."""
+"""Chooses where networks compute: the GPU that is there, else the CPU, or what --device names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libraries raise of things that a person can mend, in one line."""
+"""Errors of libraries that a person can mend (a full disk, no memory, a missing package), put into one line."""
 
 from __future__ import annotations
 

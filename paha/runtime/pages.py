@@ -1,4 +1,4 @@
-"""Pages and cards out of the templates in paha/assets/pages."""
+"""HTML reports and dataset cards, filled in from the jinja2 templates in paha/assets/pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same tasks on a Ray cluster: the one that RAY_ADDRESS names, or one of this machine's cores.
+"""Many tasks on a Ray cluster, as `engine` runs them here: on the one that RAY_ADDRESS names, or on one of these cores.
 
 OUT and the raw files must lie where every node sees them. A task whose worker dies is run again by Ray, up to three
 times; as everything is written under temporary names first, that changes nothing in the outcome.

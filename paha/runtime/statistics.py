@@ -1,4 +1,4 @@
-"""Lip motion against a truth: correlation of the mouth's opening, its best lag, intervals over clips."""
+"""How well lips follow true ones: correlation of the mouth's opening, its best lag, intervals over clips."""
 
 from __future__ import annotations
 

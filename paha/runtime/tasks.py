@@ -1,4 +1,4 @@
-"""One task of many, run so that its failure stops no other."""
+"""Runs one task of many and keeps its result or the reason of its failure, which stops no other."""
 
 from __future__ import annotations
 

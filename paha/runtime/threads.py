@@ -1,4 +1,4 @@
-"""A few threads at one iterable: results in order, no more work begun than is asked for."""
+"""Maps a function over an iterable in a few threads: results in order, no more work begun than is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that go on while a job runs: its events, and the bytes of the video that grows."""
+"""Streams to a client while a job runs: its events, and the bytes of the video that grows."""
 
 from __future__ import annotations
 

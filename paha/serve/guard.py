@@ -1,4 +1,4 @@
-"""Who may come, and how large a request may be: looked at before anything of it is read.
+"""Access to the server: token, host and size of a request are checked before anything of it is read.
 
 No other site's page may talk to the server (no CORS header is ever sent, and what a browser says of the asking page
 must fit), no request body passes the limit, and off loopback every request needs the token.

@@ -1,4 +1,4 @@
-"""What the API answers with (docs/serve.md, /openapi.json)."""
+"""The JSON that the HTTP API answers with, as typed models (docs/serve.md, /openapi.json)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server is told: where it keeps things, who may come, and how much they may ask for."""
+"""Settings of a server: where it keeps things, who has access, and how much they may ask for."""
 
 from __future__ import annotations
 

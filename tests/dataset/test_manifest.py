@@ -1,3 +1,5 @@
+"""The manifest and its annotations: what is written is read again, and what is wrong is named."""
+
 import json
 
 import numpy as np

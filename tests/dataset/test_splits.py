@@ -1,3 +1,5 @@
+"""Train and test clips stay apart, from splits.json to the batches and the note in a trained model."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""Files in, a video out: resumed after a crash to the same bytes, and nothing overwritten unasked."""
+
 import io
 from pathlib import Path
 from typing import Any

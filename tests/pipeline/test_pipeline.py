@@ -1,3 +1,5 @@
+"""PahaPipeline: segments, noise, guidance and types, against the plain sampler."""
+
 import itertools
 import json
 

@@ -1,4 +1,4 @@
-"""Smooth curves that all motion of the rig is made of."""
+"""Smooth curves over time (keyframes, bumps, slow drift) that all motion of the rig is made of."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""FID's and CSIM's networks: faces aligned, features of known networks."""
+
 import numpy as np
 import onnx
 import pytest
