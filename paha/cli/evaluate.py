@@ -68,6 +68,11 @@ class EvaluateOptions:
         bool, typer.Option("--unpaired", help="No generated video has a real one of its name: only what needs no pair.")
     ] = False
     ceilings: Annotated[bool, typer.Option(help="Also rows of corrupted real clips.")] = True
+    earlier: Annotated[
+        Path | None,
+        typer.Option(help="OUT of an earlier evaluation: its measurements of the same real clips are used."),
+        FOLDER,
+    ] = None
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10)] = 100
     overwrite: Overwrite = False
 
@@ -97,6 +102,7 @@ def evaluate(
             "split": options.split.value,
             "limit": options.limit,
             "ceilings": options.ceilings,
+            "earlier": options.earlier,
         }
         measure_in_parts(real, fake, out, chosen, sides, workers=workers, engine=options.engine, say=tell)
     evaluation = evaluate_videos(
@@ -112,6 +118,7 @@ def evaluate(
         seed=options.seed,
         ceilings=options.ceilings,
         unpaired=options.unpaired,
+        earlier=options.earlier,
         say=tell,
     )
     files = write_report(evaluation, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -46,10 +47,12 @@ def choose_pose(kind: str = "auto") -> str:
     return next((name for name in ("dwpose", "mediapipe") if _is_here(name)), "presenter")
 
 
-def pose_extractor(kind: str = "auto", *, body_every: int = 1, expression: bool = False) -> PoseExtractor:
+def pose_extractor(
+    kind: str = "auto", *, body_every: int = 1, hands_every: int = 1, expression: bool = False
+) -> PoseExtractor:
     """The extractor of that kind, loaded. Weights that it lacks are fetched; `auto` takes what is here.
 
-    body_every, expression: of `mediapipe` (`paha.extractors.mediapipe_pose.MediaPipePose.load`).
+    body_every, hands_every, expression: of `mediapipe` (`paha.extractors.mediapipe_pose.MediaPipePose.load`).
 
     Raises PahaError for an unknown kind, a missing package, or weights that are not to be had.
     """
@@ -57,7 +60,7 @@ def pose_extractor(kind: str = "auto", *, body_every: int = 1, expression: bool 
     if chosen == "mediapipe":
         from paha.extractors.mediapipe_pose import MediaPipePose
 
-        return MediaPipePose.load(body_every=body_every, expression=expression)
+        return MediaPipePose.load(body_every=body_every, hands_every=hands_every, expression=expression)
     if chosen == "dwpose":
         from paha.extractors.dwpose import DWPose
 
@@ -65,6 +68,27 @@ def pose_extractor(kind: str = "auto", *, body_every: int = 1, expression: bool 
     from paha.extractors.pose import PresenterPose
 
     return PresenterPose.load(PRESENTER_READER)
+
+
+class Readers:
+    """As many equal extractors as threads read at once: MediaPipe's networks answer one caller at a time.
+
+    Only for extractors that read every frame by itself; a clip's frames may be read by several of them.
+    """
+
+    def __init__(self, make: Callable[[], PoseExtractor]) -> None:
+        self._make, self._idle = make, [make()]
+
+    def detect(self, frames: np.ndarray) -> PoseTrack:
+        """Pose of frames (T, H, W, 3) uint8, in their pixels."""
+        try:
+            reader = self._idle.pop()
+        except IndexError:
+            reader = self._make()
+        try:
+            return reader.detect(frames)
+        finally:
+            self._idle.append(reader)
 
 
 def fetch_weights(kind: str) -> None:

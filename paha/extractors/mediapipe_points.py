@@ -30,13 +30,15 @@ _LIPS = (62, 66, 60, 64)  # of the 68: inner upper, inner lower, corners
 _WRONG_LABEL = 0.5  # in shoulder widths: what it costs to overrule MediaPipe's left or right
 
 
-def draw_between(points: np.ndarray, scores: np.ndarray, *, every: int) -> None:
-    """Fill body and hands of frames that were not read: linear in time between the frames that were, in place.
+BODY_POINTS, HAND_POINTS = np.r_[BODY, FEET], np.r_[LEFT_HAND, RIGHT_HAND]
+
+
+def draw_between(points: np.ndarray, scores: np.ndarray, own: np.ndarray, *, every: int) -> None:
+    """Fill the points `own` of frames that were not read: linear in time between the frames that were, in place.
 
     points: (T, 133, 2), scores: (T, 133); read are frames 0, every, 2 every ... and the last. Where a point was found
     in one of the two neighbours alone, a frame takes the nearer one.
     """
-    own = np.r_[BODY, FEET, LEFT_HAND, RIGHT_HAND]
     read = np.unique([*range(0, len(points), every), len(points) - 1])
     for a, b in pairwise(read):
         both = (scores[a, own] > 0) & (scores[b, own] > 0)

@@ -27,8 +27,10 @@ import numpy as np
 
 from paha.extractors.mediapipe_points import (
     BODY_OF_POSE,
+    BODY_POINTS,
     FACE_OF_MESH,
     FEET_OF_POSE,
+    HAND_POINTS,
     SHOULDERS,
     SMALL_TOES,
     assign_sides,
@@ -65,20 +67,22 @@ class _Person:
 class MediaPipePose:
     """Pose of photographed (and most drawn) people. Use `load`; `close` or a `with` block frees the networks."""
 
-    def __init__(self, tasks: Tasks, *, body_every: int = 1) -> None:
-        self._tasks, self._body_every, self._talkative = tasks, body_every, True
+    def __init__(self, tasks: Tasks, *, body_every: int = 1, hands_every: int = 1) -> None:
+        self._tasks, self._body_every, self._hands_every, self._talkative = tasks, body_every, hands_every, True
 
     @classmethod
-    def load(cls, *, download: bool = True, body_every: int = 1, expression: bool = False) -> MediaPipePose:
+    def load(
+        cls, *, download: bool = True, body_every: int = 1, hands_every: int = 1, expression: bool = False
+    ) -> MediaPipePose:
         """With the registered weights, fetched where they are missing and `download` is set.
 
-        body_every: body and hands, three quarters of the cost, are read in every n-th frame and drawn linearly between;
-        the face is read in every frame. expression: read blendshapes, too.
+        body_every, hands_every: they are read in every n-th frame and drawn linearly between; together they are four
+        fifths of the cost. The face is read in every frame. expression: read blendshapes, too.
 
         Raises PahaError where mediapipe is not installed or weights are not to be had.
         """
         tasks = load_tasks(num_faces=2, num_hands=2, num_poses=2, blendshapes=expression, download=download)
-        return cls(tasks, body_every=body_every)
+        return cls(tasks, body_every=body_every, hands_every=hands_every)
 
     def detect(self, frames: np.ndarray) -> PoseTrack:
         """Pose of frames (T, H, W, 3) uint8, in their pixels; where several people are seen, of the largest.
@@ -97,11 +101,13 @@ class MediaPipePose:
                 due = t % self._body_every == 0 or t == last
                 if due:
                     person = self._read_body(frame, points[t], scores[t])
+                if t % self._hands_every == 0 or t == last:
+                    self._read_hands(frame, person, points[t], scores[t])
                 shapes.append(self._read_face(frame, person, points[t], scores[t], known=0.0 if due else score))
                 score = float(scores[t, FACE.start])
             self._talkative = False
-        if self._body_every > 1:
-            draw_between(points, scores, every=self._body_every)
+        draw_between(points, scores, BODY_POINTS, every=self._body_every)
+        draw_between(points, scores, HAND_POINTS, every=self._hands_every)
         outside = (points < 0).any(-1) | (points[..., 0] >= frames.shape[2]) | (points[..., 1] >= frames.shape[1])
         scores[outside] = 0.0
         known = Keypoints(points, scores)
@@ -135,13 +141,12 @@ class MediaPipePose:
         self.close()
 
     def _read_body(self, frame: np.ndarray, points: np.ndarray, scores: np.ndarray) -> _Person | None:
-        """Fill body, feet and hands of points (133, 2) and scores (133,) of one frame; the person they are of."""
+        """Fill body and feet of points (133, 2) and scores (133,) of one frame; the person they are of."""
         person = self._largest_person(frame)
         if person is not None:
             points[BODY], scores[BODY] = person.points[list(BODY_OF_POSE)], person.scores[list(BODY_OF_POSE)]
             points[FEET], scores[FEET] = person.points[list(FEET_OF_POSE)], person.scores[list(FEET_OF_POSE)]
             scores[list(SMALL_TOES)] = 0.0
-        self._read_hands(frame, person, points, scores)
         return person
 
     def _largest_person(self, frame: np.ndarray) -> _Person | None:

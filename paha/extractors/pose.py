@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paha.errors import PahaError
-from paha.extractors.pose_reader import PoseReader
 from paha.types import NUM_KEYPOINTS, Keypoints
-from paha.univdm.pretrained import load_part
+
+if TYPE_CHECKING:
+    from paha.extractors.pose_reader import PoseReader  # brings diffusers, seconds of start-up
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class PresenterPose:
     @classmethod
     def load(cls, folder: Path) -> PresenterPose:
         """From a folder that `paha train pose-reader` wrote. Raises PahaError where it cannot be read."""
+        from paha.extractors.pose_reader import PoseReader
+        from paha.univdm.pretrained import load_part
+
         if not (folder / "config.json").is_file():
             raise PahaError(f"no pose reader in {folder}; train one with `paha train pose-reader`")
         return cls(

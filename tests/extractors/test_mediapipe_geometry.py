@@ -97,13 +97,13 @@ def test_points_outside_the_frame_are_not_seen(pose):
 
 
 def test_between_frames_that_are_read_the_body_moves_evenly_and_the_face_is_read():
-    """Body and hands in every third frame and the last; the face jumps in between and is followed."""
+    """Body in every 4th, hands in every 2nd frame and the last; the face jumps in between and is followed."""
     frames = [picture(240, 260) for _ in range(5)]
     for frame, x, face in zip(frames, (80, 86, 92, 98, 104), (80, 80, 96, 98, 104), strict=True):
         draw_person(frame, x, 40, 40)
         frame[40:80] = 0
         frame[40:80, face : face + 40] = (0, 255, 0)
-    track = MediaPipePose(stand_ins(), body_every=3).detect(np.stack(frames))
+    track = MediaPipePose(stand_ins(), body_every=4, hands_every=2).detect(np.stack(frames))
     shoulder = track.keypoints.points[:, 5, 0]
     np.testing.assert_allclose(shoulder, [160, 166, 172, 178, 184], atol=1.5)
     np.testing.assert_allclose(track.keypoints.points[:, LEFT_HAND.start, 0], shoulder - 10, atol=1.5)

@@ -130,8 +130,20 @@ def raw_files(raw: Iterable[Path | str], *, without: Path | None = None) -> Iter
 
 def split_of(clip_id: str, test_share: float) -> str:
     """`test` for that share of the clips, `train` for the others, decided by the clip's name alone."""
-    number = int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:8], "big")
-    return "test" if number < test_share * 2**64 else "train"
+    return "test" if _number(clip_id) < test_share * 2**64 else "train"
+
+
+def split_clips(clip_ids: Sequence[str], published: Mapping[str, str], test_share: float) -> dict[str, str]:
+    """clip id -> `train` or `test`: as published, else by name; of two clips and more at least one is for testing."""
+    split = {clip: published.get(clip) or split_of(clip, test_share) for clip in clip_ids}
+    if len(split) > 1 and test_share > 0 and "test" not in split.values():
+        split[min(split, key=_number)] = "test"
+    return split
+
+
+def _number(clip_id: str) -> int:
+    """Uniform below 2^64."""
+    return int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:8], "big")
 
 
 def _sources(
@@ -210,7 +222,7 @@ def _finish(
     records = [ClipRecord.model_validate(clip) for result in results for clip in result["clips"]]
     prepared = Prepared(records, sum(r["seconds"] for r in results), failed, new)
     rejected = [{"source": r["source"], **item} for r in results for item in r["rejected"]]
-    split = {c.clip_id: published.get(c.clip_id) or split_of(c.clip_id, config.test_share) for c in records}
+    split = split_clips([c.clip_id for c in records], published, config.test_share)
     splits = {name: [key for key, own in split.items() if own == name] for name in ("train", "test")}
     state = hashlib.sha256(json.dumps([results, failed, splits]).encode()).hexdigest().encode()
     marker = out / "sources" / _FINISHED

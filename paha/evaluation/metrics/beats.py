@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import argrelextrema
 
 from paha.evaluation.metrics.keypoints import FORE, GESTURE, MIN_SCORE, fill_unseen
 from paha.evaluation.metrics.onsets import STEP_S, onset_frames
@@ -72,7 +71,8 @@ def gesture_speed(keypoints: Keypoints, *, fps: float = FPS, min_score: float = 
 def speed_minima(speed: np.ndarray, *, smoothing: float) -> np.ndarray:
     """Indices of the strict local minima of the speed, smoothed by a Gaussian of `smoothing` steps (0: not at all)."""
     smooth = gaussian_filter1d(speed, smoothing) if smoothing > 0 else speed
-    return argrelextrema(smooth, np.less)[0]
+    falls = np.diff(smooth)
+    return np.flatnonzero((falls[:-1] < 0) & (falls[1:] > 0)) + 1
 
 
 def motion_beats_s(

@@ -98,9 +98,10 @@ def gaussian_frechet(
 
 
 def _factor(covariance: np.ndarray) -> np.ndarray:
-    """L (D, D) with L L^T = covariance; eigenvalues that rounding made negative count as 0."""
+    """L (D, R) with L L^T = covariance, R its rank: of few samples most eigenvalues are rounding's, and count as 0."""
     values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(np.clip(values, 0, None))
+    kept = values > max(float(values[-1]), 0.0) * len(values) * np.finfo(np.float64).eps
+    return vectors[:, kept] * np.sqrt(values[kept])
 
 
 class PoissonBootstrap:

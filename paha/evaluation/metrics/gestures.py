@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paha.errors import PahaError
 from paha.evaluation.metrics.keypoints import MIN_SCORE, fill_unseen, resample
-from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.runtime.statistics import Interval
 from paha.types import FPS, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND, Keypoints
+
+if TYPE_CHECKING:
+    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder  # brings diffusers, seconds of start-up
 
 SHIPPED_AUTOENCODER = Path(__file__).parents[2] / "assets" / "pose_autoencoder"
 MID_SHOULDER = NUM_KEYPOINTS
@@ -98,6 +101,7 @@ def min_seconds(autoencoder: PoseAutoencoder) -> float:
 
 def load_autoencoder(folder: Path | None = None) -> PoseAutoencoder:
     """The autoencoder of a folder, by default the one shipped for presenters. Raises PahaError where it is none."""
+    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
     from paha.univdm.pretrained import load_part
 
     folder = folder or SHIPPED_AUTOENCODER

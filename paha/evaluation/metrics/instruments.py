@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paha.dataset.manifest import MANIFEST, read_manifest
 from paha.errors import PahaError
@@ -17,22 +18,24 @@ from paha.evaluation.metrics.appearance import PictureFeatures, load_arcface, lo
 from paha.evaluation.metrics.frechet import NUM_REPLICATES
 from paha.evaluation.metrics.fvd import PROTOCOLS, Features, FvdProtocol, load_i3d
 from paha.evaluation.metrics.gestures import load_autoencoder
-from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.evaluation.metrics.sync import Embedder, SyncProtocol
 from paha.evaluation.metrics.syncnet import load_syncnet
-from paha.extractors.choose import PRESENTER_READER, PoseExtractor, choose_pose, pose_extractor
+from paha.extractors.choose import PRESENTER_READER, PoseExtractor, Readers, choose_pose, pose_extractor
 from paha.extractors.pose import NoPose
 from paha.extractors.weights import FOLDER_VARIABLE, cache_folder, file_sha256
+
+if TYPE_CHECKING:
+    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder  # brings diffusers, seconds of start-up
 
 SYNCNET_FILES = ("syncnet_v2.model",)
 I3D_FILES = ("i3d_torchscript.pt", "i3d_pretrained_400.pt", "rgb_imagenet.pt")
 INCEPTION_FILES = ("inception-2015-12-05.pt",)
 ARCFACE_FILES = ("w600k_r50.onnx", "glintr100.onnx", "arcface.onnx")
 EXACT, NONE = "exact", "none"
-MEASUREMENT = 2
+MEASUREMENT = 3
 """Raised whenever the same instruments would measure a video otherwise."""
-BODY_EVERY = 3
-"""Frames between two in which MediaPipe reads body and hands for a measurement; the face is read in every one."""
+BODY_EVERY, HANDS_EVERY = 6, 3
+"""Frames between two in which MediaPipe reads them for a measurement; the face is read in every one."""
 NO_POSE = (
     "nobody here can read these people's keypoints: pip install 'paha[extract]' and fetch MediaPipe's or DWPose's "
     "weights (`paha doctor` says where), or choose with --pose"
@@ -71,21 +74,21 @@ class Instruments:
         data = [self.pose_name, self.pose_hash, networks, asdict(self.sync_protocol), asdict(self.fvd_protocol)]
         return hashlib.sha256(json.dumps([MEASUREMENT, *data, self.every, self.size]).encode()).hexdigest()[:16]
 
-    @property
-    def body_every(self) -> int:
-        """Frames between two in which body and hands are read."""
-        return BODY_EVERY if self.pose_name == "mediapipe" else 1
+    def _pace(self) -> dict[str, int]:
+        paced = self.pose_name == "mediapipe"
+        return {"body_every": BODY_EVERY if paced else 1, "hands_every": HANDS_EVERY if paced else 1}
 
     def heading(self) -> str:
         """What read the videos, for the head of a table."""
-        every = f" (face in every frame, body and hands in every {BODY_EVERY}rd)" if self.body_every > 1 else ""
+        pace = f" (face in every frame, hands in every {HANDS_EVERY}rd, body in every {BODY_EVERY}th)"
+        every = pace if self.pose_name == "mediapipe" else ""
         names = {EXACT: "exact keypoints of the datasets", NONE: "no keypoints: nobody here could read them"}
         return names.get(self.pose_name, f"keypoints read by {self.pose_name}{every}")
 
     def provenance(self) -> dict[str, object]:
         """Plain data for the results."""
         return {
-            "pose": {"extractor": self.pose_name, "sha256": self.pose_hash, "body_every": self.body_every},
+            "pose": {"extractor": self.pose_name, "sha256": self.pose_hash, **self._pace()},
             "pose_autoencoder": _autoencoder_record(self.autoencoder, self.hashes.get("pose_autoencoder", "")),
             "sync_protocol": asdict(self.sync_protocol) if self.syncnet else None,
             "fvd_protocol": asdict(self.fvd_protocol) if self.i3d else None,
@@ -160,7 +163,10 @@ def _pose_name(pose: str, real: Path | None) -> str:
 def _reader(name: str) -> PoseExtractor | None:
     if name in (EXACT, NONE):
         return None if name == EXACT else NoPose()
-    return pose_extractor(name, body_every=BODY_EVERY, expression=True)
+    if name == "mediapipe":
+        pace = {"body_every": BODY_EVERY, "hands_every": HANDS_EVERY}
+        return Readers(lambda: pose_extractor(name, **pace, expression=True))
+    return pose_extractor(name)
 
 
 def _is_presenter_corpus(folder: Path | None) -> bool:

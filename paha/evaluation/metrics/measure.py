@@ -80,22 +80,22 @@ def measured(
     truth: Clip | None = None,
     truth_path: Path | None = None,
     variants: bool = False,
+    earlier: Path | None = None,
 ) -> Measured:
     """The measurement of a clip, read from `path` if it is there and made of the same things, else made and kept.
 
     truth: the real clip of the pair, whose measurement lies at `truth_path`; `errors` are against it. variants: measure
-    noisy, shuffled and frozen copies too, where they need the picture. Raises PahaError for a video or sound that
-    cannot be read.
+    noisy, shuffled and frozen copies too, where they need the picture. earlier: where else it may lie, as another
+    evaluation left it. Raises PahaError for a video or sound that cannot be read.
     """
     key = _key(clip, instruments, truth, variants=variants)
     kept = load_measured(path, key=key)
     if kept is not None:
         return kept
-    made = measure(clip, instruments, variants=variants)
-    if truth is not None and truth_path is not None:
-        true = load_measured(truth_path)
-        if true is not None:
-            made.errors.update(paired_errors(truth, clip, true, every=instruments.every))
+    made = None if earlier is None else load_measured(earlier, key=key)
+    if made is None:
+        true = None if truth_path is None else load_measured(truth_path)
+        made = measure(clip, instruments, variants=variants, pair=(truth, true) if truth and true else None)
     save_measured(path, made, key=key)
     return made
 
@@ -110,10 +110,14 @@ def _key(clip: Clip, instruments: Instruments, truth: Clip | None, *, variants: 
     return "/".join([instruments.key(), str(variants), *(hashes.get(file, "none") for file in files)])
 
 
-def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> Measured:
-    """Measure a video in one pass over its frames (SyncNet takes a second one)."""
+def measure(
+    clip: Clip, instruments: Instruments, *, variants: bool = False, pair: tuple[Clip, Measured] | None = None
+) -> Measured:
+    """Measure a video in one pass over its frames (SyncNet takes a second one). pair: the real clip and its
+    measurement, which `errors` are against."""
     tracks: list[PoseTrack] = []
     look, reader, change = _Looks(instruments), instruments.pose or _ExactPose(clip), _Change()
+    errors = None if pair is None else _Errors(*pair, every=instruments.every)
     window: list[np.ndarray] = []
     wanted, start, height, width = _fvd_frames(instruments), 0, 0, 0
     for frames in chunks(clip.video, side=instruments.size):
@@ -122,6 +126,8 @@ def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> 
         tracks.append(track)
         look.at(frames, track, start, variants=variants)
         change.add(frames)
+        if errors is not None:
+            errors.add(frames)
         if start < wanted:
             window.append(frames[: wanted - start])
         start += len(frames)
@@ -140,6 +146,7 @@ def measure(clip: Clip, instruments: Instruments, *, variants: bool = False) -> 
         region_at={name: np.array(at) for name, at in look.region_at.items()},
         noisy={name: np.concatenate(found) for name, found in look.noisy.items()},
         fvd=fvd,
+        errors={} if errors is None else errors.means(),
         looks=look.joined() | ({} if track.expression is None else {"expression": track.expression}),
         flicker=change.mean(),
         lips=lips,
@@ -200,9 +207,9 @@ class _Change:
         self.total, self.count, self.last = 0.0, 0, np.zeros((0, 1, 1, 3), np.uint8)
 
     def add(self, frames: np.ndarray) -> None:
-        joined = np.concatenate([self.last, frames]) if len(self.last) else frames
-        for a, b in pairwise(joined.astype(np.int16)):
-            self.total, self.count = self.total + float(np.abs(b - a).mean()), self.count + 1
+        for a, b in pairwise([*self.last, *frames]):
+            change = np.maximum(a, b) - np.minimum(a, b)  # in uint8, which a difference would leave
+            self.total, self.count = self.total + float(change.mean()), self.count + 1
         self.last = frames[-1:]
 
     def mean(self) -> float | None:
@@ -318,23 +325,36 @@ def _sync(clip: Clip, track: PoseTrack, instruments: Instruments) -> tuple[np.nd
     return lips.astype(np.float16), sound.astype(np.float16), ""
 
 
-def paired_errors(truth: Clip, clip: Clip, true: Measured, *, every: int) -> dict[str, np.ndarray]:
-    """PSNR in dB and SSIM (2,) of each region, over every n-th frame of both videos while both last.
+class _Errors:
+    """PSNR in dB and SSIM of each region, over every n-th frame of both videos while both last.
 
     Regions are those of the real video. The generated one is brought to its size.
     """
-    boxes = region_boxes(true.keypoints, true.face_box, height=true.height)
-    made = iter_video(clip.video, size=(true.width, true.height))
-    square: dict[str, list[float]] = {}
-    similarity: dict[str, list[float]] = {}
-    for k, (a, b) in enumerate(zip(iter_video(truth.video, size=(true.width, true.height)), made, strict=False)):
-        if k % every or k >= len(true.face_box):
-            continue
-        masks = region_masks(boxes, k, height=true.height, width=true.width)
-        for name, (error, like) in region_errors(a, b, masks).items():
-            square.setdefault(name, []).append(error)
-            similarity.setdefault(name, []).append(like)
-    return {name: np.array([psnr_db(float(np.mean(square[name]))), np.mean(similarity[name])]) for name in square}
+
+    def __init__(self, truth: Clip, true: Measured, *, every: int) -> None:
+        self.every, self.size, self.count = every, (true.width, true.height), len(true.face_box)
+        self.boxes = region_boxes(true.keypoints, true.face_box, height=true.height)
+        self.real = enumerate(iter_video(truth.video, size=self.size))
+        self.square: dict[str, list[float]] = {}
+        self.similarity: dict[str, list[float]] = {}
+
+    def add(self, frames: np.ndarray) -> None:
+        """The generated video's next frames (n, H, W, 3)."""
+        width, height = self.size
+        for made, (k, real) in zip(frames, self.real, strict=False):
+            if k % self.every or k >= self.count:
+                continue
+            masks = region_masks(self.boxes, k, height=height, width=width)
+            for name, (error, like) in region_errors(real, fit_image(made, width=width, height=height), masks).items():
+                self.square.setdefault(name, []).append(error)
+                self.similarity.setdefault(name, []).append(like)
+
+    def means(self) -> dict[str, np.ndarray]:
+        """(2,) of each region that was seen."""
+        pairs = {
+            name: (psnr_db(float(np.mean(self.square[name]))), np.mean(self.similarity[name])) for name in self.square
+        }
+        return {name: np.array(pair) for name, pair in pairs.items()}
 
 
 def save_measured(path: Path, made: Measured, *, key: str) -> None:

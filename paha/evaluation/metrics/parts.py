@@ -149,10 +149,14 @@ def drift(values: np.ndarray) -> float | None:
     return float(np.linalg.norm(values[:fifth].mean(0) - values[-fifth:].mean(0)))
 
 
+_SRGB = np.arange(256) / 255
+_LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
+"""Of every value of a byte."""
+
+
 def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
-    """sRGB values (..., 3) in [0, 255] to CIELAB (D65), L in [0, 100]."""
-    c = np.asarray(rgb, np.float64) / 255
-    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    """sRGB values (..., 3) uint8 to CIELAB (D65), L in [0, 100]."""
+    linear = _LINEAR[np.asarray(rgb, np.uint8)]
     to_xyz = np.array(
         [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
     )

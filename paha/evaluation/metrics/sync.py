@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from scipy.signal import medfilt
+from scipy.ndimage import median_filter
 from torch import Tensor
 
 from paha.evaluation.metrics.keypoints import MIN_SCORE
@@ -123,7 +123,7 @@ def crop_boxes(face_box: np.ndarray, protocol: SyncProtocol) -> np.ndarray:
     width, height = face_box[:, 2] - face_box[:, 0], face_box[:, 3] - top
     kernel = min(protocol.smoothing_frames, len(face_box) - 1 + len(face_box) % 2)
     half, x, y = (
-        medfilt(values, kernel)
+        median_filter(values, kernel, mode="constant")
         for values in (np.maximum(width, height) / 2, (face_box[:, 0] + face_box[:, 2]) / 2, (top + face_box[:, 3]) / 2)
     )
     scale = protocol.crop_scale

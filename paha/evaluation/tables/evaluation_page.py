@@ -36,11 +36,13 @@ SHOWN_HEIGHT, SHOWN_SECONDS = 256, 6
 
 @dataclass(frozen=True)
 class WorstClip:
-    """A generated clip beside its real one. video: mp4, real left, generated right, with the generated one's sound."""
+    """A generated clip beside its real one. video: mp4 with the generated one's sound. sides: what is seen from left to
+    right, and how wide it is in pixels."""
 
     name: str
     why: str
     video: bytes
+    sides: tuple[tuple[str, int], ...]
 
 
 def page(evaluation: Evaluation, tables: Sequence[Table], left_out: Sequence[str]) -> str:
@@ -107,13 +109,14 @@ def _side_by_side(evaluation: Evaluation, name: str, why: str) -> WorstClip | No
     if fake is None:
         return None
     try:
-        shown = [_small(path) for path in (real, fake) if path is not None]
-        length = min(map(len, shown))
-        frames = np.concatenate([part[:length] for part in shown], axis=2)
+        shown = {side: _small(path) for side, path in (("real", real), ("generated", fake)) if path is not None}
+        length = min(map(len, shown.values()))
+        frames = np.concatenate([part[:length] for part in shown.values()], axis=2)
+        sides = tuple((side, part.shape[2]) for side, part in shown.items())
         with TemporaryDirectory() as folder:
             path = Path(folder) / "clip.mp4"
             write_video(path, frames, audio=_sound(fake, real, length), crf=28, comment="a clip of an evaluation")
-            return WorstClip(name, why, path.read_bytes())
+            return WorstClip(name, why, path.read_bytes(), sides)
     except (PahaError, OSError):
         return None  # the tables stand without it
 

@@ -62,10 +62,10 @@ PART_COLUMNS = (
     Column("tc_per_s", "TC per second", "lower", 2),
 )
 TABLES = {
-    "paper": ("the paper's metrics", PAPER_COLUMNS),
-    "speech": ("lips and speech", SPEECH_COLUMNS),
-    "regions": ("face, hands, body, background", REGION_COLUMNS),
-    "parts": ("hands, pictures, smoothness, cost", PART_COLUMNS),
+    "paper": ("The paper's metrics", PAPER_COLUMNS),
+    "speech": ("Lips and speech", SPEECH_COLUMNS),
+    "regions": ("Face, hands, body, background", REGION_COLUMNS),
+    "parts": ("Hands, pictures, smoothness, cost", PART_COLUMNS),
 }
 NAMED_CLIPS = 5
 SHORT = (

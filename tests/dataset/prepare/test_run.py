@@ -24,7 +24,7 @@ from transformers import Dinov2Config, Dinov2Model
 from paha.dataset.manifest import load_annotations, read_manifest
 from paha.dataset.prepare import source
 from paha.dataset.prepare.config import layout_config
-from paha.dataset.prepare.run import prepare_dataset, raw_files, split_of
+from paha.dataset.prepare.run import prepare_dataset, raw_files, split_clips, split_of
 from paha.errors import PahaError
 from paha.media.audio_io import read_audio
 from paha.media.video_io import read_video
@@ -341,3 +341,15 @@ def test_the_split_is_a_tenth_and_depends_on_the_name_alone():
     share = sum(split_of(name, 0.1) == "test" for name in names) / len(names)
     assert share == pytest.approx(0.1, abs=0.015)
     assert split_of("clip-7", 0.1) == split_of("clip-7", 0.1)
+
+
+def test_of_a_few_clips_one_is_held_out():
+    names = [f"clip-{k}" for k in range(5)]
+    assert {split_of(name, 0.1) for name in names} == {"train"}  # else this tests nothing
+    split = split_clips(names, {}, 0.1)
+    assert list(split.values()).count("test") == 1
+    more = split_clips([*names, "another"], {}, 0.1)
+    assert list(more.values()).count("test") == 1
+    assert split_clips(names[:1], {}, 0.1) == {"clip-0": "train"}
+    assert split_clips(names, {"clip-3": "test"}, 0.1)["clip-3"] == "test"
+    assert set(split_clips(names, {}, 0.0).values()) == {"train"}

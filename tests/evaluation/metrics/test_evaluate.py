@@ -7,13 +7,16 @@
 import json
 import os
 import re
+import shutil
 import tracemalloc
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from toy_videos import make_dataset, make_method
 
 from paha.errors import PahaError
@@ -22,10 +25,11 @@ from paha.evaluation.metrics.cost import record_cost
 from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, evaluate_videos, measure_set, score_real
 from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
-from paha.evaluation.metrics.measure import load_measured
+from paha.evaluation.metrics.measure import load_measured, measure, save_measured
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.evaluation.tables.evaluation_page import worst_clips
 from paha.evaluation.tables.evaluation_report import write_report
+from paha.media.video_io import read_video
 from paha.runtime.statistics import Interval
 from paha.types import Keypoints
 
@@ -115,6 +119,38 @@ def test_the_page_needs_nothing_else_and_shows_the_worst_clips(evaluation):
     assert all(clip.video[4:8] == b"ftyp" for clip in shown)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_opens_in_a_browser_and_its_videos_play(evaluation, width):
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if find_spec("playwright") is None or chromium is None:
+        pytest.skip("no browser: needs the playwright package and an installed chromium")
+    from playwright.sync_api import sync_playwright
+
+    made, out = evaluation
+    path = write_report(made, out)[0]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page, asked, said = browser.new_page(viewport={"width": width, "height": 800}), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(path.as_uri())
+        page.evaluate(
+            "Promise.all([...document.querySelectorAll('video')].map(v => {v.muted = true; return v.play()}))"
+        )
+        page.wait_for_function(
+            "[...document.querySelectorAll('video')].every(v => v.currentTime > 0.2)", timeout=120_000
+        )
+        sizes = page.evaluate("[...document.querySelectorAll('video')].map(v => [v.videoWidth, v.videoHeight])")
+        sides = page.evaluate("[...document.querySelectorAll('.sides')].map(s => s.innerText.split(/\\s+/).join(' '))")
+        spare = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        browser.close()
+    assert sizes == [[512, 256]] * len(worst_clips(made))
+    assert sides == ["real generated"] * len(sizes)
+    assert spare <= 0  # tables scroll by themselves, the page does not
+    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
+    assert said == []
+
+
 def test_an_interrupted_run_goes_on(real, instruments, tmp_path):
     clips = find_clips(real)[:2]
     measure_set(clips, instruments, tmp_path, say=lambda _: None)
@@ -124,6 +160,35 @@ def test_an_interrupted_run_goes_on(real, instruments, tmp_path):
     measure_set(clips, instruments, tmp_path, say=lambda _: None)
     assert os.stat(path).st_mtime_ns == before
     assert load_measured(tmp_path / "clip1.safetensors").clip_id == "clip1"
+
+
+def test_an_earlier_evaluation_s_real_clips_are_taken_over(real, instruments, tmp_path):
+    quiet: dict[str, Any] = {"ceilings": False, "say": lambda _: None}
+    evaluate_videos(real, real, tmp_path / "first", instruments, **quiet)
+    path = tmp_path / "first/measured/real/clip0.safetensors"
+    with safe_open(path, "numpy") as file:
+        key = file.metadata()["key"]
+    save_measured(path, replace(load_measured(path), flicker=99.0), key=key)
+    evaluate_videos(real, real, tmp_path / "second", instruments, earlier=tmp_path / "first", **quiet)
+    folder = tmp_path / "second/measured/real"
+    assert load_measured(folder / "clip0.safetensors").flicker == 99
+    assert load_measured(folder / "clip1.safetensors").flicker < 99
+    other = replace(instruments, every=5)  # of other instruments nothing is
+    evaluate_videos(real, real, tmp_path / "third", other, earlier=tmp_path / "first", **quiet)
+    assert load_measured(tmp_path / "third/measured/real/clip0.safetensors").flicker < 99
+
+
+def test_errors_are_those_of_the_frames_themselves(instruments, tmp_path):
+    truth, clip = find_clips(make_dataset(tmp_path / "data", clips=2))
+    kept, _ = measure_set([truth], instruments, tmp_path / "real", say=lambda _: None)
+    true = load_measured(kept.path(truth))
+    made = measure(clip, instruments, pair=(truth, true))
+    a, b = read_video(truth.video)[:: instruments.every], read_video(clip.video)[:: instruments.every]
+    count = min(len(a), len(b))
+    square = np.square(a[:count].astype(float) - b[:count]).mean()
+    assert made.errors["frame"][0] == pytest.approx(10 * np.log10(255**2 / square), abs=1e-3)
+    still = np.abs(np.diff(read_video(clip.video).astype(float), axis=0)).mean()
+    assert made.flicker == pytest.approx(still, rel=1e-6)
 
 
 def test_other_instruments_measure_again(real, instruments, tmp_path):

@@ -88,6 +88,10 @@ def test_held_hands_do_not_move():
     assert hand_motion(Keypoints(held, keypoints.scores)) == pytest.approx(0, abs=1e-6)
 
 
+def test_hand_motion_of_a_sine_is_its_deviation_in_shoulder_widths():
+    assert hand_motion(swinging()) == pytest.approx(10 / np.sqrt(2) / 100, rel=1e-4)
+
+
 def test_drift_is_from_the_first_to_the_last_fifth():
     values = np.linspace([0.0, 0], [10.0, 0], 10)
     assert drift(values) == pytest.approx(np.mean([80 / 9, 90 / 9]) - np.mean([0, 10 / 9]))
