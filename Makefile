@@ -2,8 +2,10 @@
 # make test            the tests, in an environment of its own; make lint: style and types
 # make test-slow       what takes minutes: a long reel of raw footage, many kills, several processes
 # make presenter       train the shipped model from nothing, on a CPU; SPEECH=... adds aligned natural speech
-# make classifiers     both classifiers of the shipped model from nothing: clips, negatives, training (hours on a CPU)
-# make tables          Tables 1, 2, 3, 5, 6 and 7 of the paper by the model with these classifiers (hours: docs/results.md)
+# make classifiers     both classifiers of the shipped model from nothing: clips, negatives, training
+# make tables          Tables 1, 2, 3, 5, 6 and 7 of the paper by the model with these classifiers, without pictures
+# make table-1-videos  Table 1 on rendered videos of drawn people
+# make par-pairs       short trainings with and without PAR for Table 3
 # make guidance        SG, DG and each region alone against no guidance on people of the rig, without pictures
 # make presenter-report  how good it is, with pictures (needs photographs: STILLS=..., MEDIA=..., SPEECH=...)
 PYTHON ?= python3
@@ -17,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-slow lint presenter presenter-report classifiers tables guidance clean
+.PHONY: demo test test-slow lint presenter presenter-report classifiers par-pairs tables table-1-videos guidance clean
 demo: $(VENV)/core
 	@mkdir -p $(dir $(OUT))
 ifdef IMAGE
@@ -55,30 +57,66 @@ presenter-report: $(VENV)/dev
 	$(BIN)/python -m experiments.presenter.report --stills "$(or $(STILLS),../shared/stills)" --media "$(MEDIA)" \
 	  --speech "$(or $(SPEECH),../shared/speech)" --out out/presenter_report
 
-# Section 5 of the paper on motion latents. HARD: share of hard negatives (0 is the paper). CLIPS: of the tables' test set.
+# Section 5 of the paper on motion latents (docs/results.md says how long). Every step goes on where it was stopped.
+# PAIRS, NEGATIVE_STEPS, NEGATIVE_LENGTHS: of the negatives; the paper's are 50000, 30 and 30,60,90,120. SHARES: of hard
+# negatives that are tried, HARD_FACE and HARD_NON_FACE those that are shipped (0 is the paper). SCALES: of guidance.
 SHIPPED = paha/assets/presenter
 GUIDED ?= $(WORK)/guided
-PAIRS  ?= 2000
-HARD   ?= 0.7
-CLIPS  ?= 40
+PAIRS  ?= 600
+NEGATIVE_STEPS   ?= 10
+NEGATIVE_LENGTHS ?= 30,60
+SHARES ?= 0 0.3 0.7 1
+HARD_FACE     ?= 1
+HARD_NON_FACE ?= 1
+SCALES ?= 20,20,0.25
+PEOPLE ?= 24
+VOICES  = $(if $(SPEECH),--speech "$(SPEECH)")
+CLASSIFIER = $(BIN)/paha train classifier --data $(WORK)/pce/clips --split all --model $(SHIPPED) \
+  --negatives $(WORK)/pce/negatives --report-clips 24
 classifiers: $(VENV)/dev
-	$(BIN)/paha synth $(WORK)/pce/clips --motion-latents --clips 1024 --seconds 6 6 --seed 1 $(if $(SPEECH),--speech "$(SPEECH)")
-	$(BIN)/paha negatives --data $(WORK)/pce/clips --split all --model $(SHIPPED) --out $(WORK)/pce/negatives --count $(PAIRS) --batch-size 16
+	$(BIN)/paha synth $(WORK)/pce/clips --motion-latents --clips 512 --seconds 6 6 --seed 1 $(VOICES)
+	$(BIN)/paha negatives --data $(WORK)/pce/clips --split all --model $(SHIPPED) --out $(WORK)/pce/negatives \
+	  --count $(PAIRS) --steps $(NEGATIVE_STEPS) --lengths $(NEGATIVE_LENGTHS) --batch-size 16
+	for region in face non_face; do runs=$(WORK)/pce/$$region; \
+	  test -f $$runs/pretrained/report/report.json || $(CLASSIFIER) --region $$region --hard-negatives 1 --steps 10 \
+	    --set sync_pretraining_steps=300 --out $$runs/pretrained || exit 1; \
+	  for share in $(SHARES); do \
+	    test "$$share" = 0 && init= || init="--init $$runs/pretrained/model"; \
+	    test -f $$runs/share_$$share/report/report.json || \
+	      $(CLASSIFIER) --region $$region --hard-negatives $$share $$init --out $$runs/share_$$share || exit 1; done; done
+	$(BIN)/python -m experiments.guidance.shares_report $(foreach r,face non_face,$(SHARES:%=$(WORK)/pce/$(r)/share_%))
 	mkdir -p $(GUIDED)/classifier_face $(GUIDED)/classifier_non_face && cp -r $(SHIPPED)/. $(GUIDED)
-	for region in face non_face; do \
-	  $(BIN)/paha train classifier --region $$region --data $(WORK)/pce/clips --split all --model $(SHIPPED) \
-	    --negatives $(WORK)/pce/negatives --hard-negatives $(HARD) --set sync_pretraining_steps=300 --out $(WORK)/pce/$$region && \
-	  cp -r $(WORK)/pce/$$region/model/. $(GUIDED)/classifier_$$region || exit 1; done
+	cp -r $(WORK)/pce/face/share_$(HARD_FACE)/model/. $(GUIDED)/classifier_face
+	cp -r $(WORK)/pce/non_face/share_$(HARD_NON_FACE)/model/. $(GUIDED)/classifier_non_face
 
-tables: $(VENV)/dev
-	$(BIN)/paha synth $(WORK)/tables_data --clips $(CLIPS) --seed 900000 --size 256 --seconds 4 6
-	for number in 1 2 3 5 6 7; do \
-	  $(BIN)/paha tables $$number --data $(WORK)/tables_data --split all --clips $(CLIPS) --model $(GUIDED) --steps 30 --out out/tables || exit 1; done
+$(WORK)/pce/lips_instrument/instrument.json: | $(VENV)/dev
+	$(BIN)/python -m experiments.guidance.sync_instrument --out $(WORK)/pce/lips_instrument $(VOICES)
 
-guidance: $(VENV)/dev
-	$(BIN)/python -m experiments.guidance.sync_instrument --out $(WORK)/pce/lips_instrument $(if $(SPEECH),--speech "$(SPEECH)")
-	$(BIN)/python -m experiments.guidance.motion_guidance --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument --out out/guidance \
-	  --people $(CLIPS) $(if $(SPEECH),--speech "$(SPEECH)")
+guidance: $(WORK)/pce/lips_instrument/instrument.json
+	$(BIN)/python -m experiments.guidance.motion_guidance --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument \
+	  --out out/guidance --people 40 --segments 3 --scales $(SCALES) $(VOICES)
+
+# Short trainings with and without PAR, three seeds each, from the same weights: Table 3.
+PAR_STEPS ?= 150
+par-pairs: $(VENV)/dev
+	for seed in 0 1 2; do \
+	  $(BIN)/paha train univdm --init shipped --steps $(PAR_STEPS) --set train.seed=$$seed --out $(WORK)/par/with_$$seed $(VOICES) && \
+	  $(BIN)/paha train univdm --init shipped --steps $(PAR_STEPS) --set train.seed=$$seed --no-par --out $(WORK)/par/without_$$seed $(VOICES) \
+	  || exit 1; done
+
+# All tables and figures without pictures of people, then Table 1 again on videos, read by MediaPipe where it is at hand.
+CLIPS ?= 24
+comma := ,
+par_pair = $(if $(wildcard $(WORK)/par/without_$(1)/model),--par-pair $(WORK)/par/with_$(1)/model$(comma)$(WORK)/par/without_$(1)/model)
+PAPER = $(BIN)/python -m experiments.paper.run --out out/tables --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument \
+  --scales $(SCALES) --people $(PEOPLE) $(VOICES)
+tables: $(WORK)/pce/lips_instrument/instrument.json
+	$(PAPER) 1 2 3 5 6 7 $(foreach seed,0 1 2,$(call par_pair,$(seed)))
+	$(BIN)/python -m experiments.paper.figures --out out/tables --model $(GUIDED) --scales $(SCALES) $(VOICES)
+
+table-1-videos: $(VENV)/dev
+	$(BIN)/paha synth $(WORK)/tables_data --clips $(CLIPS) --seed 900000 --size 256 --seconds 4 5
+	$(BIN)/paha tables 1 --data $(WORK)/tables_data --split all --clips $(CLIPS) --model $(GUIDED) --guidance-scales $(SCALES) --out out/table_1_videos
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -60,7 +60,10 @@ class RigPerson:
 
     def keypoints(self, latents: Tensor | None = None) -> Keypoints:
         """(T, 133) in face heights; what the photograph does not show has score 0."""
-        motion = self.motion(latents)
+        return self.keypoints_of(self.motion(latents))
+
+    def keypoints_of(self, motion: PersonMotion) -> Keypoints:
+        """The same of motion since the reference."""
         points = move_points(self.clip.points, motion).astype(np.float32)
         return Keypoints(points, np.repeat(self.clip.scores[None].astype(np.float32), len(motion), 0))
 

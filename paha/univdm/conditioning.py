@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from paha.sampling.schedule import Schedule
 from paha.types import ClipBatch
+from paha.univdm.attention import ConditioningCache
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,18 @@ class Conditioning:
         return self if copies == 1 else self.cat([self] * copies)
 
 
-def predict(model: nn.Module, z_t: Tensor, t_BT: Tensor, *, conditioning: Conditioning, schedule: Schedule) -> Tensor:
-    """The model's output for noisy latents (B, T, C, H, W) at integer timesteps (B, T)."""
+def predict(
+    model: nn.Module,
+    z_t: Tensor,
+    t_BT: Tensor,
+    *,
+    conditioning: Conditioning,
+    schedule: Schedule,
+    cache: ConditioningCache | None = None,
+) -> Tensor:
+    """The model's output for noisy latents (B, T, C, H, W) at integer timesteps (B, T).
+
+    cache: one object for all steps of a sampling with this very conditioning, as in `UniVDM.forward`.
+    """
     ref_time = float(schedule.time_input(0))
-    return model(z_t, schedule.time_input(t_BT), conditioning, ref_time=ref_time)
+    return model(z_t, schedule.time_input(t_BT), conditioning, ref_time=ref_time, cache=cache)

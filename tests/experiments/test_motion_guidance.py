@@ -3,51 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from toy import toy_univdm
+from toy_people import FRAMES, PROTOCOL, SEED, TINY, toy_people, toy_pipeline
 
 from experiments.guidance import motion_guidance as command
 from experiments.guidance import motion_report, sync_instrument
-from experiments.guidance.rig_people import conditioning_of, draw_people, signals_of
+from experiments.guidance.rig_people import conditioning_of, signals_of
 from experiments.presenter.videos import sample_latents
-from paha.config import AudioConfig, override
 from paha.errors import PahaError
-from paha.motion.motion_codec import MotionCodec
-from paha.pce.classifier import ClassifierConfig, PCEClassifier
-from paha.pipeline.pipeline import PahaPipeline
-from paha.presets import PRESENTER
 from paha.runtime.statistics import loudness_lips
 from paha.sampling.long_video import plan_segments
-
-TINY = override(
-    PRESENTER,
-    {
-        "model.block_out_channels": (16, 16),
-        "model.num_attention_heads": (2, 2),
-        "model.audio_hidden_dim": 32,
-        "model.audio_token_dim": 16,
-        "model.audio_layers": 4,
-        "num_frames": 12,
-    },
-).model_copy(update={"audio": AudioConfig(kind="logmel")})
-FRAMES, SEED = 56, 5
-PROTOCOL = command.Protocol(steps=4, cfg_scale=1.0, segments=5, seed=SEED)
 
 
 @pytest.fixture(scope="module")
 def people():
-    return draw_people(TINY, 3, seed=SEED, num_frames=FRAMES, held_out=True, hands=True)
+    return toy_people()
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    univdm = toy_univdm(TINY)
-    pipeline = PahaPipeline(univdm, MotionCodec(), TINY)
-    pipeline.set_progress_bar_config(disable=True)
-    for region in ("face", "non_face"):
-        torch.manual_seed(1)
-        config = ClassifierConfig(width=16, num_layers=1, num_heads=2, face_crop=4)
-        pipeline.add_classifier(PCEClassifier.from_univdm(univdm, config, region=region).eval().requires_grad_(False))
-    return pipeline
+    return toy_pipeline()
 
 
 def made(pipeline, people, text, scales="30,30,0.5"):

@@ -191,16 +191,19 @@ def frechet_interval(real: FrechetSide, fake: FrechetSide, *, floor: float | Non
     if floor is not None:
         scale = 1 / np.maximum(np.sqrt(np.diag(real.covariance(real.stats))), floor)
     value = frechet_distance(real.stats.scaled(scale), fake.stats.scaled(scale), biased=real.biased)
-    drawn = _drawn_distances(real, fake, scale)
+    drawn = drawn_distances(real, fake, scale)
     if not len(drawn):
         return Interval(value, value, value, fake.clips)
     low, middle, high = np.quantile(drawn, [0.025, 0.5, 0.975])
     return Interval(value, max(0.0, value + low - middle), value + high - middle, fake.clips)
 
 
-def _drawn_distances(real: FrechetSide, fake: FrechetSide, scale: np.ndarray) -> np.ndarray:
-    """Distances between replicates of equal weights, by a symmetric eigenvalue problem: fast, and to 1e-6 or so."""
-    drawn = []
+def drawn_distances(real: FrechetSide, fake: FrechetSide, scale: np.ndarray | None = None) -> np.ndarray:
+    """(R,) distances between replicates of equal weights, by a symmetric eigenvalue problem: fast, and to 1e-6 or so.
+
+    scale: (D,) or (1,) that the features are multiplied by.
+    """
+    drawn, scale = [], np.ones(1) if scale is None else scale
     parts = (real.bootstrap.replicates(), real.replicate_factors(), fake.bootstrap.replicates())
     for a, factor, b in zip(*parts, strict=False):
         if a is None or b is None or factor is None:

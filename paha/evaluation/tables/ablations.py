@@ -84,7 +84,7 @@ def run_ablation(
         if reason := _absent(setting, run):
             rows.append(_row(setting, {}, absent=reason))
             continue
-        name = _folder_name(setting)
+        name = arm_name(setting.variant, setting.guidance)
         if name not in cache:
             cache[name] = _measure(setting, name, run, scored, instruments, out, say)
         values, failed = cache[name]
@@ -163,12 +163,11 @@ def _row(setting: Setting, values: dict[str, Value], *, absent: str = "") -> Row
     )
 
 
-def _folder_name(setting: Setting) -> str:
+def arm_name(variant: str, g: GuidanceOptions) -> str:
     """One name for one kind of video: the settings that matter."""
-    g = setting.guidance
     if not g.active:
-        return f"{setting.variant}-unguided"
-    parts = [setting.variant, g.kind, f"r{g.rate:g}", f"n{g.non_face_scale:g}", f"f{g.face_scale:g}"]
+        return f"{variant}-unguided"
+    parts = [variant, g.kind, f"r{g.rate:g}", f"n{g.non_face_scale:g}", f"f{g.face_scale:g}"]
     if g.kind == "dg":
         parts += [f"d{g.diff_scale:g}", g.dg_form]
     return "-".join(parts + ([f"k{g.reuse}"] if g.reuse > 1 else []) + (["skip"] if g.skip_first else []))

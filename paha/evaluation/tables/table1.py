@@ -35,7 +35,7 @@ OWN_COLUMNS = (
 )
 """Of the first dataset, beside the paper's columns: what needs no third-party weights."""
 _METRICS = tuple(column.key for column in PAPER_COLUMNS)
-_PAPER: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+PAPER_ROWS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "SDT": ((2281.65, 0.1067, 22.966, 5.337, 83.917), (1592.48, 0.0819, 28.559, 3.374, 29.73)),
     "ANGIE": ((2477.23, 0.0892, 42.081, 4.927, 79.102), ()),
     "MM-Diffusion": ((2204.09, 0.1085, 23.782, 5.348, 82.545), (1531.21, 0.0883, 27.664, 3.288, 26.11)),
@@ -252,16 +252,18 @@ def _columns(names: Sequence[str]) -> list[Column]:
 
 def _rows(sets: Sequence[_Dataset], absent: Mapping[str, str]) -> list[Row]:
     names = list(dict.fromkeys(name for data in sets for name in data.rows))
-    first = [name for name in names if name not in _PAPER and name not in absent]
-    order = [*first, *(name for name in absent if name not in _PAPER), *_PAPER]
+    first = [name for name in names if name not in PAPER_ROWS and name not in absent]
+    order = [*first, *(name for name in absent if name not in PAPER_ROWS), *PAPER_ROWS]
     rows = []
     for name in order:
         measured = {f"{data.name}.{key}": value for data in sets for key, value in data.rows.get(name, {}).items()}
         why = "" if measured else absent.get(name, "its videos were not given (--method)")
-        rows.append(Row(name, measured, _paper(name), absent=why, preset=f"Table 1, {name}" if name in _PAPER else ""))
+        rows.append(
+            Row(name, measured, _paper(name), absent=why, preset=f"Table 1, {name}" if name in PAPER_ROWS else "")
+        )
     return rows
 
 
 def _paper(name: str) -> dict[str, float]:
-    numbers = zip(PAPER_DATASETS, _PAPER.get(name, ()), strict=False)
+    numbers = zip(PAPER_DATASETS, PAPER_ROWS.get(name, ()), strict=False)
     return {f"{data}.{key}": value for data, row in numbers for key, value in zip(_METRICS, row, strict=False)}

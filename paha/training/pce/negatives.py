@@ -30,6 +30,7 @@ from paha.sampling.long_video import Segment, chain_segments, plan_segments, seg
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
 from paha.sampling.target import from_target, to_target
+from paha.univdm.attention import ConditioningCache
 from paha.univdm.audio_window import audio_windows
 from paha.univdm.conditioning import Conditioning, predict
 from paha.univdm.univdm import UniVDM
@@ -145,10 +146,11 @@ def generate_pairs(
         audio = [audio_windows(f, config.model.audio_margin, at) for f, at in zip(sounds, frames, strict=True)]
         sound = torch.stack(audio)
         conditioning = Conditioning.build(refs, tokens, sound, channel_scale=channel_scale, ref_channels=channels)
+        common: dict[str, Any] = {"conditioning": conditioning, "schedule": schedule, "cache": ConditioningCache()}
         shape = (1, segment.length, *refs.shape[1:])
         noise = torch.cat([segment_noise(shape, seed=pair.noise_seed, index=segment.index) for pair in pairs])
         z_0 = sample(
-            lambda z, t: predict(univdm, z, t, conditioning=conditioning, schedule=schedule),
+            lambda z, t: predict(univdm, z, t, **common),
             initial_noise(noise, config).to(device),
             steps=steps,
             schedule=schedule,
