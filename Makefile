@@ -6,6 +6,7 @@
 # make tables          Tables 1, 2, 3, 5, 6 and 7 of the paper by the model with these classifiers, without pictures
 # make table-1-videos  Table 1 on rendered videos of drawn people
 # make par-pairs       short trainings with and without PAR for Table 3
+# make guidance-sweep  strengths of guidance on other people, to choose SCALES from
 # make guidance        SG, DG and each region alone against no guidance on people of the rig, without pictures
 # make presenter-report  how good it is, with pictures (needs photographs: STILLS=..., MEDIA=..., SPEECH=...)
 PYTHON ?= python3
@@ -19,7 +20,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-slow lint presenter presenter-report classifiers par-pairs tables table-1-videos guidance clean
+.PHONY: demo test test-slow lint presenter presenter-report classifiers par-pairs tables table-1-videos guidance-sweep guidance clean
 demo: $(VENV)/core
 	@mkdir -p $(dir $(OUT))
 ifdef IMAGE
@@ -92,9 +93,18 @@ classifiers: $(VENV)/dev
 $(WORK)/pce/lips_instrument/instrument.json: | $(VENV)/dev
 	$(BIN)/python -m experiments.guidance.sync_instrument --out $(WORK)/pce/lips_instrument $(VOICES)
 
+GUIDANCE = $(BIN)/python -m experiments.guidance.motion_guidance --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument $(VOICES)
+# Strengths on people of their own: each region alone. Read out/guidance_sweep/report.md, then give SCALES.
+guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
+	$(GUIDANCE) --out out/guidance_sweep --seed 660000 --people 12 --segments 3 --steps 10 --scales 0,0,0.25 \
+	  --settings none,sg/face=3,sg/face=10,sg/face=30,sg/face=100,sg/nf=3,sg/nf=10,sg/nf=30,sg/nf=100
+
+# The last two: gradients and differences kept for some steps, which is what brings SG to 1.15 and DG to 1.32 of none.
 guidance: $(WORK)/pce/lips_instrument/instrument.json
-	$(BIN)/python -m experiments.guidance.motion_guidance --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument \
-	  --out out/guidance --people 40 --segments 3 --scales $(SCALES) $(VOICES)
+	$(GUIDANCE) --out out/guidance --people 40 --segments 3 --scales $(SCALES) \
+	  --settings none,sg/nf=0,sg/face=0,sg,dg,sg/reuse=3,dg/reuse=5
+	$(GUIDANCE) --out out/guidance_demo --people 40 --segments 3 --steps 2 --cfg-scale 1.4 --scales $(SCALES) \
+	  --settings none,sg/nf=0/rate=1/skip_first=true,sg/face=0/rate=1/skip_first=true,sg/rate=1/skip_first=true,dg/rate=1/skip_first=true
 
 # Short trainings with and without PAR, three seeds each, from the same weights: Table 3.
 PAR_STEPS ?= 150

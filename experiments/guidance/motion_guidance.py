@@ -2,8 +2,8 @@
 
 python -m experiments.guidance.motion_guidance --model MODEL --instrument FACE --out OUT [--people 40] [--speech DIR]
 
-All people are sampled together, each with the same noise in every setting. OUT/SETTING.npz keeps a finished setting, so
-that the same command goes on where it was; OUT/report.md and report.json are written at the end of every call.
+Everybody has the same noise in every setting. OUT/SETTING.npz keeps a finished setting, OUT/SETTING.parts the people of
+one at work, so that the same command goes on where it was; OUT/report.md and report.json are written at the end.
 Settings are those of `guidance_sweep` (`sg`, `dg/nf=10`, `sg/nf=0`), and `oracle` and `oracle-dg`: SG and DG that have,
 for a classifier's gradient, the way from the predicted clean latents to the true ones, a bound of what one could do.
 Letters: B people, T frames.
@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated, Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
@@ -47,6 +48,8 @@ from paha.univdm.conditioning import Conditioning
 SEED = 770_000
 SETTINGS = ("none", "sg/nf=0", "sg/face=0", "sg", "dg")
 ORACLE = "oracle"
+PART = 10
+"""People that are sampled together, and lost where a run is killed."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,33 @@ def file_of(out: Path, text: str) -> Path:
     return out / f"{text.replace('/', '_')}.npz"
 
 
+def in_parts(
+    folder: Path,
+    entry: dict[str, Any],
+    people: Sequence[RigPerson],
+    make: Callable[[Sequence[RigPerson], int], Tensor],
+) -> tuple[np.ndarray, float]:
+    """Latents (B, T, C, G, G) float16 of PART people after the other, each part kept in FOLDER, and seconds of CPU.
+
+    entry: what makes them; parts of another one are made again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    about, text = folder / "made_by.json", json.dumps(entry, sort_keys=True)
+    if not about.is_file() or about.read_text(encoding="utf-8") != text:
+        for path in folder.glob("*.npz"):
+            path.unlink()
+        write_bytes(about, text.encode())
+    for start in range(0, len(people), PART):
+        if (path := folder / f"{start:04d}.npz").is_file():
+            continue
+        began = time.process_time()
+        latents = make(people[start : start + PART], start).half().numpy()
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, latents=latents, seconds=time.process_time() - began)
+    parts = [dict(np.load(path)) for path in sorted(folder.glob("*.npz"))]
+    return np.concatenate([part["latents"] for part in parts]), float(sum(part["seconds"] for part in parts))
+
+
 def main(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; goes on there.")],
     instrument: Annotated[Path, typer.Option(help="Folder of sync_instrument (face).")],
@@ -173,13 +203,19 @@ def main(
         if file_of(out, text).is_file() and {name: known.get(name) for name in entry} == entry:
             continue
         stats: list[GuidanceStats] = []
-        began = time.process_time()
-        latents = generate(pipeline, drawn, options, protocol, oracle=oracle, observe=stats.append)
-        seconds = time.process_time() - began
+        latents, seconds = in_parts(
+            file_of(out, text).with_suffix(".parts"),
+            entry | {"protocol": told},
+            drawn,
+            lambda chosen, start, o=options, k=oracle, s=stats: generate(
+                pipeline, chosen, o, replace(protocol, seed=seed + start), oracle=k, observe=s.append
+            ),
+        )
         with atomic_path(file_of(out, text)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, latents=latents.half().numpy())
+            np.savez_compressed(file, latents=latents)
         index["settings"][text] = entry | {"cpu_seconds": seconds, "update_ratios": ratios(stats)}
         write_bytes(out / "sweep.json", json.dumps(index, indent=1).encode())
+        rmtree(file_of(out, text).with_suffix(".parts"))
         typer.echo(f"{text}: {seconds:.0f} s of CPU", err=True)
     made = {text: torch.from_numpy(np.load(file_of(out, text))["latents"]).float() for text in index["settings"]}
     typer.echo(write_report(out, drawn, made, index, load_instrument(instrument)))

@@ -36,7 +36,7 @@ from paha.motion.person import PersonMotion
 from paha.pipeline.loading import SHIPPED_MODEL, load_pipeline
 from paha.pipeline.pipeline import PahaPipeline
 
-SEED, LIBRARY_SEED, LIBRARY = 780_000, 781_000, 48
+SEED, LIBRARY_SEED = 780_000, 781_000
 TABLES = ("1", "2", "3", "5", "6", "7")
 
 
@@ -133,6 +133,7 @@ def main(
     segments: Annotated[int, typer.Option(help="Of each video.", min=2)] = 4,
     steps: Annotated[int, typer.Option(help="Solver steps.", min=1)] = 10,
     cfg_scale: Annotated[float, typer.Option(help="Audio guidance; 1 is none, as in the paper.", min=1)] = 1.0,
+    library: Annotated[int, typer.Option(help="Table 1: training people that the retrieval takes from.", min=1)] = 48,
     speech: Annotated[Path | None, typer.Option(help="Folder of aligned natural speech.")] = None,
     seed: Annotated[int, typer.Option(help="Of the people.", min=0)] = SEED,
 ) -> None:
@@ -154,8 +155,8 @@ def main(
     scores = MotionScores(drawn, motion_instruments(), load_instrument(instrument))
     paper = Paper(arms, scores, GuidanceOptions(kind="dg", **own), [f"short{i}" for i in range(len(par_pair))])
     for number in wanted:
-        library = draw_people(config, LIBRARY, seed=LIBRARY_SEED, held_out=False, **voice) if number == "1" else []
-        table = paper.table(number, library)
+        known = draw_people(config, library, seed=LIBRARY_SEED, held_out=False, **voice) if number == "1" else []
+        table = paper.table(number, known)
         write_table(table, out)
         typer.echo(to_markdown(table))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -119,9 +119,15 @@ class ClassifierGradient:
         """(B,) logits of s(z_t, a, t), the other region masked away."""
         own = self.classifier
         shown = select_region(z_t, self.box, own.region, crop=own.crop, widen=own.widen)
-        time = self.schedule.time_input(t).to(self.classifier.dtype)
-        logits = self.classifier(shown.to(self.classifier.dtype), time, self.audio)
+        time = self.schedule.time_input(t).to(own.dtype)
+        logits = own.logits(own.encode_video(shown.to(own.dtype), time, self.audio), self._audio_tokens)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    @cached_property
+    def _audio_tokens(self) -> Tensor:
+        """What the head hears, the same at every step of a segment."""
+        with torch.no_grad():
+            return self.classifier.encode_audio(self.audio)
 
     def __call__(self, z_t: Tensor, t: Tensor) -> Tensor:
         """The gradient, of z_t's shape; exactly zero outside the region."""

@@ -100,3 +100,23 @@ def test_true_motion_scores_as_the_truth(people, tmp_path):
     assert (tmp_path / "report.json").is_file()
     with pytest.raises(PahaError, match="no instrument in"):
         sync_instrument.load(tmp_path / "nowhere")
+
+
+def test_a_setting_goes_on_with_the_people_that_it_has_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "PART", 2)
+    asked: list[int] = []
+
+    def make(chosen, start):
+        asked.append(start)
+        return torch.full((len(chosen), 1), float(start))
+
+    people = [None] * 5
+    latents, seconds = command.in_parts(tmp_path / "parts", {"scale": 1}, people, make)
+    assert latents[:, 0].tolist() == [0, 0, 2, 2, 4]
+    assert seconds >= 0
+    (tmp_path / "parts" / "0002.npz").unlink()
+    again, _ = command.in_parts(tmp_path / "parts", {"scale": 1}, people, make)
+    np.testing.assert_array_equal(again, latents)
+    assert asked == [0, 2, 4, 2]
+    command.in_parts(tmp_path / "parts", {"scale": 2}, people, make)
+    assert asked[4:] == [0, 2, 4]
