@@ -64,7 +64,7 @@ presenter-report: $(VENV)/dev
 SHIPPED = paha/assets/presenter
 GUIDED ?= $(WORK)/guided
 PAIRS  ?= 600
-NEGATIVE_STEPS   ?= 10
+NEGATIVE_STEPS   ?= 6
 NEGATIVE_LENGTHS ?= 30,60
 SHARES ?= 0 0.3 0.7 1
 HARD_FACE     ?= 1
@@ -73,18 +73,18 @@ SCALES ?= 20,20,0.25
 PEOPLE ?= 24
 VOICES  = $(if $(SPEECH),--speech "$(SPEECH)")
 CLASSIFIER = $(BIN)/paha train classifier --data $(WORK)/pce/clips --split all --model $(SHIPPED) \
-  --negatives $(WORK)/pce/negatives --report-clips 24
+  --negatives $(WORK)/pce/negatives --report-clips 16 --set probe_pairs=0
 classifiers: $(VENV)/dev
 	$(BIN)/paha synth $(WORK)/pce/clips --motion-latents --clips 512 --seconds 6 6 --seed 1 $(VOICES)
 	$(BIN)/paha negatives --data $(WORK)/pce/clips --split all --model $(SHIPPED) --out $(WORK)/pce/negatives \
 	  --count $(PAIRS) --steps $(NEGATIVE_STEPS) --lengths $(NEGATIVE_LENGTHS) --batch-size 16
-	for region in face non_face; do runs=$(WORK)/pce/$$region; \
+	for region in face non_face; do runs=$(WORK)/pce/$$region; test $$region = face && steps=300 || steps=200; \
 	  test -f $$runs/pretrained/report/report.json || $(CLASSIFIER) --region $$region --hard-negatives 1 --steps 10 \
-	    --set sync_pretraining_steps=300 --out $$runs/pretrained || exit 1; \
+	    --set sync_pretraining_steps=$$steps --out $$runs/pretrained || exit 1; \
 	  for share in $(SHARES); do \
 	    test "$$share" = 0 && init= || init="--init $$runs/pretrained/model"; \
 	    test -f $$runs/share_$$share/report/report.json || \
-	      $(CLASSIFIER) --region $$region --hard-negatives $$share $$init --out $$runs/share_$$share || exit 1; done; done
+	      $(CLASSIFIER) --region $$region --hard-negatives $$share --steps $$steps $$init --out $$runs/share_$$share || exit 1; done; done
 	$(BIN)/python -m experiments.guidance.shares_report $(foreach r,face non_face,$(SHARES:%=$(WORK)/pce/$(r)/share_%))
 	mkdir -p $(GUIDED)/classifier_face $(GUIDED)/classifier_non_face && cp -r $(SHIPPED)/. $(GUIDED)
 	cp -r $(WORK)/pce/face/share_$(HARD_FACE)/model/. $(GUIDED)/classifier_face
@@ -101,18 +101,17 @@ guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 
 # The last two: gradients and differences kept for some steps, which is what brings SG to 1.15 and DG to 1.32 of none.
 guidance: $(WORK)/pce/lips_instrument/instrument.json
-	$(GUIDANCE) --out out/guidance --people 40 --segments 3 --scales $(SCALES) \
+	$(GUIDANCE) --out out/guidance --people 40 --segments 2 --scales $(SCALES) \
 	  --settings none,sg/nf=0,sg/face=0,sg,dg,sg/reuse=3,dg/reuse=5
-	$(GUIDANCE) --out out/guidance_demo --people 40 --segments 3 --steps 2 --cfg-scale 1.4 --scales $(SCALES) \
+	$(GUIDANCE) --out out/guidance_demo --people 40 --segments 2 --steps 2 --cfg-scale 1.4 --scales $(SCALES) \
 	  --settings none,sg/nf=0/rate=1/skip_first=true,sg/face=0/rate=1/skip_first=true,sg/rate=1/skip_first=true,dg/rate=1/skip_first=true
 
 # Short trainings with and without PAR, three seeds each, from the same weights: Table 3.
 PAR_STEPS ?= 150
 par-pairs: $(VENV)/dev
-	for seed in 0 1 2; do \
-	  $(BIN)/paha train univdm --init shipped --steps $(PAR_STEPS) --set train.seed=$$seed --out $(WORK)/par/with_$$seed $(VOICES) && \
-	  $(BIN)/paha train univdm --init shipped --steps $(PAR_STEPS) --set train.seed=$$seed --no-par --out $(WORK)/par/without_$$seed $(VOICES) \
-	  || exit 1; done
+	for seed in 0 1 2; do for kind in with without; do test $$kind = with && plain= || plain=--no-par; \
+	  $(BIN)/paha train univdm --init $(SHIPPED) --steps $(PAR_STEPS) --set audio.name=$(SHIPPED)/audio_encoder \
+	    --set train.seed=$$seed --set train.sample_every=0 $$plain --out $(WORK)/par/$${kind}_$$seed $(VOICES) || exit 1; done; done
 
 # All tables and figures without pictures of people, then Table 1 again on videos, read by MediaPipe where it is at hand.
 CLIPS ?= 24

@@ -87,12 +87,12 @@ class Arms:
 
     def _check(self, folder: Path, arm: Arm) -> None:
         """Keep what makes the arm beside it, so that a run that goes on cannot mix two."""
-        pipeline = self.pipelines[arm.variant]
+        pipeline, regions = self.pipelines[arm.variant], arm.options.regions if arm.options.active else ()
         told: dict[str, Any] = vars(self.protocol) | {
             "natural": self.natural,
             "model": model_fingerprint(pipeline.univdm),
             "guidance": arm.options.settings() if arm.options.active else {"kind": "none"},
-            "classifiers": [model_fingerprint(pipeline.classifier(region)) for region in arm.options.regions],
+            "classifiers": [model_fingerprint(pipeline.classifier(region)) for region in regions],
         }
         folder.mkdir(parents=True, exist_ok=True)
         path, told = folder / SETTINGS, json.loads(json.dumps(told))

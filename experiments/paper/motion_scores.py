@@ -14,7 +14,7 @@ import numpy as np
 from experiments.guidance.rig_people import RigPerson, signals_of
 from experiments.guidance.sync_instrument import SyncInstrument
 from experiments.presenter import scores
-from paha.evaluation.metrics.frechet import FrechetSide, drawn_distances
+from paha.evaluation.metrics.frechet import NUM_REPLICATES, FrechetSide, drawn_distances
 from paha.evaluation.metrics.gestures import gesture_features, load_autoencoder, pair_distances
 from paha.evaluation.metrics.instruments import EXACT, Instruments
 from paha.evaluation.metrics.measure import Measured
@@ -28,9 +28,9 @@ OWN = ("sync", "jerk", "spread")
 """Scores that `RowScores` has not."""
 
 
-def motion_instruments() -> Instruments:
-    """Exact keypoints and the shipped pose autoencoder."""
-    return Instruments(None, EXACT, "", load_autoencoder(), absent=dict(ABSENT))
+def motion_instruments(*, replicates: int = NUM_REPLICATES) -> Instruments:
+    """Exact keypoints and the shipped pose autoencoder. replicates: of the bootstrap of FGD."""
+    return Instruments(None, EXACT, "", load_autoencoder(), absent=dict(ABSENT), replicates=replicates)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class MotionScores:
     def _side(self, measured: Sequence[Measured]) -> FrechetSide:
         model = self.instruments.autoencoder
         assert model is not None
-        side = FrechetSide(model.config["latent_dim"])
+        side = FrechetSide(model.config["latent_dim"], replicates=self.instruments.replicates)
         for made in measured:
             side.add(gesture_features(model, made.keypoints), made.clip_id)
         return side

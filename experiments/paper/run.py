@@ -81,7 +81,7 @@ class Paper:
         if arm.variant not in self.arms.pipelines:
             return "its model was not given"
         try:
-            for region in arm.options.regions:
+            for region in arm.options.regions if arm.options.active else ():
                 self.arms.pipelines[arm.variant].classifier(region)
         except PahaError as error:
             return str(error)
@@ -130,8 +130,8 @@ def main(
     scales: Annotated[str | None, typer.Option(help="NON_FACE,FACE,DIFF; the model's own by default.")] = None,
     skip_first: Annotated[bool, typer.Option(help="Leave the step from pure noise unguided.")] = False,
     people: Annotated[int, typer.Option(help="How many.", min=2)] = 24,
-    segments: Annotated[int, typer.Option(help="Of each video.", min=2)] = 4,
-    steps: Annotated[int, typer.Option(help="Solver steps.", min=1)] = 10,
+    segments: Annotated[int, typer.Option(help="Of each video.", min=2)] = 3,
+    steps: Annotated[int, typer.Option(help="Solver steps.", min=1)] = 8,
     cfg_scale: Annotated[float, typer.Option(help="Audio guidance; 1 is none, as in the paper.", min=1)] = 1.0,
     library: Annotated[int, typer.Option(help="Table 1: training people that the retrieval takes from.", min=1)] = 48,
     speech: Annotated[Path | None, typer.Option(help="Folder of aligned natural speech.")] = None,

@@ -40,7 +40,7 @@ def lips(people):
 
 @pytest.fixture(scope="module")
 def scored(people, lips):
-    return MotionScores(people, motion_instruments(), lips)
+    return MotionScores(people, motion_instruments(replicates=9), lips)
 
 
 def arms_in(folder, people, pipeline, **variants):
@@ -85,6 +85,7 @@ def test_an_arm_is_sampled_in_chunks_and_goes_on(tmp_path, monkeypatch, people, 
     np.testing.assert_array_equal(own.sampled(arm).latents, whole.latents)
     assert (tmp_path / "arms" / arm.name / "000.npz").stat().st_mtime_ns == before
     np.testing.assert_array_equal(read_arm(tmp_path, arm), whole.latents)
+    own.sampled(Arm(GuidanceOptions(kind="sg", rate=0.0)))  # the same arm: nothing is guided
     other = Arms(tmp_path, people, type(PROTOCOL)(**vars(PROTOCOL) | {"steps": 5}), own.pipelines, natural=False)
     with pytest.raises(PahaError, match="another steps"):
         other.sampled(arm)
