@@ -39,7 +39,10 @@ LIMITS = np.array([0.22, 0.16, 0.16])
 RELIEF = np.array([0.2, 0.65])
 """Share of depth added to the face's in yaw and pitch, so that MediaPipe reads the turn that was asked for."""
 OPEN_GAIN, WIDE_GAIN = 1.04, 1.36
-"""Of mouth_open and mouth_wide, so that MediaPipe reads off rendered frames what was asked for."""
+"""Of mouth_open, between full lips, and mouth_wide, so that MediaPipe reads off rendered frames what was asked for."""
+FULL_LIPS, THIN_LIPS_GAIN, MOST_OPEN_GAIN = 0.09, 9.0, 1.4
+"""Face heights of both lips together; how much more of an opening for each that is missing, and the most: a gap without
+lips about it looks smaller, to MediaPipe by a half at 0.05."""
 OVERLAP = 0.004
 """Face heights that closed lips overlap by."""
 MAX_OPEN = 0.15
@@ -151,7 +154,7 @@ class Mouth:
 
     jaw_upper, jaw_lower: along `down`, of an opening, as the upper and the lower side of the lips follow it.
     wide: along `across`, of a change of width. press_upper, press_lower: along `down`, of a change of thickness.
-    upper, lower: (N, 2) the inner edges of the lips from the image's left corner to the right.
+    upper, lower: (N, 2) the inner edges of the lips from the image's left corner to the right. gain: of an opening.
     """
 
     jaw_upper: np.ndarray
@@ -161,6 +164,7 @@ class Mouth:
     press_lower: np.ndarray
     upper: np.ndarray
     lower: np.ndarray
+    gain: float
 
     def faded(self, fade: np.ndarray) -> Mouth:
         """With its fields times a weight (h, w)."""
@@ -208,7 +212,13 @@ class Mouth:
             press_lower=(-_hump(v_lower, thickness) * profile).astype(np.float32),
             upper=upper.astype(np.float32),
             lower=lower.astype(np.float32),
+            gain=open_gain(float(np.linalg.norm(face[[0, 17]] - face[[13, 14]], axis=1).sum()) / unit),
         )
+
+
+def open_gain(lips: float) -> float:
+    """Of an opening between lips that thick together, face heights."""
+    return OPEN_GAIN * float(np.clip(1 + THIN_LIPS_GAIN * (FULL_LIPS - lips), 1, MOST_OPEN_GAIN))
 
 
 def _hump(distance: np.ndarray, thickness: float) -> np.ndarray:

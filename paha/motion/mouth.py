@@ -19,7 +19,7 @@ SHOWS_TEETH = 0.012
 WIDE_OPEN = 0.12
 """Gap from which no more is painted."""
 CAVITY = np.array([58.0, 20.0, 20.0], np.float32)
-TONGUE = np.array([150.0, 72.0, 74.0], np.float32)
+TONGUE = np.array([195.0, 94.0, 96.0], np.float32)
 TEETH = np.array([222.0, 214.0, 203.0], np.float32)
 EYES = ((33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246), (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398))  # fmt: skip  # noqa: E501
 TEETH_OVER_WHITES = 1.4
@@ -106,8 +106,8 @@ class Interior:
         ellipse(lower + 0.1 * half * down, (0.62 * half, min(0.34 * half, 0.55 * opening)), self._tint(TONGUE))
         ellipse(lower + 0.18 * half * down, (0.5 * half, 0.2 * half), 0.6 * self.teeth)
         # Upper teeth are a band under the lip; how much of them shows does not grow with the opening.
-        shown = min(0.24 * half, 0.45 * opening)
-        ellipse(upper - 0.3 * half * down, (0.78 * half, 0.3 * half + shown), 0.9 * self.teeth)
+        shown = min(0.24 * half, 0.65 * opening)
+        ellipse(upper - 0.3 * half * down, (0.78 * half, 0.3 * half + shown), self.teeth)
         return self._shaded(cv2.GaussianBlur(canvas, (0, 0), 0.4 * z), upper, half, max(shown, 1.0))
 
     def _shaded(self, canvas: np.ndarray, upper: np.ndarray, half: float, shown: float) -> np.ndarray:
@@ -116,7 +116,7 @@ class Interior:
         u = ((x - upper[0]) * self.photo.across[0] + (y - upper[1]) * self.photo.across[1]) / half
         v = ((x - upper[0]) * self.photo.down[0] + (y - upper[1]) * self.photo.down[1]) / shown
         round_ = 1 - 0.7 * np.clip(np.abs(u), 0, 1) ** 2
-        lip = 0.62 + 0.38 * np.clip(v / 0.8, 0, 1)
+        lip = 0.8 + 0.2 * np.clip(v / 0.8, 0, 1)
         # Teeth narrow sideways; the notch between two opens towards their edge.
         width, edge = 0.23 * (1 - 0.3 * np.abs(u)), np.clip(v, 0, 1.1)
         apart = (((u / width + 0.5) % 1) - 0.5) / (0.05 + 0.1 * edge**4)

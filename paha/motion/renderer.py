@@ -17,7 +17,7 @@ from paha.motion import fields
 from paha.motion.closed_eyes import ClosedEyes, lash_line, outline, shows
 from paha.motion.compositing import Box, Sheet, texture_places
 from paha.motion.expression import Expression
-from paha.motion.fields import MAX_OPEN, OPEN_GAIN, OVERLAP, Eye, Head
+from paha.motion.fields import MAX_OPEN, OVERLAP, Eye, Head
 from paha.motion.lattice import Lattice, inverse
 from paha.motion.layers import Arm, ArmLayer, find_arms, take_apart
 from paha.motion.mouth import WIDE_OPEN, Interior
@@ -134,7 +134,7 @@ class _Frame:
     def _opening(self) -> float:
         """Face heights that the gap changes by: no further than closed, nor than a jaw goes."""
         gap = self.renderer.interior.gap
-        asked = OPEN_GAIN * self.motion.mouth_open[self.t]
+        asked = self.expression.mouth.gain * self.motion.mouth_open[self.t]
         return float(np.clip(asked, -gap - OVERLAP, max(MAX_OPEN - gap, 0.02)))
 
     def _at(self, lattice: Lattice, source: np.ndarray, box: Box, origin: Box) -> np.ndarray:

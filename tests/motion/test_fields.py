@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paha.motion.expression import Expression
-from paha.motion.fields import LIMITS, UPPER_SHARE, Head, limited_angles
+from paha.motion.fields import LIMITS, MOST_OPEN_GAIN, OPEN_GAIN, UPPER_SHARE, Head, Mouth, limited_angles
 from paha.motion.person import PersonMotion
 from tests.motion.meshes import photograph
 
@@ -22,6 +22,16 @@ def test_the_gap_between_the_lips_grows_by_the_opening():
     grown = (at(lower, 14) - at(upper, 13)) @ PHOTO.down
     assert grown[0] == pytest.approx(0.1 * PHOTO.unit, rel=0.12)
     assert (at(upper, 13) @ PHOTO.down)[0] == pytest.approx(-UPPER_SHARE * 0.1 * PHOTO.unit, rel=0.3)
+
+
+@pytest.mark.parametrize(("thickness", "gain"), [(0.12, 1.0), (0.07, 1.18), (0.02, MOST_OPEN_GAIN)])
+def test_thin_lips_open_further_for_the_same_word(thickness: float, gain: float):
+    photo = photograph(gap=0.02)
+    for outer, inner, side in ((0, 13, -1), (17, 14, 1)):
+        photo.landmarks.face[outer, :2] = (
+            photo.landmarks.face[inner, :2] + side * 0.5 * thickness * photo.unit * photo.down
+        )
+    assert Mouth.of(photo, photo.grid).gain == pytest.approx(OPEN_GAIN * gain, rel=1e-3)
 
 
 def test_chin_follows_the_jaw_and_brows_do_not():
