@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from toy import toy_pipeline
 
 from paha.cli.checks import EXTRAS, HUB, examine, format_finding
 from paha.cli.doctor import doctor
 from paha.errors import PahaError
 from paha.extractors.weights import WEIGHTS
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("doctor") / "model"
-    toy_pipeline().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from test_main import call
 from toy_corpus import make_toy_corpus
 
 from paha.config import ParConfig
@@ -17,11 +16,6 @@ from paha.media.image_io import read_image
 from paha.media.video_io import read_video, write_video
 
 TAUS = ["configured", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9"]
-
-
-@pytest.fixture
-def paha(capsys):
-    return lambda *arguments: call(capsys, *arguments)
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from test_main import call
-from toy import toy_audio, toy_image, toy_pipeline
+from toy import toy_audio, toy_image
 from toy_corpus import make_toy_corpus
 
 from paha.extractors import weights
@@ -26,18 +25,6 @@ from paha.media.video_io import read_video
 
 ROOT = Path(__file__).parents[2]
 DEBUG = ("--preset", "debug")
-
-
-@pytest.fixture
-def paha(capsys):
-    return lambda *arguments: call(capsys, *arguments)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("reported") / "model"
-    toy_pipeline().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def planned(*, batch: int = 2, size: int = 16, checkpointing: bool = False, lowe
 @cache
 def debug_plan() -> Plan:
     """Of one GPU that is faster than any."""
-    return plan(preset("debug"), gpus=1, gpu_tflops=1e6)
+    return plan(configuration("debug", ["model.layers_per_block=1"]), gpus=1, gpu_tflops=1e6)
 
 
 def allocated_peak(compute) -> int:
