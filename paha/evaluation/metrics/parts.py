@@ -18,6 +18,8 @@ SILENCE_DB = -40.0
 MIN_SILENCE_FRAMES = 5
 SPEECH_FLOOR_RMS = 1e-4
 HKV_HEIGHT = 512
+MIN_SEEN_SHARE = 0.2
+"""Of the frames, in which a hand's point must be seen."""
 _INNER_LIPS = (FACE.start + 62, FACE.start + 66)
 _FACE_HEIGHT = (FACE.start + 27, FACE.start + 8)
 
@@ -92,11 +94,12 @@ def hand_confidence(keypoints: Keypoints) -> tuple[float, float] | None:
 
 def hkv(keypoints: Keypoints, *, height: int) -> float | None:
     """HKV, hand keypoint variance: mean over the seen points of both hands of their variance over time, x and y
-    added, in pixels squared of a picture 512 px high. None where no hand is ever seen.
+    added, in pixels squared of a picture 512 px high. None where no hand is seen in a fifth of the frames.
 
     Published numbers do not say their unit; more is livelier, and a jumping hand has most.
     """
-    points, seen = fill_unseen(keypoints.points[:, HANDS], keypoints.scores[:, HANDS])
+    points, _ = fill_unseen(keypoints.points[:, HANDS], keypoints.scores[:, HANDS])
+    seen = seen_often(keypoints)[HANDS]
     return float(points[:, seen].var(0).sum(-1).mean() * (HKV_HEIGHT / height) ** 2) if seen.any() else None
 
 
@@ -122,14 +125,21 @@ def mouth_seen(keypoints: Keypoints, *, share: float = 0.5) -> bool:
 
 
 def hand_motion(keypoints: Keypoints) -> float | None:
-    """Deviation over time of the hands' points about their mean places, in shoulder widths; None where unseen."""
+    """Deviation over time of the hands' points about their mean places, in shoulder widths; None where no hand is seen
+    in a fifth of the frames, or the shoulders are never."""
     points, seen = fill_unseen(keypoints.points, keypoints.scores)
     hands = np.zeros(len(seen), bool)
-    hands[HANDS] = seen[HANDS]
+    hands[HANDS] = seen_often(keypoints)[HANDS]
     if not hands.any() or not (seen[5] and seen[6]):
         return None
     width = float(np.median(np.linalg.norm(points[:, 5] - points[:, 6], axis=-1)))
     return float(np.sqrt(points[:, hands].var(0).sum(-1)).mean() / max(width, 1e-6))
+
+
+def seen_often(keypoints: Keypoints) -> np.ndarray:
+    """(133,) bool: points that are seen in enough frames for their motion to mean anything. A hand that shows for a
+    moment is drawn over the gaps and would seem to rest."""
+    return (keypoints.scores >= MIN_SCORE).mean(0) >= MIN_SEEN_SHARE
 
 
 def seen_share(keypoints: Keypoints) -> float:

@@ -38,6 +38,7 @@ from paha.types import FPS, SAMPLE_RATE_HZ, Keypoints
 FVD_DIM, EXPRESSION_DIM = 400, 52
 NO_FACE = "no face was seen"
 NO_HAND = "no hand was seen"
+NOT_ON_COPIES = "not measured on a corrupted copy"
 Value: TypeAlias = "Interval | str"
 """A number with its interval, or why there is none."""
 
@@ -145,7 +146,7 @@ class RowScores:
             self._note(clip, f"colour_drift_{name}", drift(known), "too short or unseen")
 
     def _add_looks(self, clip: Measured, truth: Measured | None, *, noise: bool) -> None:
-        self._note(clip, "flicker", clip.flicker, "not measured on a corrupted copy")
+        self._note(clip, "flicker", clip.flicker, NOT_ON_COPIES)
         if self.fid is not None:
             copy = "inception_noise" if noise and "inception_noise" in clip.looks else "inception"
             self.fid.add(clip.looks.get(copy, np.zeros((0, FID_DIM))), clip.clip_id)
@@ -153,7 +154,8 @@ class RowScores:
             shapes = clip.looks.get("expression", np.zeros((0, EXPRESSION_DIM)))
             shapes = shapes[np.isfinite(shapes).all(1)]
             self.expression.add(shapes, clip.clip_id)
-            self._note(clip, "e_fid", 0.0 if len(shapes) else None, NO_FACE, scalar=False)
+            reason = NO_FACE if "expression" in clip.looks else NOT_ON_COPIES
+            self._note(clip, "e_fid", 0.0 if len(shapes) else None, reason, scalar=False)
         if self.instruments.arcface is not None and truth is not None:
             faces = (measured.looks.get("identity", np.zeros((0, 1))) for measured in (clip, truth))
             self._note(clip, "csim", csim(*faces), NO_FACE)
@@ -188,7 +190,8 @@ class RowScores:
             made["fid"] = frechet_interval(real.fid, self.fid) or "too few frames"
         made["e_fid"] = "blendshapes are read by MediaPipe alone (--pose mediapipe)"
         if self.expression is not None and real.expression is not None:
-            made["e_fid"] = frechet_interval(real.expression, self.expression) or NO_FACE
+            why = next(iter(self.dropped.get("e_fid", {}).values()), NO_FACE)
+            made["e_fid"] = frechet_interval(real.expression, self.expression) or why
         if self.instruments.arcface is None:
             made["csim"] = absent.get("arcface", "no face network")
         if "pose" in absent:

@@ -180,15 +180,22 @@ def left_out(evaluation: Evaluation) -> list[str]:
         for clip, reason in found.items()
     ]
     for row in evaluation.rows[:2]:
-        lines += [_dropped_line(row, metric) for metric in row.dropped]
+        lines += _dropped_lines(row)
     return lines or ["nothing"]
 
 
-def _dropped_line(row: EvaluatedRow, metric: str) -> str:
-    found = row.dropped[metric]
-    reasons = "; ".join(dict.fromkeys(found.values()))
-    names = ", ".join(list(found)[:NAMED_CLIPS]) + (" ..." if len(found) > NAMED_CLIPS else "")
-    return f"{row.name}, {metric}: {len(found)} of {row.clips} clips ({names}): {reasons}"
+def _dropped_lines(row: EvaluatedRow) -> list[str]:
+    """One line for all metrics that leave out the same clips for the same reasons."""
+    titles = {column.key: column.heading for _, group in TABLES.values() for column in group}
+    alike: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for metric, found in row.dropped.items():
+        reasons = "; ".join(dict.fromkeys(found.values()))
+        alike.setdefault((tuple(found), reasons), []).append(titles.get(metric, metric))
+    return [
+        f"{row.name}, {', '.join(metrics)}: {len(clips)} of {row.clips} clips ("
+        f"{', '.join(clips[:NAMED_CLIPS])}{' ...' if len(clips) > NAMED_CLIPS else ''}): {reasons}"
+        for (clips, reasons), metrics in alike.items()
+    ]
 
 
 def _notes(evaluation: Evaluation) -> list[str]:

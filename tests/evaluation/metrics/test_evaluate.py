@@ -22,13 +22,13 @@ from toy_videos import make_dataset, make_method
 from paha.errors import PahaError
 from paha.evaluation.metrics.clips import find_clips
 from paha.evaluation.metrics.cost import record_cost
-from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, evaluate_videos, measure_set, score_real
+from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, EvaluatedRow, evaluate_videos, measure_set, score_real
 from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
 from paha.evaluation.metrics.measure import load_measured, measure, save_measured
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.evaluation.tables.evaluation_page import worst_clips
-from paha.evaluation.tables.evaluation_report import write_report
+from paha.evaluation.tables.evaluation_report import left_out, write_report
 from paha.media.video_io import read_video
 from paha.runtime.statistics import Interval
 from paha.types import Keypoints
@@ -149,6 +149,23 @@ def test_the_page_opens_in_a_browser_and_its_videos_play(evaluation, width):
     assert spare <= 0  # tables scroll by themselves, the page does not
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
     assert said == []
+
+
+def test_metrics_that_leave_out_the_same_clips_share_a_line(evaluation):
+    unseen, short = {"a": "no arm was seen", "b": "no arm was seen"}, {"a": "too short"}
+    row = EvaluatedRow("made", {}, 3, {"bas": unseen, "jerk": dict(unseen), "accent_z": short})
+    assert left_out(replace(evaluation[0], rows=[row])) == [
+        "made, BAS, jerk: 2 of 3 clips (a, b): no arm was seen",
+        "made, strokes on accents: 1 of 3 clips (a): too short",
+    ]
+
+
+def test_an_expression_that_was_not_measured_on_a_copy_is_no_missing_face(real, tmp_path):
+    seen = Instruments(None, "exact", "", None, expression=True, replicates=5)
+    kept, _ = measure_set(find_clips(real)[:2], seen, tmp_path, say=lambda _: None)
+    _, rows = score_real(kept, seen)
+    values = {row.name: row.values["e_fid"] for row in rows}
+    assert values["noise"] == "not measured on a corrupted copy"
 
 
 def test_an_interrupted_run_goes_on(real, instruments, tmp_path):

@@ -122,6 +122,13 @@ def test_hkv_is_the_variance_of_the_hands_points():
     assert hkv(swinging(seen=False), height=512) is None
 
 
+def test_a_hand_that_shows_for_a_moment_has_no_motion():
+    keypoints = swinging()
+    keypoints.scores[3:, LEFT_HAND.start : RIGHT_HAND.stop] = 0
+    assert hkv(keypoints, height=512) is None
+    assert hand_motion(keypoints) is None
+
+
 def test_jerk_of_a_sine_is_its_third_derivative_and_of_a_line_nothing():
     expected = 10 / 100 * (2 * np.pi) ** 3 / np.sqrt(2) * np.sqrt(42 / 46)  # 42 of 46 points move
     assert jerk(swinging()) == pytest.approx(expected, rel=0.03)  # of differences
