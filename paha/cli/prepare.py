@@ -128,7 +128,7 @@ def cut(raw: list[Path], out: Path, options: PrepareOptions) -> None:
         tell(f"paha: left out: {' '.join(name.split())}: {error}")
     typer.echo(
         f"{len(done.records)} clips, {done.kept_s:.1f} s of {done.seconds:.1f} s, in {out} "
-        f"({done.new} files new, {len(done.failed)} unusable); look at {out}/report.html"
+        f"({done.new} files new, {len(done.failed) - done.passing} unusable); look at {out}/report.html"
     )
     if done.passing:
         raise PahaError(f"{done.passing} files failed for reasons that may pass: the same command tries them again")

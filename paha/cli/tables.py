@@ -172,10 +172,11 @@ def make_ablation(number: str, options: TableOptions, instruments: InstrumentOpt
 
 
 def named_folder(text: str, option: str) -> tuple[str, Path]:
-    """'NAME=FOLDER' to its two parts. Raises PahaError for anything else."""
+    """'NAME=FOLDER' to its two parts. Raises PahaError for anything else, and for a folder that is not there."""
     name, equals, folder = text.partition("=")
     if not equals or not name or not folder:
         raise PahaError(f"{option} {text}: give NAME=FOLDER")
+    FOLDER.check(Path(folder))
     return name, Path(folder)
 
 
@@ -186,6 +187,7 @@ def methods_of(texts: list[str], datasets: list[str]) -> list[Method]:
     found: dict[str, Method] = {}
     for text in texts:
         name, dataset, kind, folder = parse_method(text, datasets)
+        FOLDER.check(folder)
         before = found.get(name, Method(name, {}, kind))
         if before.kind != kind or dataset in before.folders:
             raise PahaError(f"--method {text}: '{name}' was given before with another kind or for the same dataset")

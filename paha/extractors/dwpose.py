@@ -16,6 +16,7 @@ from paha.errors import PahaError
 from paha.extractors.mediapipe_points import face_boxes, mouth_gap
 from paha.extractors.pose import PoseTrack
 from paha.extractors.weights import weight
+from paha.runtime.faults import is_want_of_memory
 from paha.types import NUM_KEYPOINTS, Keypoints
 
 _MEAN = np.array([123.675, 116.28, 103.53], np.float32)
@@ -160,6 +161,8 @@ def _session(path: Path, threads: int, *, outputs: int) -> Any:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=[*providers, "CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own types are not public
+        if is_want_of_memory(error):
+            raise
         raise PahaError(f"cannot load {path}: {str(error).splitlines()[0]}; fetch it again") from error
     if len(session.get_outputs()) != outputs or len(session.get_inputs()) != 1:
         raise PahaError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from paha.errors import PahaError
+from paha.runtime.faults import is_want_of_memory
 
 
 def load_pretrained(class_name: str, name: str | Path, *, remedy: str, subfolder: str = "") -> Any:
@@ -22,6 +23,8 @@ def load_pretrained(class_name: str, name: str | Path, *, remedy: str, subfolder
             str(name), subfolder=subfolder, output_loading_info=True
         )
     except Exception as error:
+        if is_want_of_memory(error):
+            raise
         # transformers raises a dozen unrelated types for a missing, cut or foreign file.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PahaError(f"cannot load {class_name} from '{source}': {reason}; {remedy}") from error

@@ -14,6 +14,7 @@ import numpy as np
 
 from paha.errors import PahaError
 from paha.runtime.atomic import atomic_path
+from paha.runtime.faults import is_want_of_memory
 from paha.runtime.paths import check_input
 
 MIN_IMAGE_PX = 16
@@ -47,6 +48,8 @@ def read_image(path: Path | str) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise PahaError(f"{path} has more than {MAX_IMAGE_PIXELS // 10**6} megapixels; shrink it") from error
     except Exception as error:  # Pillow's readers raise anything at all on damaged files
+        if is_want_of_memory(error):
+            raise
         raise PahaError(f"cannot read the picture {path}: {error}; is it whole?") from error
 
 

@@ -16,11 +16,16 @@ _SPACE = re.compile(r"no space left|disk quota", re.I)
 _HIDDEN = re.compile(r"\.([^/\s]+)\.[0-9a-f]{12}\.partial")
 
 
+def is_want_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, whoever says it: no fault of the file that was being read."""
+    kind = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return kind or getattr(error, "errno", None) == errno.ENOMEM or bool(_MEMORY.search(" ".join(str(error).split())))
+
+
 def explain(error: BaseException) -> str | None:
     """The one line for an exception that tells of the machine and not of our code; None for any other."""
     text = " ".join(str(error).split())
-    memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM or _MEMORY.search(text)
-    if memory or type(error).__name__ == "OutOfMemoryError":
+    if is_want_of_memory(error):
         return "out of memory: give a smaller --size, batch or number of --workers, or close other programs"
     if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] in EXTRAS:
         return str(missing(error.name.split(".")[0]))

@@ -172,6 +172,15 @@ def test_tables_of_one_clip(paha, data, tmp_path, monkeypatch):
     assert (tmp_path / "t" / "table_1.json").is_file()
 
 
+@pytest.mark.parametrize("option", ["--also", "--method", "--retrieve-from"])
+def test_a_table_looks_for_all_its_folders_first(paha, data, tmp_path, option):
+    """They were looked for after the videos of the first dataset, which then lay in OUT."""
+    value = tmp_path / "nowhere" if option == "--retrieve-from" else f"x={tmp_path / 'nowhere'}"
+    words = ("tables", 1, "--data", data, "-o", tmp_path / "t", "--no-models", "--pose", "exact")
+    paha(*words, option, value).error("nowhere does not exist")
+    assert not (tmp_path / "t").exists()
+
+
 # 9: progress, and silence
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -32,6 +33,10 @@ from paha.media.image_io import save_png
 from paha.media.video_writer import write_video
 
 LIMIT_S = 120
+OF_PYTHON = re.compile(
+    r"\b(Type|Key|Index|Attribute|Value|Assertion|Runtime|ZeroDivision|UnboundLocal|Name|Overflow|Recursion|Import)"
+    r"Error: [^\n]{,150}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,8 @@ def faults_of(call: Call, capfd, out: Path) -> list[str]:
     told = capfd.readouterr().err
     lines = [line for line in told.replace("\r", "\n").splitlines() if line.strip()]
     faults = ["Traceback on stderr"] if "Traceback" in told else []
+    # One of many clips or jobs must not stop the others, so that its exception is told by its class: a fault of ours.
+    faults += [f"told as {found[0]!r}" for found in OF_PYTHON.finditer(told)]
     if status not in (0, None):
         if not lines or not lines[-1].startswith("paha: error: "):
             faults.append(f"status {status}, but the last line is {lines[-1:]}")

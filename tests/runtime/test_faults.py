@@ -7,6 +7,7 @@ import os
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -14,6 +15,10 @@ from safetensors.torch import save_file
 
 import paha
 from paha.errors import MediaError, PahaError, media_error
+from paha.evaluation.metrics.fvd import load_i3d
+from paha.evaluation.metrics.syncnet import load_syncnet
+from paha.extractors.pretrained import load_pretrained
+from paha.media.image_io import read_image, save_png
 from paha.runtime.atomic import atomic_path
 from paha.runtime.extras import EXTRAS, need
 from paha.runtime.faults import explain, without_temporary_names
@@ -36,6 +41,27 @@ def test_want_of_memory_is_one_line_whoever_says_it():
     for text in ("libtorch_cpu.so: failed to map segment from shared object", "can't start new thread"):
         assert "out of memory" in (explain(ImportError(text)) or "")
     assert "out of memory" in (explain(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")) or "")
+
+
+LOADERS = {
+    "torch.load": lambda path: load_syncnet(path),
+    "torch.jit.load": lambda path: load_i3d(path),
+    "PIL.Image.open": lambda path: read_image(path),
+    "transformers.Dinov2Model.from_pretrained": lambda path: load_pretrained("Dinov2Model", path, remedy="fetch it"),
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_want_of_memory_is_not_told_as_a_broken_file(tmp_path, monkeypatch, loader):
+    """A loader takes whatever a library raises of a file for the file's fault; memory is none."""
+    path = tmp_path / "file.png"
+    save_png(path, np.zeros((32, 32, 3), np.uint8))
+
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(loader, full)
+    assert explain(raised(lambda: LOADERS[loader](path))) == explain(MemoryError())
 
 
 def test_a_missing_extra_is_named():

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from paha.errors import PahaError
+from paha.runtime.faults import is_want_of_memory
 from paha.types import FACE
 
 FID_DIM = 2048
@@ -35,6 +36,8 @@ def load_inception(path: Path) -> PictureFeatures:
         network = torch.jit.load(str(path), map_location="cpu").eval()
         names = {argument.name for argument in network.forward.schema.arguments}
     except Exception as error:
+        if is_want_of_memory(error):
+            raise
         raise PahaError(f"{path} is no torchscript of Inception v3; fetch inception-2015-12-05.pt again") from error
     if "return_features" not in names:
         raise PahaError(f"{path} cannot give its features; FID wants StyleGAN's inception-2015-12-05.pt")
@@ -60,6 +63,8 @@ def load_arcface(path: Path) -> PictureFeatures:
     except ImportError as error:
         raise PahaError("onnxruntime is not there for --arcface; pip install 'paha[extract]'") from error
     except Exception as error:  # onnxruntime has classes of its own
+        if is_want_of_memory(error):
+            raise
         raise PahaError(f"{path} is no face network: {str(error).splitlines()[0]}; fetch it again") from error
 
     def embed(faces: np.ndarray) -> np.ndarray:

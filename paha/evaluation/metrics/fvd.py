@@ -18,6 +18,7 @@ from torch import Tensor
 
 from paha.errors import PahaError
 from paha.evaluation.metrics.i3d import I3D
+from paha.runtime.faults import is_want_of_memory
 
 Features = Callable[[Tensor], Tensor]
 
@@ -153,6 +154,8 @@ def load_i3d(path: Path, protocol: FvdProtocol = PROTOCOLS["paha"]) -> Features:
     try:
         model.load_state_dict(state, strict=True)
     except Exception as error:
+        if is_want_of_memory(error):
+            raise
         raise PahaError(f"{path} holds no weights of I3D ({str(error).splitlines()[0]}); fetch it again") from error
     return model.eval().requires_grad_(False)
 
@@ -177,6 +180,8 @@ def _torchscript(path: Path, *, inside: bool) -> Features:
     try:
         network = torch.jit.load(str(path), map_location="cpu").eval()
     except Exception as error:
+        if is_want_of_memory(error):
+            raise
         raise PahaError(
             f"{path} is neither I3D's state dict nor torchscript; take StyleGAN-V's i3d_torchscript.pt"
         ) from error

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from paha.errors import PahaError
+from paha.runtime.faults import is_want_of_memory
 
 EMBEDDING_DIM = 1024
 
@@ -70,6 +71,8 @@ def load_syncnet(path: Path) -> SyncNet:
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state, strict=True)
     except Exception as error:
+        if is_want_of_memory(error):
+            raise
         # torch raises several unrelated types for a missing, cut or foreign file.
         raise PahaError(f"{path} holds no weights of SyncNet ({str(error).splitlines()[0]}); fetch it again") from error
     return model.eval().requires_grad_(False)
