@@ -23,7 +23,18 @@ from paha.cli.jobs import (
     read_jobs,
     run_jobs,
 )
-from paha.cli.options import FILE, STREAM_IN, Device, ModelFolder, SampleSteps, Sign, TextOptions, parse_size, tell
+from paha.cli.options import (
+    FILE,
+    STREAM_IN,
+    Device,
+    Mark,
+    ModelFolder,
+    SampleSteps,
+    Sign,
+    TextOptions,
+    parse_size,
+    tell,
+)
 from paha.errors import PahaError
 from paha.pipeline.outputs import FRAMES_FOLDER, VIDEO, check_outputs, sheet_path
 from paha.pipeline.segment_store import SegmentStore
@@ -115,6 +126,7 @@ class AnimateOptions:
     ] = 25
     crf: Annotated[float, typer.Option(help="Quality of the picture, 0 (lossless) to 51.", min=0, max=51)] = 18.0
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False
+    mark: Mark = None
     sign: Sign = None
     save_frames: Annotated[Path | None, typer.Option(help="Folder for all frames as PNG."), FRAMES_FOLDER] = None
     contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Also write OUT_sheet.png.")] = False
@@ -280,6 +292,7 @@ def animate_one(
             fps=options.fps,
             crf=options.crf,
             label=options.label,
+            mark=options.mark,
             save_frames=options.save_frames,
             contact_sheet=sheet,
         )

@@ -12,7 +12,7 @@ import typer
 
 from paha.cli.animate import STANDARD_OUTPUT, Landmarks, LoadOptions, check_signing, open_stream
 from paha.cli.animate import sign as sign_file
-from paha.cli.options import FILE, STREAM_IN, Overwrite, SampleSteps, Sign, TextOptions, tell
+from paha.cli.options import FILE, STREAM_IN, Mark, Overwrite, SampleSteps, Sign, TextOptions, tell
 from paha.pipeline.outputs import VIDEO
 
 _STAGES = {"faces": "reading the face", "speech": "making the motion", "frames": "writing frames"}
@@ -42,6 +42,7 @@ def dub(
         Landmarks, typer.Option(help="Who reads the frames; auto is MediaPipe where its models are found.")
     ] = Landmarks.auto,
     label: Annotated[bool, typer.Option("--label", help="Draw 'AI-generated' on the picture.")] = False,
+    mark: Mark = None,
     sign: Sign = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -65,6 +66,7 @@ def dub(
             face_box=box,
             landmarks=landmarks.value,
             label=label,
+            mark=mark,
             stream=file,
             advance=advance,
         )

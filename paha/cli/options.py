@@ -55,6 +55,10 @@ Sign = Annotated[
     typer.Option(metavar="DIR", help="Sign a C2PA manifest by DIR/certificate.pem and key.pem, made there if missing."),
     Output("folder", marks=("certificate.pem", "key.pem")),
 ]
+Mark = Annotated[
+    int | None,
+    typer.Option(help="Hide this number in the picture; `paha verify` finds it again.", min=0, max=2**32 - 1),
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best there is by default.")]
 
 

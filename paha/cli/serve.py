@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from paha.cli.options import ModelFolder, Sign
+from paha.cli.options import Mark, ModelFolder, Sign
 from paha.runtime.paths import Output
 
 DATA = Output("folder", marks=("jobs.sqlite3", "lock"))
@@ -25,6 +25,7 @@ def serve(
     token: Annotated[
         str, typer.Option(help="What clients must show ($PAHA_TOKEN by default).", show_default=False)
     ] = "",
+    mark: Mark = None,
     sign: Sign = None,
     max_upload_mb: Annotated[int, typer.Option(help="Megabytes of a request.", min=1, max=1024)] = 64,
     max_seconds: Annotated[float, typer.Option(help="Seconds of a speech.", min=1, max=3600)] = 120.0,
@@ -43,7 +44,7 @@ def serve(
     token = token or os.environ.get("PAHA_TOKEN", "")
     limits = (max_upload_mb, max_seconds, max_size, max_queued, max_per_client)
     devices = tuple(device or [_best_device()])
-    run(ServeSettings(folder, model, devices, host, port, token, sign, *limits), say=typer.echo)
+    run(ServeSettings(folder, model, devices, host, port, token, sign, mark, *limits), say=typer.echo)
 
 
 def _best_device() -> str:

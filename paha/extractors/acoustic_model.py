@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from paha.extractors.mel import MELS_PER_FRAME
+from paha.runtime.network import Network, register_to_config
 
 PHONES_PER_FRAME = 2
 """Phones are told apart every 20 ms."""
@@ -46,7 +45,7 @@ class ResidualBlock(nn.Module):
         return F.relu(x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x))))))
 
 
-class AcousticModel(ModelMixin, ConfigMixin):
+class AcousticModel(Network):
     """Log-mel bands to features of a video frame, which see about 0.55 s to both sides; all outputs are linear in
     them."""
 

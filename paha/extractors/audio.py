@@ -98,7 +98,7 @@ class AcousticEncoder:
 
     def save(self, folder: Path) -> None:
         """Write the model as fp16 safetensors."""
-        copy.deepcopy(self.model).half().save_pretrained(folder, safe_serialization=True)
+        copy.deepcopy(self.model).half().save_pretrained(folder)
 
     @torch.no_grad()
     def encode(self, mono_16k: np.ndarray, num_frames: int) -> Tensor:

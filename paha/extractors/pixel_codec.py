@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from paha.config import CodecConfig
 from paha.errors import PahaError
+from paha.runtime.network import Network, register_to_config
 
 MIN_STD = 1e-3
 
@@ -57,7 +56,7 @@ class Refiner(nn.Module):
         return x + F.pixel_shuffle(self.conv_out(F.silu(h)), 2)
 
 
-class PixelCodec(ModelMixin, ConfigMixin):
+class PixelCodec(Network):
     """The presenter presets' autoencoder.
 
     latent_channels: C. downsample: side of a patch. widths: channels of the refiner at half and quarter resolution.

@@ -12,7 +12,7 @@ from paha.errors import PahaError
 from paha.types import NUM_KEYPOINTS, Keypoints
 
 if TYPE_CHECKING:
-    from paha.extractors.pose_reader import PoseReader  # brings diffusers, seconds of start-up
+    from paha.extractors.pose_reader import PoseReader
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from typing import Self, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from paha.extractors.pixel_codec import ResidualBlock
+from paha.runtime.network import Network, register_to_config
 from paha.types import FACE, NUM_KEYPOINTS
 
 INPUT_SIZE = 128
@@ -140,7 +139,7 @@ class FaceHead(nn.Module):
         return self.mouth(hidden).squeeze(1), self.moves(hidden).unflatten(1, (-1, 2))
 
 
-class PoseReader(ModelMixin, ConfigMixin):
+class PoseReader(Network):
     """Reads pose off presenter frames, generated, coded, blurred and noisy ones too.
 
     widths: channels of the trunk at 1/4, 1/8, 1/16. face_widths: of the face head at 1/2, 1/4, 1/8 of the crop.

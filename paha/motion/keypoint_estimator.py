@@ -18,11 +18,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from paha.extractors.pose_reader import cell_centres, upsample
+from paha.runtime.network import Network, register_to_config
 
 FINDER_SIZE, FACE_SIZE, PERSON_SIZE = 160, 128, 160
 FINDER_STRIDE = 8
@@ -191,7 +190,7 @@ class PersonNet(nn.Module):
         return BodyReading(points, log_heat, score_logits, self.mask(features).float().squeeze(1))
 
 
-class KeypointEstimator(ModelMixin, ConfigMixin):
+class KeypointEstimator(Network):
     """The three networks as one model. Widths are channels at halved resolutions."""
 
     @register_to_config

@@ -7,20 +7,18 @@ Letters: T frames, C = 12 channels, G cells a side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 from paha.motion.geometry import Geometry
 from paha.motion.painting import Canvas, blobs, shared
 from paha.motion.person import NUM_PARTS, PARTS, PersonMotion, measure, move_points
+from paha.runtime.network import Network, register_to_config
 from paha.types import FACE, Keypoints
 
 CHANNELS = (
@@ -57,7 +55,7 @@ _EYES = ((42, 48), (36, 42))
 _BROWS = ((22, 27), (17, 22))
 
 
-class MotionCodec(ModelMixin, ConfigMixin):
+class MotionCodec(Network):
     """The codec of motion latents. Its only weights are its scales, so that a model folder says what it was trained on.
 
     cells: side of the grid. scales: of the channels, in the order of CHANNELS. part_gains: of the head and the eight
@@ -74,9 +72,9 @@ class MotionCodec(ModelMixin, ConfigMixin):
         self.register_buffer("channel_scales", torch.tensor(scales))
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """As diffusers says. Codecs that were stored before there were gains had the same for all parts."""
-        return super().from_config({"part_gains": EVEN_GAINS} | dict(config), *args, **kwargs)
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """As `Network.from_config`. Codecs that were stored before there were gains had the same for all parts."""
+        return super().from_config({"part_gains": EVEN_GAINS} | config)
 
     @property
     def is_todays(self) -> bool:

@@ -65,7 +65,7 @@ class OwnLandmarks:
         """With the weights of a folder. Raises PahaError where there are none."""
         if not (folder / "config.json").is_file():
             raise PahaError(f"no keypoint estimator in {folder}; make one with `paha train keypoint-estimator`")
-        estimator = KeypointEstimator.from_pretrained(folder, dtype=torch.float32)
+        estimator = KeypointEstimator.from_pretrained(folder)
         return cls(estimator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
     def find_faces(self, image: np.ndarray) -> np.ndarray:

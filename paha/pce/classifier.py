@@ -12,14 +12,13 @@ from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from paha.config import ModelConfig, Section
 from paha.errors import PahaError
 from paha.pce.regions import Region
+from paha.runtime.network import Network, register_to_config
 from paha.univdm.conditioning import Conditioning
 from paha.univdm.embeddings import sinusoids
 from paha.univdm.univdm import UniVDM
@@ -99,7 +98,7 @@ class SyncHead(nn.Module):
         return self.head(encoded_BSD[:, 0]).squeeze(-1) + similarity
 
 
-class PCEClassifier(SyncHead, ModelMixin, ConfigMixin):
+class PCEClassifier(SyncHead, Network):
     """Tells real from generated, in sync from not, in one region of noisy latents: D_face or D_non_face.
 
     univdm: the options of the UniVDM whose encoder it starts from (`ModelConfig`). region: what it is shown of the

@@ -47,6 +47,7 @@ def animate(
     fps: int = FPS,
     crf: float = 18,
     label: bool = False,
+    mark: int | None = None,
     save_frames: Path | str | None = None,
     contact_sheet: Path | str | None = None,
     progress: bool = True,
@@ -59,8 +60,9 @@ def animate(
     replace what is at `out`, and do without the segments that an interrupted run kept. stream: an open file that takes
     a fragmented mp4 as it is made, frame by frame; `out` is then only where segments are kept. fps: of the video; the
     model's 25 frames a second are repeated or left out. crf: quality of x264, 0 (lossless) to 51. label: draw
-    "AI-generated" on the picture. save_frames: a folder for all frames as PNG. contact_sheet: a PNG of 16 frames.
-    progress: a bar on stderr. advance: told of (frames done, total); what it raises ends the video, segments stay.
+    "AI-generated" on the picture. mark: a number to hide in it. save_frames: a folder for all frames as PNG.
+    contact_sheet: a PNG of 16 frames. progress: a bar on stderr. advance: told of (frames done, total); what it raises
+    ends the video, segments stay.
     Raises PahaError for bad inputs, an output that is there already or cannot be written (`paha.runtime.paths`), and
     settings that changed before a resume.
     """
@@ -87,6 +89,7 @@ def animate(
         fps=fps,
         crf=crf,
         label=label,
+        mark=mark,
         stream=stream,
     )
     with store.kept(), video as writer:

@@ -39,14 +39,15 @@ def dub(
     face_box: tuple[float, float, float, float] | None = None,
     landmarks: Detector = "auto",
     label: bool = False,
+    mark: int | None = None,
     stream: BinaryIO | None = None,
     advance: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> PersonMotion:
     """Write `video` with the person's lips and jaw speaking `audio` to `out`, as long as the speech, at 25 Hz.
 
     The largest face of the first frame that has one speaks, or the one in face_box (pixels of the video). Frames in
-    which no face is read stay as they are. stream: as `paha.pipeline.animate.animate` has it. advance: told of the
-    progress, (stage, done, total). Returns the mouth that was asked for, T frames.
+    which no face is read stay as they are. mark, stream: as `paha.pipeline.animate.animate` has them. advance: told of
+    the progress, (stage, done, total). Returns the mouth that was asked for, T frames.
     Raises PahaError for bad inputs, a video without a face or shorter than the speech, and a model of pixels.
     """
     if pipeline.preset.codec.kind != "motion":
@@ -61,7 +62,7 @@ def dub(
     frames = dub_frames(iter_video(video), track, motion)
     height, width = reference[1].shape[:2]
     with VideoWriter(
-        out, width=width, height=height, audio=sound, num_frames=count, label=label, stream=stream
+        out, width=width, height=height, audio=sound, num_frames=count, label=label, mark=mark, stream=stream
     ) as writer:
         for done, frame in enumerate(frames):
             writer.write(frame[None])

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from paha.sampling.long_video import Segment
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class PahaPipelineOutput(BaseOutput):
+class PahaPipelineOutput:
     """frames: uint8 (T, H, W, 3); a list of PIL images; or float32 codec latents (T, C, h, w), by output_type."""
 
     frames: Any

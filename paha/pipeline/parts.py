@@ -58,7 +58,7 @@ class ModelParts:
         """Write them into a model folder, with what their own one carries along and nobody loaded. Public encoders are
         kept by name. Returns the preset that finds them there."""
         for region, classifier in self.classifiers.items():
-            classifier.save_pretrained(folder / CLASSIFIER_FOLDERS[region], safe_serialization=True)
+            classifier.save_pretrained(folder / CLASSIFIER_FOLDERS[region])
         written, preset = [CLASSIFIER_FOLDERS[region] for region in self.classifiers], self.preset
         # Others are not even loaded for this.
         acoustic = self.audio_encoder if preset.audio.kind == "acoustic" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -11,8 +12,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-from torch import Tensor
+from torch import Tensor, nn
 
 from paha import config as configuration
 from paha.config import PahaConfig
@@ -30,6 +30,7 @@ from paha.pipeline.inputs import EncodedInputs, plan_video, speech_for_model
 from paha.pipeline.model_folder import (
     CODEC_FOLDER,
     CONFIG_FILE,
+    INDEX_FILE,
     UNIVDM_FOLDER,
     VAE_FOLDER,
     find_model,
@@ -41,6 +42,7 @@ from paha.pipeline.options import GuidanceFactory, SampleOptions, choose_seed
 from paha.pipeline.parts import ModelParts
 from paha.pipeline.prediction import make_predictor
 from paha.pipeline.reference import ReferenceOptions, make_reference
+from paha.runtime.progress import progress_bar
 from paha.sampling.long_video import Segment, chain_segments, segment_noise
 from paha.sampling.sampler import Predict, StepCallback, sample
 from paha.sampling.schedule import Schedule
@@ -49,8 +51,9 @@ from paha.univdm.conditioning import Conditioning
 from paha.univdm.univdm import UniVDM
 
 
-class PahaPipeline(DiffusionPipeline):
-    """Audio-driven human animation with UniVDM.
+class PahaPipeline:
+    """Audio-driven human animation with UniVDM, used as a pipeline of diffusers is, though it derives from none: the
+    import of theirs takes as long as all of ours.
 
     univdm: the network. codec: its codec. preset: the configuration both were made with. audio_encoder, image_encoder:
     by default those of the preset, loaded on first use from the model folder, a directory or the hub.
@@ -60,25 +63,22 @@ class PahaPipeline(DiffusionPipeline):
         self,
         univdm: UniVDM,
         codec: Any,
-        preset: PahaConfig | None = None,
+        preset: PahaConfig,
         audio_encoder: AudioEncoder | None = None,
         image_encoder: ImageEncoder | None = None,
         folder: Path | None = None,
     ) -> None:
-        super().__init__()
-        # diffusers takes arguments without a default for networks, hence the None.
-        if preset is None:
-            raise ValueError("PahaPipeline needs the preset that its networks were made with")
-        self.register_modules(univdm=univdm, codec=codec)
+        self.univdm, self.codec = univdm, codec
         self.preset = preset
         self.schedule = Schedule(preset.diffusion)
         self._parts = ModelParts(preset, folder, audio_encoder, image_encoder)
         self._compute_device: torch.device | None = None
         self._interrupt = False
         """Set by a callback, diffusers' way, to end the run."""
+        self._shows_progress = True
 
     @classmethod
-    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | Path,
         *,
@@ -96,18 +96,20 @@ class PahaPipeline(DiffusionPipeline):
         dtype = torch_dtype or dtype
         return pipeline if dtype == torch.float32 else pipeline.to(dtype=dtype)
 
-    def save_pretrained(self, save_directory: str | Path) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def save_pretrained(self, save_directory: str | Path) -> None:
         """Write the model folder: paha.yaml, model_index.json and safetensors, with all that the folder it was loaded
         from carries along, its acoustic model, and the classifiers given to `add_classifier`. Public encoders are kept
         by name."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
-        self.univdm.save_pretrained(folder / UNIVDM_FOLDER, safe_serialization=True)
+        self.univdm.save_pretrained(folder / UNIVDM_FOLDER)
         is_svd = self.preset.codec.kind == "svd"
         part, name = (self.codec.vae, VAE_FOLDER) if is_svd else (self.codec, CODEC_FOLDER)
-        part.save_pretrained(folder / name, safe_serialization=True)
+        part.save_pretrained(folder / name)
         preset = self._parts.save(folder)
-        self.save_config(folder)
+        kinds = {name: [type(part).__module__, type(part).__name__] for name, part in self.components.items()}
+        index = {"_class_name": type(self).__name__} | kinds
+        (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
         configuration.dump(preset, folder / CONFIG_FILE)
 
     @torch.no_grad()
@@ -218,11 +220,11 @@ class PahaPipeline(DiffusionPipeline):
         )
         collected: list[Any] = []
         self._interrupt = False
-        progress = self.progress_bar(total=len(inputs.segments))  # pyright: ignore[reportCallIssue]
-        with progress as bar, suppress(RunInterruptedError):
+        with progress_bar(enabled=self._shows_progress) as bar, suppress(RunInterruptedError):
+            segments = bar.add_task("segments", total=len(inputs.segments))
             for output in self.generate(inputs, options, callback_on_step_end=callback_on_step_end):
                 collected.append(self._collect(inputs, output, output_type))
-                bar.update()
+                bar.advance(segments)
         if not collected:
             raise PahaError("interrupted before the first segment was finished")
         if output_type == "latent":
@@ -245,9 +247,23 @@ class PahaPipeline(DiffusionPipeline):
         return from_target(z_0, inputs.ref_latent, self.preset.diffusion)[0]
 
     @property
+    def components(self) -> dict[str, nn.Module]:
+        """The networks that a model folder always holds, by name."""
+        return {"univdm": self.univdm, "codec": self.codec}
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
+        """Move the networks to a device, or give their weights another floating-point type; returns the pipeline."""
+        for part in self.components.values():
+            part.to(device=device, dtype=dtype)
+        return self
+
+    def set_progress_bar_config(self, *, disable: bool) -> None:
+        """Whether a call keeps its bar to itself."""
+        self._shows_progress = not disable
+
+    @property
     def device(self) -> torch.device:
         """Where it computes; parts that take turns there (`paha.pipeline.low_vram`) lie elsewhere in between."""
-        # diffusers' own looks at every module for offloading hooks, ten times a video.
         return self._compute_device or next(self.univdm.parameters()).device
 
     def compute_on(self, device: torch.device) -> None:
@@ -273,8 +289,7 @@ class PahaPipeline(DiffusionPipeline):
 
         Raises PahaError where there is none.
         """
-        classifier: Any = self._parts.classifier(region)  # diffusers' decorator hides `to` from type checkers
-        return classifier.to(self.device)
+        return self._parts.classifier(region).to(self.device)
 
     def add_classifier(self, classifier: PCEClassifier) -> None:
         """Use this PCEClassifier for its region, and write it with `save_pretrained`."""

@@ -13,8 +13,9 @@ from paha.errors import PahaError
 class ServeSettings:
     """folder: all that the server writes. model: a model folder, None for the shipped one. devices: one worker each.
     token: what clients must show; "" lets everybody in, on loopback alone. sign: the folder of a certificate that
-    videos are signed by. max_upload_mb: of one request. max_seconds: of one speech. max_size: of a video's longer side,
-    pixels. max_queued: jobs that wait, of all. max_per_client: jobs of one address that wait or run."""
+    videos are signed by. mark: a number hidden in all of them. max_upload_mb: of one request. max_seconds: of one
+    speech. max_size: of a video's longer side, pixels. max_queued: jobs that wait, of all. max_per_client: jobs of one
+    address that wait or run."""
 
     folder: Path
     model: Path | None = None
@@ -23,6 +24,7 @@ class ServeSettings:
     port: int = 7860
     token: str = ""
     sign: Path | None = None
+    mark: int | None = None
     max_upload_mb: int = 64
     max_seconds: float = 120.0
     max_size: int = 1280

@@ -34,9 +34,11 @@ class TakenAwayError(Exception):
     """The job was cancelled, deleted or given to another worker."""
 
 
-def run_job(pipeline: PahaPipeline, store: JobStore, job: Job, *, sign: Path | None = None) -> None:
+def run_job(
+    pipeline: PahaPipeline, store: JobStore, job: Job, *, sign: Path | None = None, mark: int | None = None
+) -> None:
     """Make the video of a claimed job, from the segment that is not there yet, and end it. sign: the folder of
-    a certificate, None not to sign."""
+    a certificate, None not to sign. mark: a number to hide in the picture, None for none."""
     folder, told = store.files(job.id), 0.0
     seen: list[str] = []
 
@@ -52,7 +54,7 @@ def run_job(pipeline: PahaPipeline, store: JobStore, job: Job, *, sign: Path | N
             warnings.simplefilter("always", PahaWarning)
             warnings.showwarning = lambda message, *_, **__: seen.append(" ".join(str(message).split()))
             if not (folder / VIDEO).is_file():  # else its worker died at the very end
-                _make(pipeline, folder, job, advance, sign)
+                _make(pipeline, folder, job, advance, sign, mark)
         store.end(job, "done")
         for stream in folder.glob(stream_name("*")):
             with suppress(OSError):  # where somebody still plays it, not every system lets it go
@@ -68,7 +70,7 @@ def run_job(pipeline: PahaPipeline, store: JobStore, job: Job, *, sign: Path | N
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | None) -> None:
+def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | None, mark: int | None) -> None:
     from paha.guidance.choice import SCALES, GuidanceChoice, guide
     from paha.guidance.classifier_gradient import GuidanceOptions
     from paha.motion.strength import MotionStrength
@@ -98,6 +100,7 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
                 reference,
                 stream=stream,
                 label=asked["label"],
+                mark=mark,
                 progress=False,
                 advance=advance,
                 resume=resume,
@@ -117,14 +120,14 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
     os.replace(whole, folder / VIDEO)
 
 
-def work(pipeline: PahaPipeline, store: JobStore, name: str, *, sign: Path | None) -> None:
+def work(pipeline: PahaPipeline, store: JobStore, name: str, *, sign: Path | None, mark: int | None) -> None:
     """Take one job after another, for ever."""
     while True:
         job = store.claim(name)
         if job is None:
             time.sleep(POLL_S)
         else:
-            run_job(pipeline, store, job, sign=sign)
+            run_job(pipeline, store, job, sign=sign, mark=mark)
 
 
 def guidance_kinds(pipeline: PahaPipeline) -> list[str]:
@@ -149,6 +152,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sign", type=Path)
+    parser.add_argument("--mark", type=int)
     parser.add_argument("--name", required=True)
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -161,7 +165,7 @@ def main() -> None:
         sys.exit(f"paha: error: {error}")
     pipeline.set_progress_bar_config(disable=True)
     print("ready", *guidance_kinds(pipeline), flush=True)
-    work(pipeline, JobStore(args.folder), args.name, sign=args.sign)
+    work(pipeline, JobStore(args.folder), args.name, sign=args.sign, mark=args.mark)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ class Workers:
         command = [sys.executable, "-m", "paha.serve.worker", "--folder", folder, "--device", device, "--name", name]
         command += [] if model is None else ["--model", str(model)]
         command += [] if self.settings.sign is None else ["--sign", str(self.settings.sign)]
+        command += [] if self.settings.mark is None else ["--mark", str(self.settings.mark)]
         self.ready[name] = False
         environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

@@ -45,13 +45,12 @@ class Checkpointed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gradient_checkpointing = False
-        self._gradient_checkpointing_func: Callable | None = None
+        self.checkpoint: Callable | None = None
 
     def run(self, block: nn.Module, *args: object) -> Tensor:
         """block(*args), its inner activations recomputed in the backward pass when checkpointing is on."""
-        if self.gradient_checkpointing and torch.is_grad_enabled() and self._gradient_checkpointing_func:
-            return self._gradient_checkpointing_func(block, *args)
+        if self.checkpoint is not None and torch.is_grad_enabled():
+            return self.checkpoint(block, *args)
         return block(*args)
 
 

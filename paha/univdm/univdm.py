@@ -8,32 +8,31 @@ window.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from paha.config import ModelConfig
 from paha.errors import PahaError
+from paha.runtime.network import Network, register_to_config
 from paha.univdm.attention import ConditioningCache, cached_or_new
-from paha.univdm.blocks import Context, per_frame
+from paha.univdm.blocks import Checkpointed, Context, per_frame
 from paha.univdm.conditioning import Conditioning
 from paha.univdm.embeddings import SMALLEST_TIME, TIME_ID_DIM, AudioProjection, TimestepEmbedding, sinusoids
 from paha.univdm.levels import DownLevel, MiddleLevel, UpLevel
 
 
-class UniVDM(ModelMixin, ConfigMixin):
+class UniVDM(Network):
     """The unified video diffusion model G. Build it with `from_model_config`; the options are those of `ModelConfig`.
 
     encoder_only leaves the way up and the output out: the trunk of the PCE classifiers.
     Positions in time: video frames are 0 .. T-1, as SVD was trained; the reference slot, which the temporal
     convolutions see before frame 0, is -1, whatever the clip's length.
     """
-
-    _supports_gradient_checkpointing = True
 
     @register_to_config
     def __init__(
@@ -106,11 +105,26 @@ class UniVDM(ModelMixin, ConfigMixin):
         """The model of a preset's `model` section, with random weights and zero-initialised audio output."""
         return cls(**config.model_dump(), encoder_only=encoder_only)
 
+    def enable_gradient_checkpointing(self, function: Callable | None = None) -> None:
+        """Recompute inner activations in the backward pass. function: as `torch.utils.checkpoint.checkpoint`, which it
+        is by default."""
+        from torch.utils.checkpoint import checkpoint
+
+        for module in self.modules():
+            if isinstance(module, Checkpointed):
+                module.checkpoint = function or partial(checkpoint, use_reentrant=False)
+
+    def disable_gradient_checkpointing(self) -> None:
+        """Keep all activations again."""
+        for module in self.modules():
+            if isinstance(module, Checkpointed):
+                module.checkpoint = None
+
     def encoder_copy(self) -> Self:
         """A trainable copy of everything but the way up: the trunk of a PCE classifier, on the same device."""
         config = ModelConfig(**{name: self.config[name] for name in ModelConfig.model_fields})
         encoder = self.from_model_config(config, encoder_only=True)
-        encoder.to(device=self.device, dtype=self.dtype)  # pyright: ignore[reportCallIssue]
+        encoder.to(device=self.device, dtype=self.dtype)
         own = self.state_dict()
         encoder.load_state_dict({key: own[key] for key in encoder.state_dict()})
         return encoder

@@ -103,7 +103,7 @@ def test_the_default_reader_is_small_and_survives_half_precision(tmp_path):
     expected = reader.read(images)
     reader.half().save_pretrained(tmp_path)
     assert sum(f.stat().st_size for f in tmp_path.iterdir()) <= 5e6
-    loaded = PoseReader.from_pretrained(tmp_path, torch_dtype=torch.float32)
+    loaded = PoseReader.from_pretrained(tmp_path)
     assert loaded.dtype == torch.float32
     reading = loaded.read(images)
     np.testing.assert_allclose(reading.points, expected.points, atol=0.5)

@@ -17,7 +17,7 @@ from paha.runtime.statistics import Interval
 from paha.types import FPS, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND, Keypoints
 
 if TYPE_CHECKING:
-    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder  # brings diffusers, seconds of start-up
+    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder  # brings torch, seconds of start-up
 
 SHIPPED_AUTOENCODER = Path(__file__).parents[2] / "assets" / "pose_autoencoder"
 MID_SHOULDER = NUM_KEYPOINTS

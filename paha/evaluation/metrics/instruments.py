@@ -25,7 +25,7 @@ from paha.extractors.pose import NoPose
 from paha.extractors.weights import FOLDER_VARIABLE, cache_folder, file_sha256
 
 if TYPE_CHECKING:
-    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder  # brings diffusers, seconds of start-up
+    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder  # brings torch, seconds of start-up
 
 SYNCNET_FILES = ("syncnet_v2.model",)
 I3D_FILES = ("i3d_torchscript.pt", "i3d_pretrained_400.pt", "rgb_imagenet.pt")

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
+
+from paha.runtime.network import Network, register_to_config
 
 _SLOPE = 0.2
 _ENCODE_BATCH = 512
 
 
-class PoseAutoencoder(ModelMixin, ConfigMixin):
+class PoseAutoencoder(Network):
     """Windows of bone directions to a latent vector and back.
 
     pose_dim: D. num_frames: T, at least 12. fps: the clock of the windows. stride: frames between the starts of two

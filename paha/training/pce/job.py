@@ -240,5 +240,5 @@ def _pretrain(
 
 
 def _save(model: Any, folder: Path, *, records: list[dict[str, Any]]) -> None:
-    model.save_pretrained(folder, safe_serialization=True)
+    model.save_pretrained(folder)
     write_training_data(folder, records)
