@@ -124,8 +124,10 @@ def a_dataset_that_only_reads(trial: Trial) -> None:
     out.mkdir()
     shutil.chown(out, _NOBODY, _NOBODY) if os.geteuid() == 0 else None
     modes = {path: path.stat().st_mode for path in (data, *data.rglob("*"))}
+    for path in trial.inputs.codec.iterdir():
+        path.chmod(0o644)
     for path, mode in modes.items():
-        path.chmod(mode & ~0o222)
+        path.chmod(mode & ~0o222 | 0o444)  # safetensors' own files are for their owner alone
     try:
         words = ("train", "univdm", "--data", data, "-o", out, "--codec", trial.inputs.codec, *DEBUG)
         trial.paha(*words, limits=Limits(user=_NOBODY, env={"HOME": str(out)})).done()
