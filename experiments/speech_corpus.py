@@ -44,7 +44,9 @@ class Spoken:
 def english_voices(folder: Path) -> dict[str, np.ndarray]:
     """name: (510, 256) styles by length, Kokoro's voices for training and mixtures of two of one accent."""
     names = sorted(p.stem for p in folder.glob("[ab][fm]_*.bin") if not p.stem.endswith(HELD_OUT_VOICES))
-    styles = {name: np.fromfile(folder / f"{name}.bin", np.float32).reshape(-1, 256) for name in names}
+    styles: dict[str, np.ndarray] = {
+        name: np.fromfile(folder / f"{name}.bin", np.float32).reshape(-1, 256) for name in names
+    }
     rng = np.random.default_rng(0)
     for number in range(MIXTURES):
         first = names[int(rng.integers(len(names)))]
@@ -84,7 +86,7 @@ class Aligner:
     """Words and phones of a text in its sound, by pocketsphinx on a grid of 10 ms."""
 
     def __init__(self) -> None:
-        from pocketsphinx import Decoder
+        from pocketsphinx import Decoder  # pyright: ignore[reportMissingImports]
 
         self._new = lambda: Decoder(lm=None, samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
         self.decoder = self._new()
@@ -121,7 +123,7 @@ class Speaker:
 
     def __init__(self, voices: Path) -> None:
         import onnxruntime
-        from wordfreq import top_n_list
+        from wordfreq import top_n_list  # pyright: ignore[reportMissingImports]
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -49,7 +50,7 @@ def an_output_type(trial: Trial) -> None:
     _from_python(trial, output_type="mp4")
 
 
-def _from_python(trial: Trial, **options: object) -> None:
+def _from_python(trial: Trial, **options: Any) -> None:
     """Raises FaultError unless the pipeline refuses the option by name."""
 
     def work() -> None:

@@ -86,7 +86,9 @@ def wanted_rows(number: str, base: GuidanceOptions) -> list[Wanted]:
 
 
 def _table_1(base: GuidanceOptions) -> list[Wanted]:
-    numbers = {name: dict(zip(METRICS, rows[0], strict=False)) for name, rows in PAPER_ROWS.items()}
+    numbers: dict[str, dict[str, float]] = {
+        name: dict(zip((str(m) for m in METRICS), rows[0], strict=False)) for name, rows in PAPER_ROWS.items()
+    }
     others = [
         Wanted(name, paper, absent="its videos are not within reach", reference=f"Table 1, {name}")
         for name, paper in numbers.items()

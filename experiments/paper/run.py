@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -70,7 +71,7 @@ class Paper:
     def _row(self, wanted: Wanted) -> tuple[Wanted, MotionRow | None]:
         arm, reason = wanted.arm, wanted.absent
         if arm is None or (reason := self._absent(arm)):
-            return Wanted(**vars(wanted) | {"absent": reason}), None
+            return replace(wanted, absent=reason), None
         if arm.name not in self._rows:
             sampled = self.arms.sampled(arm)
             motions = [p.motion(z) for p, z in zip(self.scores.people, sampled.latents, strict=True)]
@@ -153,7 +154,7 @@ def main(
     own = preset_guidance(whole.preset.sample, scales) | ({"skip_first": True} if skip_first else {})
     arms = Arms(out, drawn, protocol, pipelines, speech is not None, say=lambda text: typer.echo(text, err=True))
     scores = MotionScores(drawn, motion_instruments(), load_instrument(instrument))
-    paper = Paper(arms, scores, GuidanceOptions(kind="dg", **own), [f"short{i}" for i in range(len(par_pair))])
+    paper = Paper(arms, scores, replace(GuidanceOptions(kind="dg"), **own), [f"short{i}" for i in range(len(par_pair))])
     for number in wanted:
         known = draw_people(config, library, seed=LIBRARY_SEED, held_out=False, **voice) if number == "1" else []
         table = paper.table(number, known)

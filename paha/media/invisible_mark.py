@@ -110,7 +110,7 @@ def bit_scores(brightness: np.ndarray) -> np.ndarray:
     """
     rows, columns = np.array(_FREQUENCIES).T
     cells = brightness.reshape(_CELLS, _CELL, _CELLS, _CELL).transpose(0, 2, 1, 3)
-    coefficients = dctn(cells, axes=(2, 3), norm="ortho")[..., rows, columns]
+    coefficients = np.asarray(dctn(cells, axes=(2, 3), norm="ortho"))[..., rows, columns]
     energy = cv2.blur(coefficients**2, (3, 3))
     ratios = np.clip(coefficients / np.sqrt(energy + _PLAIN**2), -_MAX_RATIO, _MAX_RATIO).ravel()
     signs, bits = _sequence()
@@ -131,4 +131,4 @@ def _synthesis(chips: np.ndarray) -> np.ndarray:
     rows, columns = np.array(_FREQUENCIES).T
     cells = np.zeros((_CELLS, _CELLS, _CELL, _CELL), np.float32)
     cells[..., rows, columns] = chips.reshape(_CELLS, _CELLS, -1)
-    return idctn(cells, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3).reshape(_SIDE, _SIDE)
+    return np.asarray(idctn(cells, axes=(2, 3), norm="ortho")).transpose(0, 2, 1, 3).reshape(_SIDE, _SIDE)

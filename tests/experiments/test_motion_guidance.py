@@ -1,5 +1,7 @@
 """Guidance in motion latents, at toy size: what the experiment samples and what its report says."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -110,7 +112,7 @@ def test_a_setting_goes_on_with_the_people_that_it_has_not(tmp_path, monkeypatch
         asked.append(start)
         return torch.full((len(chosen), 1), float(start))
 
-    people = [None] * 5
+    people: list[Any] = [None] * 5
     latents, seconds = command.in_parts(tmp_path / "parts", {"scale": 1}, people, make)
     assert latents[:, 0].tolist() == [0, 0, 2, 2, 4]
     assert seconds >= 0

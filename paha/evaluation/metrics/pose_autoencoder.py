@@ -47,6 +47,7 @@ class PoseAutoencoder(Network):
             raise ValueError(f"windows of {num_frames} frames are too short for the encoder; take 12 or more")
         self.num_frames = num_frames
         mean = torch.zeros(pose_dim) if mean_pose is None else torch.tensor(mean_pose, dtype=torch.float32)
+        self.mean: Tensor
         self.register_buffer("mean", mean, persistent=False)
         inner = (num_frames - 8) // 2 - 1
         self.encoder = nn.Sequential(

@@ -11,6 +11,7 @@ import shutil
 import tracemalloc
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from paha.evaluation.metrics.cost import record_cost
 from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, EvaluatedRow, evaluate_videos, measure_set, score_real
 from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
-from paha.evaluation.metrics.measure import load_measured, measure, save_measured
+from paha.evaluation.metrics.measure import Measured, load_measured, measure, save_measured
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.evaluation.tables.evaluation_page import worst_clips
 from paha.evaluation.tables.evaluation_report import left_out, write_report
@@ -168,6 +169,13 @@ def test_an_expression_that_was_not_measured_on_a_copy_is_no_missing_face(real, 
     assert values["noise"] == "not measured on a corrupted copy"
 
 
+def measured_at(path: Path) -> Measured:
+    """What was kept there."""
+    found = load_measured(path)
+    assert found is not None
+    return found
+
+
 def test_an_interrupted_run_goes_on(real, instruments, tmp_path):
     clips = find_clips(real)[:2]
     measure_set(clips, instruments, tmp_path, say=lambda _: None)
@@ -185,7 +193,7 @@ def test_an_earlier_evaluation_s_real_clips_are_taken_over(real, instruments, tm
     path = tmp_path / "first/measured/real/clip0.safetensors"
     with safe_open(path, "numpy") as file:
         key = file.metadata()["key"]
-    save_measured(path, replace(load_measured(path), flicker=99.0), key=key)
+    save_measured(path, replace(measured_at(path), flicker=99.0), key=key)
     evaluate_videos(real, real, tmp_path / "second", instruments, earlier=tmp_path / "first", **quiet)
     folder = tmp_path / "second/measured/real"
     assert load_measured(folder / "clip0.safetensors").flicker == 99
@@ -198,7 +206,7 @@ def test_an_earlier_evaluation_s_real_clips_are_taken_over(real, instruments, tm
 def test_errors_are_those_of_the_frames_themselves(instruments, tmp_path):
     truth, clip = find_clips(make_dataset(tmp_path / "data", clips=2))
     kept, _ = measure_set([truth], instruments, tmp_path / "real", say=lambda _: None)
-    true = load_measured(kept.path(truth))
+    true = measured_at(kept.path(truth))
     made = measure(clip, instruments, pair=(truth, true))
     a, b = read_video(truth.video)[:: instruments.every], read_video(clip.video)[:: instruments.every]
     count = min(len(a), len(b))
