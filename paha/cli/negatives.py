@@ -24,7 +24,7 @@ NEGATIVES = Output("folder", marks=("negatives.json", "pairs.jsonl"))
 class NegativesFlags:
     """The pairs and how they are made."""
 
-    count: Annotated[int, typer.Option(help="How many pairs (the paper has 50000).", min=1)] = 50_000
+    count: Annotated[int, typer.Option(help="How many pairs (the paper has 50000).", min=1, max=1_000_000)] = 50_000
     lengths: Annotated[
         str | None, typer.Option(metavar="N,N...", help="Frames (30,60,90,120 scaled to the model by default).")
     ] = None

@@ -57,7 +57,7 @@ class Spy(nn.Module):
         super().__init__()
         self.value = nn.Parameter(torch.tensor(value))
 
-    def forward(self, z, time, conditioning, *, ref_time):
+    def forward(self, z, time, conditioning, *, ref_time, cache=None):
         self.z, self.time, self.conditioning, self.ref_time = z, time, conditioning, ref_time
         return self.value.expand_as(z)
 
@@ -171,7 +171,7 @@ def test_loss_weights_act_before_the_reduction(features):
 
     def gradient():
         class Shift(Spy):
-            def forward(self, z, time, conditioning, *, ref_time):
+            def forward(self, z, time, conditioning, *, ref_time, cache=None):
                 return shift
 
         loss, _ = loss_of(Shift(), batch, config, seed=7)
