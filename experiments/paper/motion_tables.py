@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from experiments.paper.arms import Arm
 from experiments.paper.motion_scores import MotionRow, difference
+from paha.evaluation.tables.evaluation_report import PAPER_COLUMNS
 from paha.evaluation.tables.paper import METRICS, ablation
 from paha.evaluation.tables.render import Column, Row, Table
 from paha.evaluation.tables.table1 import PAPER_ROWS
@@ -14,11 +15,7 @@ from paha.guidance.classifier_gradient import GuidanceOptions
 from paha.runtime.statistics import Interval
 
 COLUMNS = (
-    Column("fvd", "FVD", "lower", 1),
-    Column("bas", "BAS", "higher", 3),
-    Column("fgd", "FGD", "lower", 2),
-    Column("sync_c", "Sync-C", "higher", 3),
-    Column("div", "Div.", "higher", 2),
+    *PAPER_COLUMNS,
     Column("tc", "TC", "lower", 1, "CPU s"),
     Column("lip_r", "lips r", "higher", 3),
     Column("sync", "lip sync, own instrument", "higher", 3),

@@ -14,6 +14,7 @@ from paha.evaluation.metrics.cost import machine, time_cost
 from paha.evaluation.metrics.evaluate import MeasuredSet, measure_set, score_generated, score_real
 from paha.evaluation.metrics.instruments import Instruments
 from paha.evaluation.metrics.scores import RowScores
+from paha.evaluation.tables.evaluation_report import PAPER_COLUMNS
 from paha.evaluation.tables.paper import Setting, Variant, ablation
 from paha.evaluation.tables.render import Column, Row, Table, Value, write_table
 from paha.evaluation.tables.videos import make_videos
@@ -25,11 +26,7 @@ if TYPE_CHECKING:
     from paha.pipeline.pipeline import PahaPipeline
 
 COLUMNS = (
-    Column("fvd", "FVD", "lower", 1),
-    Column("bas", "BAS", "higher", 3),
-    Column("fgd", "FGD", "lower", 3),
-    Column("sync_c", "Sync-C", "higher", 3),
-    Column("div", "Div.", "higher", 2),
+    *PAPER_COLUMNS,
     Column("tc", "TC", "lower", 1, "s"),
     Column("lip_r", "lip r", "higher", 3),
     Column("accent_z", "strokes on accents", "higher", 2, "z"),
