@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from torch import Tensor
 from paha.config import PahaConfig, TrainConfig
 from paha.dataset.features import CLIP_TENSORS, INDEX, channel_scale, clip_features, find_features, stored_source
 from paha.dataset.splits import SplitName, split_records
+from paha.dataset.training_data import TrainedOn
 from paha.errors import PahaError
 from paha.extractors.audio import AudioEncoder
 from paha.extractors.codec import Codec
@@ -162,19 +164,26 @@ class FeatureDataset(DrawnBatches):
         return int(self._window_ends[-1])
 
     @property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Mapping[str, object]:
         """What a resumed run must share."""
         own = {"split": self.split, "splits_sha256": self._splits_sha256} if self._splits_sha256 else {}
         return {"features": self.folder.name, "windows": self.num_windows} | own
 
     @property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[TrainedOn]:
         """What a model that is trained on this keeps (`paha.dataset.training_data`)."""
         clips = {
             clip.clip_id: (stored_source(self.folder / f"{clip.clip_id}.safetensors") or "") for clip in self.clips
         }
-        own = {"data": self._data, "split": self.split, "splits_sha256": self._splits_sha256}
-        return [{**own, "features": self.folder.name, "clips": {name: value[:16] for name, value in clips.items()}}]
+        return [
+            TrainedOn(
+                data=self._data,
+                split=self.split,
+                splits_sha256=self._splits_sha256,
+                features=self.folder.name,
+                clips={name: value[:16] for name, value in clips.items()},
+            )
+        ]
 
     def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
         """batch_size windows, each with a uniformly random reference frame of its clip, on the dataset's device."""

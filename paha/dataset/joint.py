@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from paha.dataset.dataset import ClipFeatures, DrawnBatches, FeatureDataset
+from paha.dataset.training_data import TrainedOn
 from paha.errors import PahaError
 from paha.types import ClipBatch
 
@@ -43,12 +43,12 @@ class JointDataset(DrawnBatches):
         return self.parts[0].folder
 
     @property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, list[Mapping[str, object]]]:
         """What a resumed run must share."""
         return {"datasets": [part.fingerprint for part in self.parts]}
 
     @property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[TrainedOn]:
         """What a model that is trained on this keeps."""
         return [record for part in self.parts for record in part.records]
 

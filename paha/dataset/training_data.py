@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from paha.dataset.features import source_hash
 from paha.errors import PahaError
@@ -21,11 +21,21 @@ HASH_DIGITS = 16
 NAMED = 3
 
 
+class TrainedOn(TypedDict):
+    """One dataset of the note."""
+
+    data: str
+    split: str
+    splits_sha256: NotRequired[str | list[str]]
+    features: NotRequired[str]
+    clips: dict[str, str]
+
+
 class TrainedOnWarning(UserWarning):
     """Clips that a model was trained on say nothing of how good it is."""
 
 
-def write_training_data(folder: Path, datasets: Sequence[dict[str, Any]]) -> None:
+def write_training_data(folder: Path, datasets: Sequence[TrainedOn]) -> None:
     """Note in a model folder what the model was trained on; nothing where that is unknown."""
     if datasets:
         write_bytes(folder / TRAINING_DATA, json.dumps({"datasets": list(datasets)}, indent=1).encode())

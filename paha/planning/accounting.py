@@ -45,7 +45,7 @@ class Meter(TorchDispatchMode):
         self.live = self.peak = self.flops = self.operations = 0
         self._seen = weakref.WeakSet(tensor.untyped_storage() for tensor in known)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: object, args: Sequence = (), kwargs: dict | None = None) -> Any:
         """Called in place of every operation."""
         result = func(*args, **(kwargs or {}))
         if func._overloadpacket in flop_registry:
@@ -96,7 +96,7 @@ class Kernels(TorchFunctionMode):
         self.short_keys = short_keys
         self.attention_flops = 0
 
-    def __torch_function__(self, func: Callable, types: Any, args: Sequence = (), kwargs: dict | None = None) -> Any:
+    def __torch_function__(self, func: Callable, types: object, args: Sequence = (), kwargs: dict | None = None) -> Any:
         """Called in place of every torch function."""
         if self.lower is not None and func in _LOWER | _HIGHER:
             wanted = self.lower if func in _LOWER else torch.float32

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any
 
 from paha.errors import PahaError
 from paha.runtime.extras import need
@@ -17,7 +16,7 @@ ENGINES = ("local", "ray")
 
 
 def run_tasks(
-    function: Callable[..., Any], tasks: Sequence[tuple], *, workers: int, engine: str, gpus: int = 0
+    function: Callable[..., object], tasks: Sequence[tuple], *, workers: int, engine: str, gpus: int = 0
 ) -> Iterator[Outcome]:
     """Call function(*task) for every task, and yield the outcomes as they come.
 
@@ -43,7 +42,7 @@ def check_engine(engine: str) -> None:
         need("ray")
 
 
-def _in_processes(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Iterator[Outcome]:
+def _in_processes(function: Callable[..., object], tasks: Sequence[tuple], workers: int) -> Iterator[Outcome]:
     waiting = list(range(len(tasks)))
     while waiting:
         done: set[int] = set()
@@ -60,7 +59,7 @@ def _in_processes(function: Callable[..., Any], tasks: Sequence[tuple], workers:
 
 
 def _until_broken(
-    function: Callable[..., Any], tasks: Sequence[tuple], indices: list[int], workers: int, broken: list[int]
+    function: Callable[..., object], tasks: Sequence[tuple], indices: list[int], workers: int, broken: list[int]
 ) -> Iterator[Outcome]:
     """Outcomes as they come; where a worker dies, the tasks that were under way go to `broken` and it ends."""
     todo, running = list(reversed(indices)), {}

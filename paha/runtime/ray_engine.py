@@ -15,7 +15,9 @@ from paha.runtime.tasks import Outcome, attempt
 _RETRIES = 3
 
 
-def run_on_ray(function: Callable[..., Any], tasks: Sequence[tuple], *, workers: int, gpus: int) -> Iterator[Outcome]:
+def run_on_ray(
+    function: Callable[..., object], tasks: Sequence[tuple], *, workers: int, gpus: int
+) -> Iterator[Outcome]:
     """`paha.runtime.engine.run_tasks` on Ray, with at most `workers` tasks under way on a cluster begun here.
 
     On a cluster that runs already, Ray decides how many: one a core. Raises PahaError where ray is not installed.

@@ -12,7 +12,7 @@ Outcome = tuple[int, Any, str]
 """(index of the task, its result or None, why it failed or an empty string)"""
 
 
-def attempt(function: Callable[..., Any], task: tuple) -> tuple[Any, str]:
+def attempt(function: Callable[..., object], task: tuple) -> tuple[object, str]:
     """(result, "") or (None, why it failed)."""
     try:
         return function(*task), ""

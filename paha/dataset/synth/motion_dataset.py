@@ -6,9 +6,8 @@ worker processes that make clips ahead of it. Letters: B clips, T frames, C chan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 from paha.config import PahaConfig, TrainConfig
 from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStream
 from paha.dataset.synth.motion_loader import motion_batches
+from paha.dataset.training_data import TrainedOn
 from paha.extractors.image import ImageEncoder
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import CELLS, PersonGrid
@@ -55,12 +55,12 @@ class MotionDataset:
         self._ahead: Iterator[list[dict[str, Tensor]]] = iter(())
 
     @property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Mapping[str, object]:
         """What a resumed run must share: the stream, but for where its speech lies on this machine."""
         return asdict(replace(self.stream, speech=None)) | {"natural": self.stream.speech is not None}
 
     @property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[TrainedOn]:
         """No clip of a file: whoever is seen and heard in a test was never drawn here."""
         return []
 

@@ -7,13 +7,14 @@ latents brings its own reference: `ref_channels` (1, C, h, w), since what its la
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from paha.config import PahaConfig
+from paha.config import AudioConfig, PahaConfig
 from paha.dataset.features import INDEX, features_index, save_clip, stored_source
 from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStream, speech_of
 from paha.dataset.synth.motion_dataset import motion_tensors
@@ -83,7 +84,7 @@ def tensors_of(clip: MotionClip) -> dict[str, Tensor]:
     }
 
 
-def encoder_config(config: PahaConfig, model: Path | None) -> Any:
+def encoder_config(config: PahaConfig, model: Path | None) -> AudioConfig:
     """The audio configuration that names the encoder a model folder carries, where it carries one."""
     inside = None if model is None else model / AUDIO_ENCODER_FOLDER
     carried = inside is not None and inside.is_dir()
@@ -98,5 +99,5 @@ def _check_same(path: Path, told: dict[str, Any]) -> None:
         raise PahaError(f"{path.parent} holds other features; choose another folder")
 
 
-def _track(names: list[str]) -> Any:
+def _track(names: list[str]) -> Iterator[tuple[int, str]]:
     return tracked(enumerate(names), "clips", total=len(names))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from paha.config import PahaConfig, Section, TrainConfig, set_options
 from paha.dataset.dataset import FeatureDataset
 from paha.dataset.splits import SplitName
-from paha.dataset.training_data import write_training_data
+from paha.dataset.training_data import TrainedOn, write_training_data
 from paha.errors import PahaError
 from paha.pce.classifier import CLASSIFIERS, ClassifierConfig, PCEClassifier, bce_loss
 from paha.pce.regions import Region, select_region
@@ -239,6 +239,6 @@ def _pretrain(
     return told
 
 
-def _save(model: Any, folder: Path, *, records: list[dict[str, Any]]) -> None:
+def _save(model: Any, folder: Path, *, records: list[TrainedOn]) -> None:
     model.save_pretrained(folder)
     write_training_data(folder, records)

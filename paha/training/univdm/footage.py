@@ -5,10 +5,10 @@ Letters: T frames, m audio margin, L layers and D width of the audio feature.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,14 +23,18 @@ from paha.dataset.prepare.smoothing import smooth_keypoints
 from paha.dataset.splits import SplitName, read_splits, split_records, splits_digest
 from paha.dataset.synth.motion_clips import MotionClip
 from paha.dataset.synth.motion_dataset import MotionDataset, clip_tensors
+from paha.dataset.training_data import TrainedOn
 from paha.errors import PahaError
-from paha.extractors.audio import load_audio_encoder
+from paha.extractors.audio import AudioEncoder, load_audio_encoder
 from paha.media.audio_io import read_audio, to_mono_16k
 from paha.motion.geometry import SEEN, Geometry
 from paha.motion.motion_codec import PersonGrid
 from paha.motion.person import measure
 from paha.training.univdm.motion_probe import HeldOut
 from paha.types import FACE, BatchContext, ClipBatch, ClipRecord, Keypoints
+
+if TYPE_CHECKING:
+    from paha.extractors.image import ImageEncoder
 
 FOOTAGE_TRAIN: dict[str, Any] = {
     "learning_rate": 5e-4,
@@ -96,7 +100,12 @@ class FootageDataset:
     channel_scale = 1.0
 
     def __init__(
-        self, folders: Sequence[Path], *, config: PahaConfig, split: SplitName = "train", image_encoder: Any = None
+        self,
+        folders: Sequence[Path],
+        *,
+        config: PahaConfig,
+        split: SplitName = "train",
+        image_encoder: ImageEncoder | None = None,
     ) -> None:
         from paha.extractors.image import load_image_encoder
 
@@ -111,7 +120,7 @@ class FootageDataset:
             why = next(iter(self.skipped.values()), "the datasets are empty")
             raise PahaError(f"no clip of {', '.join(map(str, folders))} can be trained on: {why}")
 
-    def _load(self, folder: Path, record: ClipRecord, encoder: Any) -> FilmedClip | None:
+    def _load(self, folder: Path, record: ClipRecord, encoder: AudioEncoder) -> FilmedClip | None:
         keypoints = load_annotations(folder / record.annotations).keypoints
         if len(keypoints.points) < self.num_frames:
             self.skipped[record.clip_id] = f"it is shorter than {self.num_frames} frames"
@@ -135,19 +144,20 @@ class FootageDataset:
         return {clip.record.identity for clip in self.clips}
 
     @property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Mapping[str, object]:
         """What a resumed run must share."""
-        splits = [splits_digest(read_splits(folder)) for folder in self.folders]
-        return {"footage": sorted(clip.source[:16] for clip in self.clips), "splits_sha256": splits}
+        return {"footage": sorted(clip.source[:16] for clip in self.clips), "splits_sha256": self._splits_sha256}
 
     @property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[TrainedOn]:
         """What the trained model keeps of it (`paha.dataset.training_data`)."""
         clips = {clip.record.clip_id: clip.source[:16] for clip in self.clips}
         names = ", ".join(folder.resolve().name for folder in self.folders)
-        return [
-            {"data": names, "split": self.split, "splits_sha256": self.fingerprint["splits_sha256"], "clips": clips}
-        ]
+        return [TrainedOn(data=names, split=self.split, splits_sha256=self._splits_sha256, clips=clips)]
+
+    @property
+    def _splits_sha256(self) -> list[str]:
+        return [splits_digest(read_splits(folder)) for folder in self.folders]
 
     def batch(self, generator: torch.Generator, batch_size: int) -> ClipBatch:
         """batch_size windows, uniform over all windows of all clips."""
@@ -201,12 +211,12 @@ class FootageMix:
         self.footage, self.stream, self.share = footage, stream, share
 
     @property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Mapping[str, object]:
         """What a resumed run must share."""
-        return self.stream.fingerprint | self.footage.fingerprint | {"footage_share": self.share}
+        return {**self.stream.fingerprint, **self.footage.fingerprint, "footage_share": self.share}
 
     @property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[TrainedOn]:
         """What the trained model keeps of it."""
         return self.footage.records
 

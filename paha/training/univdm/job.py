@@ -5,6 +5,7 @@ Letters: B clips, T frames, C latent channels, H W latent size. t is an integer 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from paha.config import PahaConfig, TrainConfig, dump
 from paha.dataset.dataset import measure_residual_std, to_device
-from paha.dataset.training_data import write_training_data
+from paha.dataset.training_data import TrainedOn, write_training_data
 from paha.motion.person import PersonMotion
 from paha.par import loss_weight as par
 from paha.par.losses import par_loss, region_losses
@@ -186,12 +187,12 @@ class TrainingData(Protocol):
         ...
 
     @property
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> Mapping[str, object]:
         """What a resumed run must share."""
         ...
 
     @property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[TrainedOn]:
         """What the trained model keeps of it (`paha.dataset.training_data`)."""
         ...
 
@@ -261,12 +262,12 @@ def univdm_job(
         save=partial(save_model, config=config, codec=codec, records=dataset.records),
         sample=sample if codec is not None else None,
         probe=probe if batches else None,
-        fingerprint=config.model_dump(mode="json", exclude={"name", "train", "sample"}) | dataset.fingerprint,
+        fingerprint={**config.model_dump(mode="json", exclude={"name", "train", "sample"}), **dataset.fingerprint},
     )
 
 
 def save_model(
-    model: Any, folder: Path, *, config: PahaConfig, codec: Any, records: list[dict[str, Any]] | None = None
+    model: Any, folder: Path, *, config: PahaConfig, codec: Any, records: list[TrainedOn] | None = None
 ) -> None:
     """Write a model folder for `paha animate --model`; without a codec, the network and config.yaml alone.
 
