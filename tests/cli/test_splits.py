@@ -31,7 +31,7 @@ def paha(*words):
 def root(tmp_path_factory):
     """data/ with two clips of each speaker, one for testing; run/ of a UniVDM trained on it; negatives/ of that."""
     root = tmp_path_factory.mktemp("pats")
-    data = make_dataset(root / "data", clips=8, num_frames=64)
+    data = make_dataset(root / "data", clips=8, num_frames=30)
     records = [r.model_copy(update={"identity": SPEAKERS[i // 2]}) for i, r in enumerate(read_manifest(data))]
     write_manifest(data, records)
     (data / "splits.json").write_text(json.dumps({"train": TRAIN, "test": TEST}))
@@ -61,7 +61,7 @@ def test_test_clips_have_no_features_and_no_negatives(root):
 
 def test_a_table_is_measured_on_the_test_split_and_retrieves_from_the_other(root, tmp_path, monkeypatch, recwarn):
     monkeypatch.delenv("PAHA_WEIGHTS", raising=False)
-    method = make_method(tmp_path / "theirs", clips=8, num_frames=64)
+    method = make_method(tmp_path / "theirs", clips=8, num_frames=30)
     own = ("--model", root / "run/model", "--pose", "exact", "--steps", 1)
     data = root / "data"
     paha("tables", "1", "--data", data, "-o", tmp_path / "t", "--no-models", "--method", f"Theirs={method}", *own)
@@ -84,7 +84,7 @@ def test_trained_clips_in_a_table_are_warned_of(root, tmp_path):
 
 def test_evaluation_leaves_videos_of_the_train_split_out(root, tmp_path, monkeypatch):
     monkeypatch.delenv("PAHA_WEIGHTS", raising=False)
-    fake = make_dataset(tmp_path / "fake", clips=8, num_frames=64)
+    fake = make_dataset(tmp_path / "fake", clips=8, num_frames=30)
     own = ("--pose", "exact", "--no-ceilings", "--replicates", 10)
     paha("evaluate", root / "data", fake, "-o", tmp_path / "out", *own)
     results = json.loads((tmp_path / "out/results.json").read_text())
