@@ -49,7 +49,8 @@ def test_a_batch_depends_on_its_number_alone(dataset):
     assert not torch.equal(in_order[3].latents, in_order[2].latents)
 
 
-def test_a_short_training_pays_no_long_pretraining(capsys):
+def test_a_short_training_pays_no_long_pretraining(capsys, monkeypatch):
+    monkeypatch.setattr(motion_job, "HELD_OUT_CLIPS", 2)
     config = override(TINY, {"train.steps": 1, "train.audio_pretraining_steps": 5000})
     motion_job.motion_job(config, workers=0)
     assert "2/2" in capsys.readouterr().err
