@@ -31,7 +31,8 @@ else
 endif
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --cov=paha --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m slipcover --source paha --json --out .coverage -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	$(BIN)/python -m slipcover --merge .coverage --out .coverage --skip-covered --fail-under 95
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow --durations=10

@@ -8,9 +8,9 @@ where they must pass. Ends with status 1 where a fault survives.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,12 +18,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import pytest
 import typer
 
 from experiments.known_faults import FOUND, PLANTED, Fault
 from paha.errors import PahaError
 
 ROOT = Path(__file__).resolve().parents[1]
+FORKS = multiprocessing.get_context("forkserver")
+LIBRARIES = ["accelerate", "av", "hypothesis", "pytest", "scipy.signal", "torch", "transformers", "typer"]
+"""Imported once for the tests of all faults."""
 LEFT_OUT = (".*", "__pycache__", "out", "work", "build", "dist", "*.egg-info")
 
 
@@ -58,14 +62,29 @@ def plant(fault: Fault, root: Path) -> str:
 
 def failing(tests: Sequence[str], root: Path) -> list[str]:
     """Which of the tests (file::function) fail under root. Raises NotCaughtError where pytest could not run them."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "", "-rf", *tests]
-    own = {"PYTHONPATH": str(root), "OMP_WAIT_POLICY": "PASSIVE", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    ended = subprocess.run(command, cwd=root, env=os.environ | own, capture_output=True, text=True)
-    if ended.returncode not in (0, 1):
-        raise NotCaughtError(f"pytest ended with {ended.returncode}: {ended.stdout[-500:]}{ended.stderr[-500:]}")
-    lines = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("FAILED ")]
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
+        child = FORKS.Process(target=_run_tests, args=(tests, root, log.name))
+        child.start()
+        child.join()
+        told = log.read()
+    if child.exitcode not in (0, 1):
+        raise NotCaughtError(f"pytest ended with {child.exitcode}: {told[-1000:]}")
+    lines = [line.split()[1] for line in told.splitlines() if line.startswith("FAILED ")]
     failed = {name.partition("[")[0] for name in lines}
     return [test for test in dict.fromkeys(tests) if test in failed]
+
+
+def _run_tests(tests: Sequence[str], root: Path, log: str) -> None:
+    """In a process of its own, which has libraries imported, but must take the package itself from root."""
+    with open(log, "w", encoding="utf-8") as told:
+        os.dup2(told.fileno(), 1)
+        os.dup2(told.fileno(), 2)
+    os.chdir(root)
+    os.environ |= {"PYTHONPATH": str(root), "OMP_WAIT_POLICY": "PASSIVE", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    sys.path.insert(0, str(root))
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("paha", "experiments")]:
+        del sys.modules[name]
+    sys.exit(pytest.main(["-p", "no:cacheprovider", "-m", "", "-rf", *tests]))
 
 
 def prove(fault: Fault, root: Path) -> bool:
@@ -84,6 +103,7 @@ def main(
     """See the module."""
     kinds = {Kind.planted: PLANTED, Kind.found: FOUND}
     faults = [f for kind, group in kinds.items() for f in group if only in (None, kind) and name in f.what]
+    FORKS.set_forkserver_preload(LIBRARIES)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "copy"
         shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT_OUT))
