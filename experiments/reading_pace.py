@@ -20,7 +20,7 @@ from paha.evaluation.metrics.accents import accent_alignment
 from paha.evaluation.metrics.beats import bas
 from paha.evaluation.metrics.keypoints import MIN_SCORE
 from paha.evaluation.metrics.parts import hand_motion, hkv, jerk
-from paha.extractors.mediapipe_points import BODY_POINTS, HAND_POINTS, draw_between
+from paha.extractors.mediapipe_points import BODY_POINTS, HAND_POINTS, draw_between, paced
 from paha.media.audio_io import read_audio, to_mono_16k
 from paha.types import Keypoints
 
@@ -51,13 +51,13 @@ def main(
 def measured(read: Keypoints, mono: np.ndarray, height: int, body: int, hands: int) -> list[float | None]:
     """The table's numbers of a clip at that pace."""
     points, scores = read.points.copy(), read.scores.copy()
-    draw_between(points, scores, BODY_POINTS, every=body)
-    draw_between(points, scores, HAND_POINTS, every=hands)
-    paced = Keypoints(points, scores)
+    draw_between(points, scores, BODY_POINTS, paced(len(points), every=body))
+    draw_between(points, scores, HAND_POINTS, paced(len(points), every=hands))
+    thinned = Keypoints(points, scores)
     width = float(np.median(np.linalg.norm(read.points[:, SHOULDERS[0]] - read.points[:, SHOULDERS[1]], axis=-1)))
     off = np.linalg.norm(points - read.points, axis=-1)[:, ARMS][read.scores[:, ARMS] >= MIN_SCORE] / width
-    gestures = [bas(paced, mono).score, accent_alignment(paced, mono).z, hkv(paced, height=height)]
-    return [*gestures, jerk(paced), hand_motion(paced), float(np.median(off)), float(np.quantile(off, 0.95))]
+    gestures = [bas(thinned, mono).score, accent_alignment(thinned, mono).z, hkv(thinned, height=height)]
+    return [*gestures, jerk(thinned), hand_motion(thinned), float(np.median(off)), float(np.quantile(off, 0.95))]
 
 
 if __name__ == "__main__":

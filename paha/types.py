@@ -8,11 +8,13 @@ Tensors at module borders are B T C H W.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from torch import Generator, Tensor
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor  # seconds of start-up
 
 FPS = 25
 """Frames a second that the model works at."""

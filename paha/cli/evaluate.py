@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,7 @@ def evaluate(
 ) -> None:
     """Measure generated videos against real ones: FVD, BAS, FGD, Sync-C, Diversity, regions, hands, lips, drift."""
     from paha.evaluation.metrics.evaluate import evaluate_videos
-    from paha.evaluation.metrics.evaluate_parts import measure_in_parts
-    from paha.evaluation.metrics.fvd import load_protocol
+    from paha.evaluation.metrics.fvd_protocol import load_protocol
     from paha.evaluation.metrics.instruments import load_instruments
     from paha.evaluation.tables.evaluation_report import short_table, write_report
 
@@ -97,6 +97,8 @@ def evaluate(
     workers = share_cores(options.workers)
     warn_of_training_clips(real, options.split.value)
     if options.engine != "local":
+        from paha.evaluation.metrics.evaluate_parts import measure_in_parts
+
         sides = {
             "pairs": options.pairs,
             "split": options.split.value,
@@ -138,20 +140,25 @@ class FewClipsWarning(UserWarning):
 def warn_of_training_clips(data: Path, split: SplitName) -> None:
     """Say where REAL's own split.json calls clips training clips and they are asked for all the same."""
     from paha.dataset.splits import read_splits
-    from paha.dataset.training_data import TrainedOnWarning
 
     trained = [clip for clip, part in read_splits(data).items() if part == "train"]
     if split != "test" and trained:
+        from paha.dataset.training_data import TrainedOnWarning
+
         text = f"--split {split}: {len(trained)} clips of {data} are for training; give --split test for held-out ones"
         warnings.warn(text, TrainedOnWarning, stacklevel=1)
 
 
 def share_cores(workers: int | None) -> int:
     """Clips measured at a time, one a core by default; each works on one thread, or they would fight for the cores."""
-    import torch
+    import cv2
 
     from paha.runtime.workers import num_cores
 
     workers = workers or num_cores()
-    torch.set_num_threads(max(1, num_cores() // workers))
+    cv2.setNumThreads(max(1, num_cores() // workers))
+    if "torch" in sys.modules:  # else no instrument needs it, and it is seconds of start-up
+        import torch
+
+        torch.set_num_threads(max(1, num_cores() // workers))
     return workers

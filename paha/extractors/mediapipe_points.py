@@ -33,13 +33,17 @@ _WRONG_LABEL = 0.5  # in shoulder widths: what it costs to overrule MediaPipe's 
 BODY_POINTS, HAND_POINTS = np.r_[BODY, FEET], np.r_[LEFT_HAND, RIGHT_HAND]
 
 
-def draw_between(points: np.ndarray, scores: np.ndarray, own: np.ndarray, *, every: int) -> None:
+def paced(num_frames: int, *, every: int) -> np.ndarray:
+    """Frames 0, every, 2 every ... and the last one."""
+    return np.unique([*range(0, num_frames, every), num_frames - 1])
+
+
+def draw_between(points: np.ndarray, scores: np.ndarray, own: np.ndarray, read: np.ndarray) -> None:
     """Fill the points `own` of frames that were not read: linear in time between the frames that were, in place.
 
-    points: (T, 133, 2), scores: (T, 133); read are frames 0, every, 2 every ... and the last. Where a point was found
-    in one of the two neighbours alone, a frame takes the nearer one.
+    points: (T, 133, 2), scores: (T, 133). read: frames in ascending order, the first and the last one among them. Where
+    a point was found in one of the two neighbours alone, a frame takes the nearer one.
     """
-    read = np.unique([*range(0, len(points), every), len(points) - 1])
     for a, b in pairwise(read):
         both = (scores[a, own] > 0) & (scores[b, own] > 0)
         for t in range(a + 1, b):

@@ -38,6 +38,7 @@ from paha.extractors.mediapipe_points import (
     face_boxes,
     mouth_gap,
     overlap_of,
+    paced,
     square_about,
 )
 from paha.extractors.mediapipe_tasks import Tasks, image_of, load_tasks
@@ -49,6 +50,9 @@ _HEAD_OF_POSE = slice(0, 11)
 _HEAD_GROW = 3.0
 _PERSON_GROW = 1.4
 _NO_SCORE = 0.5
+_ARMS_OF_POSE, _HANDS_OF_POSE = slice(13, 23), slice(15, 23)
+_NOT_IN_PICTURE = 0.1
+"""A part whose points all have no more than this is not looked for (docs/metrics.md says what it changes)."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class _Person:
     def width(self) -> float:
         """Distance of the shoulders in pixels."""
         return float(np.linalg.norm(self.points[SHOULDERS[0]] - self.points[SHOULDERS[1]]))
+
+    def shows(self, part: slice) -> bool:
+        """Whether any of the pose's points of a part may be in the picture."""
+        return bool((self.scores[part] > _NOT_IN_PICTURE).any())
 
 
 class MediaPipePose:
@@ -77,7 +85,8 @@ class MediaPipePose:
         """With the registered weights, fetched where they are missing and `download` is set.
 
         body_every, hands_every: they are read in every n-th frame and drawn linearly between; together they are four
-        fifths of the cost. The face is read in every frame. expression: read blendshapes, too.
+        fifths of the cost. A body that shows no arm is read half as often where n is above 1. The face is read in every
+        frame. expression: read blendshapes, too.
 
         Raises PahaError where mediapipe is not installed or weights are not to be had.
         """
@@ -95,19 +104,21 @@ class MediaPipePose:
         points = np.zeros((len(frames), NUM_KEYPOINTS, 2), np.float32)
         scores = np.zeros((len(frames), NUM_KEYPOINTS), np.float32)
         shapes: list[np.ndarray | None] = []
-        person, score, last = None, 0.0, len(frames) - 1
+        person, score, last, body = None, 0.0, len(frames) - 1, list[int]()
+        hands = paced(len(frames), every=self._hands_every)
         for t, frame in enumerate(frames):
             with quiet() if self._talkative else nullcontext():
-                due = t % self._body_every == 0 or t == last
+                due = not body or t - body[-1] >= self._body_pace(person) or t == last
                 if due:
                     person = self._read_body(frame, points[t], scores[t])
-                if t % self._hands_every == 0 or t == last:
+                    body.append(t)
+                if t in hands and (person is None or person.shows(_HANDS_OF_POSE)):
                     self._read_hands(frame, person, points[t], scores[t])
                 shapes.append(self._read_face(frame, person, points[t], scores[t], known=0.0 if due else score))
                 score = float(scores[t, FACE.start])
             self._talkative = False
-        draw_between(points, scores, BODY_POINTS, every=self._body_every)
-        draw_between(points, scores, HAND_POINTS, every=self._hands_every)
+        draw_between(points, scores, BODY_POINTS, np.array(body))
+        draw_between(points, scores, HAND_POINTS, hands)
         outside = (points < 0).any(-1) | (points[..., 0] >= frames.shape[2]) | (points[..., 1] >= frames.shape[1])
         scores[outside] = 0.0
         known = Keypoints(points, scores)
@@ -115,6 +126,11 @@ class MediaPipePose:
 
     read = detect
     """The same, by another name."""
+
+    def _body_pace(self, person: _Person | None) -> int:
+        """Frames from one reading of the body to the next."""
+        resting = person is not None and self._body_every > 1 and not person.shows(_ARMS_OF_POSE)
+        return self._body_every * (2 if resting else 1)
 
     def find_faces(self, frame: np.ndarray) -> np.ndarray:
         """Boxes of all faces in a frame (H, W, 3) uint8: (N, 5) float32, x0 y0 x1 y1 in pixels and score, best first.
@@ -229,5 +245,8 @@ def _box(detection: Any) -> tuple[float, ...]:
 def _padded(frame: np.ndarray) -> Any:
     """MediaPipe's image of a frame, padded to a square."""
     height, width = frame.shape[:2]
-    side = max(height, width)
-    return image_of(np.pad(frame, ((0, side - height), (0, side - width), (0, 0))))
+    square = frame
+    if height != width:
+        square = np.zeros((max(height, width), max(height, width), 3), np.uint8)
+        square[:height, :width] = frame
+    return image_of(square)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from paha.types import FPS, SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from torch import Tensor  # seconds of start-up, which an evaluation of keypoints does without
 
 SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FPS
 """Samples of one video frame: frame f is heard from sample 640 f to 640 (f + 1)."""
@@ -49,12 +52,19 @@ def mel_filters(
 
     warp: what is heard at f counts as warp * f, as from a shorter (above 1) or longer vocal tract.
     """
+    import torch
+
+    return torch.from_numpy(mel_triangles(num_bands, num_bins=num_bins, rate_hz=rate_hz, warp=warp))
+
+
+def mel_triangles(num_bands: int, *, num_bins: int, rate_hz: int, warp: float = 1.0) -> np.ndarray:
+    """`mel_filters` as an array."""
     edges_hz = _mel_to_hz(np.linspace(0, _hz_to_mel(rate_hz / 2), num_bands + 2))
     bins_hz = np.linspace(0, rate_hz / 2, num_bins) * warp
     slopes = edges_hz[None] - bins_hz[:, None]
     rising, falling = -slopes[:, :-2] / np.diff(edges_hz)[:-1], slopes[:, 2:] / np.diff(edges_hz)[1:]
     triangles = np.maximum(0, np.minimum(rising, falling))
-    return torch.from_numpy((triangles * 2 / (edges_hz[2:] - edges_hz[:-2])).astype(np.float32))
+    return (triangles * 2 / (edges_hz[2:] - edges_hz[:-2])).astype(np.float32)
 
 
 # Slaney's scale: linear to 1 kHz (15 mel), then 27 mel a factor of 6.4.
@@ -68,6 +78,8 @@ def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 def power_spectra(samples: Tensor) -> Tensor:
     """(n, num_bins) power of the windows that start at every HOP-th of (FFT_SIZE + (n - 1) HOP,) samples."""
+    import torch
+
     window = torch.hann_window(WINDOW, device=samples.device)
     spectra = torch.stft(samples, FFT_SIZE, HOP, WINDOW, window, center=False, return_complex=True)
     return spectra.abs().square().T
@@ -75,8 +87,10 @@ def power_spectra(samples: Tensor) -> Tensor:
 
 def spectra_of_hops(samples: Tensor) -> Tensor:
     """(n, num_bins) power of the windows that are centred on the hops of (n HOP,) samples, silence around them."""
+    from torch.nn.functional import pad
+
     lead = FFT_SIZE // 2 - HOP // 2
-    return power_spectra(torch.nn.functional.pad(samples, (lead, FFT_SIZE - HOP - lead)))
+    return power_spectra(pad(samples, (lead, FFT_SIZE - HOP - lead)))
 
 
 def log_mel(power: Tensor, filters: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def fit_image(image: np.ndarray, *, width: int, height: int, at: tuple[float, fl
     if (source_width, source_height) == (width, height):
         return image
     scale = min(source_width / width, source_height / height)
-    crop_width, crop_height = width * scale, height * scale
+    crop_width, crop_height = min(width * scale, source_width), min(height * scale, source_height)  # rounding
     left, top = (source_width - crop_width) * at[0], (source_height - crop_height) * at[1]
     # Area averaging while shrinking; bicubic has no ringing to speak of while enlarging.
     method = Image.Resampling.BOX if scale >= 2 else Image.Resampling.BICUBIC

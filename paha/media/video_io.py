@@ -49,14 +49,19 @@ def read_video(
 
 
 def iter_video(
-    path: Path | str, *, fps: float = FPS, size: tuple[int, int] | None = None, at: Place = (0.5, 0.5)
+    path: Path | str,
+    *,
+    fps: float = FPS,
+    size: tuple[int, int] | None = None,
+    at: Place = (0.5, 0.5),
+    every: int = 1,
 ) -> Iterator[np.ndarray]:
     """Frames (H, W, 3) uint8 RGB of a video's first picture track, upright, with square pixels, at a constant rate.
 
     Output frame k is the source frame nearest to k / fps; the last one is held to its end. Time zero is the file's own
     (the earlier start of picture and sound, as in `read_audio`). size: (width, height) that `fit_image` brings every
-    frame to, cropped `at` that place. Raises PahaError that names the file if it is no media, has no picture, or is
-    damaged or truncated.
+    frame to, cropped `at` that place. every: only output frames 0, every, 2 every ... Raises PahaError that names the
+    file if it is no media, has no picture, or is damaged or truncated.
     """
     from av.video.reformatter import VideoReformatter
 
@@ -65,8 +70,12 @@ def iter_video(
         stream = picture_of(container)
         if stream is None:
             raise MediaError(f"{path} has no picture, only sound; give a video")
-        reformatter, aspect = VideoReformatter(), _pixel_aspect(stream)
-        for frame, count in _constant_rate(_timed_frames(container, stream, path), rate):
+        reformatter, aspect, index = VideoReformatter(), _pixel_aspect(stream), 0
+        for frame, shown in _constant_rate(_timed_frames(container, stream, path), rate):
+            count = -(-(index + shown) // every) - -(-index // every)
+            index += shown
+            if not count:
+                continue
             image = _upright(frame, reformatter, aspect)
             if size is not None:
                 image = fit_image(image, width=size[0], height=size[1], at=at)

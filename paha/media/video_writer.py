@@ -51,11 +51,11 @@ class VideoWriter:
     audio: samples (N, channels) or (N,) float in [-1, 1] and their rate in Hz, or None for no sound; it is written
     whole, at its own rate and with its own channels wherever AAC can carry them (see `aac_samples`). num_frames: how
     many frames must have come by the end, None for any number. label: draw "AI-generated" on the picture. mark: a
-    number to hide in it (`paha.media.invisible_mark`). crf: quality of x264, 0 (lossless) to 51. comment: another
-    `comment` tag, for video that is not generated. stream: an open file that takes a fragmented mp4 as it is made,
-    every fragment playable; `path` then only names it. Odd sizes are padded to even ones by repeating the last row or
-    column. The file appears under its name on clean exit; on an exception nothing is left behind, but in a stream what
-    was written stays.
+    number to hide in it (`paha.media.invisible_mark`). crf: quality of x264, 0 (lossless) to 51. preset: x264's, how
+    much work a small file is worth. comment: another `comment` tag, for video that is not generated. stream: an open
+    file that takes a fragmented mp4 as it is made, every fragment playable; `path` then only names it. Odd sizes are
+    padded to even ones by repeating the last row or column. The file appears under its name on clean exit; on an
+    exception nothing is left behind, but in a stream what was written stays.
     Raises PahaError if it cannot be written, ValueError if the frames do not fit what was announced.
     """
 
@@ -71,12 +71,13 @@ class VideoWriter:
         label: bool = False,
         mark: int | None = None,
         crf: float = 18,
+        preset: str = "medium",
         comment: str = AI_COMMENT,
         stream: BinaryIO | None = None,
     ) -> None:
         self.path, self._stream = Path(path), stream
         self.width, self.height, self.fps = width, height, fps
-        self.num_frames, self.crf, self.comment = num_frames, crf, comment
+        self.num_frames, self.crf, self.preset, self.comment = num_frames, crf, preset, comment
         self.written = 0
         """Frames so far."""
         self._patch = label_patch(width, height) if label else None
@@ -148,7 +149,7 @@ class VideoWriter:
         return self.width * self.height <= _SMALL_PIXELS
 
     def _x264_options(self) -> dict[str, str]:
-        options = {"crf": str(self.crf)}
+        options = {"crf": str(self.crf), "preset": self.preset}
         if self._stream is not None:  # no picture waits for later ones; a player may begin at every second
             return options | {"tune": "zerolatency", "g": str(self.fps)}
         # x264's macroblock tree works on 8 columns of 16 pixels at once, and where they do not come out even it reads
@@ -218,6 +219,7 @@ def write_video(
     label: bool = False,
     mark: int | None = None,
     crf: float = 18,
+    preset: str = "medium",
     comment: str = AI_COMMENT,
 ) -> None:
     """Write (T, H, W, 3) uint8 frames, or chunks of such frames, to an mp4. The options are those of VideoWriter.
@@ -238,6 +240,7 @@ def write_video(
         label=label,
         mark=mark,
         crf=crf,
+        preset=preset,
         comment=comment,
     ) as writer:
         writer.write(first)

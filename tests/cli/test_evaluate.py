@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from toy_videos import make_dataset, make_method
@@ -43,6 +45,15 @@ def test_evaluate_writes_and_prints_the_report(data, tmp_path, no_weights):
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert results["provenance"]["instruments"]["pose"]["extractor"] == "exact"
     assert (tmp_path / "out/report.md").is_file()
+
+
+def test_nothing_of_torch_is_imported_where_no_network_of_ours_measures(data, tmp_path, no_weights):
+    """It is half of an evaluation's start-up."""
+    words = ["evaluate", str(data), str(data), "-o", str(tmp_path / "out"), "--pose", "none", "--limit", "1"]
+    run = "import sys; from paha.cli.main import app\n"
+    run += f"try: app({[*words, *map(str, FEW)]!r})\n"
+    run += "except SystemExit as end: sys.exit(end.code or 3 * ('torch' in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", run], stdout=subprocess.DEVNULL).returncode == 0
 
 
 def test_evaluate_ends_with_the_videos_that_it_could_not_read(data, tmp_path, no_weights):

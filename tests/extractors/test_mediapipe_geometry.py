@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("mediapipe", reason="mediapipe is not installed: pip install 'paha[extract]'")
 
-from mediapipe_stand_ins import FACE_SCORE, HAND_SCORE, MESH, MOUTH_GAP, RED, draw_person, stand_ins
+from mediapipe_stand_ins import FACE_SCORE, HAND_SCORE, MESH, MOUTH_GAP, RED, PoseTask, draw_person, stand_ins
 
 from paha.errors import PahaError
 from paha.extractors.faces import MediaPipePeople
@@ -110,6 +110,46 @@ def test_between_frames_that_are_read_the_body_moves_evenly_and_the_face_is_read
     for t, x in enumerate((80, 80, 96, 98, 104)):
         np.testing.assert_allclose(track.keypoints.points[t, FACE], face_at(x, 40, 40), atol=1)
     assert (track.keypoints.scores[:, FACE] == np.float32(FACE_SCORE)).all()  # its score of the frame before
+
+
+class Counted:
+    """A task, the frames it was asked about counted."""
+
+    def __init__(self, task):
+        self.task, self.asked = task, 0
+
+    def detect(self, image):
+        self.asked += 1
+        return self.task.detect(image)
+
+
+class Armless(PoseTask):
+    """A pose whose elbows, wrists and fingers are likely out of the picture."""
+
+    def detect(self, image):
+        found = super().detect(image)
+        for pose in found.pose_landmarks:
+            for point in pose[13:23]:
+                point.visibility = 0.02
+        return found
+
+
+def test_hands_out_of_the_picture_are_not_looked_for_and_the_body_is_read_half_as_often():
+    """The same film twice: with arms hands are read in every 2nd and bodies in every 3rd frame, and the last."""
+    film = np.stack([picture(240, 260) for _ in range(14)])
+    for frame in film:
+        draw_person(frame, 80, 40, 40)
+    asked, tracks = [], []
+    for pose in (PoseTask(), Armless()):
+        tasks = stand_ins()
+        body, hands = Counted(pose), Counted(tasks.hands)
+        reader = MediaPipePose(Tasks(tasks.face, hands, body, tasks.boxes), body_every=3, hands_every=2)
+        tracks.append(reader.detect(film).keypoints)
+        asked.append((body.asked, hands.asked))
+    assert asked == [(6, 8), (4, 0)]  # 0 3 6 9 12 13; 0 6 12 13
+    np.testing.assert_allclose(tracks[0].points[:, 5:7], tracks[1].points[:, 5:7])
+    assert (tracks[0].scores[:, LEFT_HAND] > 0).all()
+    assert not tracks[1].scores[:, LEFT_HAND].any()
 
 
 def test_expressions_come_with_the_face_and_are_absent_without_one():

@@ -199,6 +199,11 @@ def test_fit_image_crops_the_centre(width, height):
     np.testing.assert_allclose(out[0, [0, -1], 0], ends, atol=3)
 
 
+def test_fit_image_where_rounding_makes_the_crop_larger_than_the_picture():
+    """21 / 38 of 38 pixels are 21.000000000000004 of 21: Pillow refused the box."""
+    assert fit_image(np.zeros((21, 16, 3), np.uint8), width=16, height=38).shape == (38, 16, 3)
+
+
 def test_fit_image_does_not_alias():
     stripes = np.zeros((128, 128, 3), np.uint8)
     stripes[:, ::2] = 255

@@ -128,6 +128,14 @@ def test_iter_video_streams(tmp_path):
     stream.close()
 
 
+@pytest.mark.parametrize("every", [3, 10])
+@pytest.mark.parametrize("fps", [10, 25, 60])
+def test_every_nth_frame_is_that_of_the_whole(tmp_path, every, fps):
+    """Also where a frame of the file is shown several times, or not at all."""
+    path = write_timed(tmp_path / "a.mp4", numbered_frames(30), even_ms(30, fps))
+    np.testing.assert_array_equal(list(iter_video(path, every=every)), read_video(path)[::every])
+
+
 @pytest.mark.parametrize("keep", [0.002, 0.3, 0.6, 0.9])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
 def test_truncated_files_are_named(tmp_path, name, keep):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from paha.errors import PahaError
 from paha.runtime.faults import is_want_of_memory
@@ -32,6 +31,8 @@ def load_inception(path: Path) -> PictureFeatures:
 
     Raises PahaError where the file is another. Torchscript holds a program of tensor operations, not Python.
     """
+    import torch
+
     try:
         network = torch.jit.load(str(path), map_location="cpu").eval()
         names = {argument.name for argument in network.forward.schema.arguments}
@@ -85,6 +86,8 @@ def five_points(points: np.ndarray) -> np.ndarray:
 
 def aligned_face(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(112, 112, 3) uint8: the face of a frame (H, W, 3) turned, moved and scaled to ArcFace's points."""
+    import torch
+
     scale, rotation, move = similarity(ARCFACE_POINTS + 0.5, five_points(points))
     at = np.stack(np.meshgrid(np.arange(ARCFACE_SIDE) + 0.5, np.arange(ARCFACE_SIDE) + 0.5), -1)
     source = scale * at @ rotation.T + move

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,17 @@ def truths_between(truths: dict[str, Clip], reals: Sequence[Clip], fakes: Sequen
 
 
 def speech(clip: Clip) -> np.ndarray:
-    """The clip's sound, (M,) float32 at 16 kHz. Raises PahaError where it has none."""
-    return to_mono_16k(*read_audio(clip.audio))
+    """The clip's sound, (M,) float32 at 16 kHz, not to be written to. Raises PahaError where it has none."""
+    state = clip.audio.stat() if clip.audio.is_file() else None
+    return _speech(clip.audio, state and (state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=64)
+def _speech(path: Path, state: object) -> np.ndarray:
+    """A few clips are heard once for all rows of a table; of many, each row hears them again."""
+    mono = to_mono_16k(*read_audio(path))
+    mono.flags.writeable = False
+    return mono
 
 
 def _sound_of(video: Path) -> Path:

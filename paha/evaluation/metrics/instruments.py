@@ -16,23 +16,24 @@ from paha.dataset.manifest import MANIFEST, read_manifest
 from paha.errors import PahaError
 from paha.evaluation.metrics.appearance import PictureFeatures, load_arcface, load_inception
 from paha.evaluation.metrics.frechet import NUM_REPLICATES
-from paha.evaluation.metrics.fvd import PROTOCOLS, Features, FvdProtocol, load_i3d
+from paha.evaluation.metrics.fvd_protocol import PROTOCOLS, FvdProtocol
 from paha.evaluation.metrics.gestures import load_autoencoder
 from paha.evaluation.metrics.sync import Embedder, SyncProtocol
-from paha.evaluation.metrics.syncnet import load_syncnet
 from paha.extractors.choose import PRESENTER_READER, PoseExtractor, Readers, choose_pose, pose_extractor
 from paha.extractors.pose import NoPose
 from paha.extractors.weights import FOLDER_VARIABLE, cache_folder, file_sha256
 
 if TYPE_CHECKING:
-    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder  # brings torch, seconds of start-up
+    # What brings torch, seconds of start-up, is imported where it is used: MediaPipe alone needs none.
+    from paha.evaluation.metrics.fvd import Features
+    from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 
 SYNCNET_FILES = ("syncnet_v2.model",)
 I3D_FILES = ("i3d_torchscript.pt", "i3d_pretrained_400.pt", "rgb_imagenet.pt")
 INCEPTION_FILES = ("inception-2015-12-05.pt",)
 ARCFACE_FILES = ("w600k_r50.onnx", "glintr100.onnx", "arcface.onnx")
 EXACT, NONE = "exact", "none"
-MEASUREMENT = 3
+MEASUREMENT = 4
 """Raised whenever the same instruments would measure a video otherwise."""
 BODY_EVERY, HANDS_EVERY = 6, 3
 """Frames between two in which MediaPipe reads them for a measurement; the face is read in every one."""
@@ -136,8 +137,8 @@ def load_instruments(
         pose_name=name,
         pose_hash=_pose_hash(name),
         autoencoder=trained,
-        syncnet=load_syncnet(syncnet_file) if syncnet_file else None,
-        i3d=load_i3d(i3d_file, protocol) if i3d_file else None,
+        syncnet=_syncnet(syncnet_file) if syncnet_file else None,
+        i3d=_i3d(i3d_file, protocol) if i3d_file else None,
         inception=load_inception(inception_file) if inception_file else None,
         arcface=load_arcface(arcface_file) if arcface_file else None,
         expression=name == "mediapipe",
@@ -148,6 +149,18 @@ def load_instruments(
         replicates=replicates,
         size=size,
     )
+
+
+def _syncnet(path: Path) -> Embedder:
+    from paha.evaluation.metrics.syncnet import load_syncnet
+
+    return load_syncnet(path)
+
+
+def _i3d(path: Path, protocol: FvdProtocol) -> Features:
+    from paha.evaluation.metrics.fvd import load_i3d
+
+    return load_i3d(path, protocol)
 
 
 def _pose_name(pose: str, real: Path | None) -> str:

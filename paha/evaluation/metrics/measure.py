@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -20,10 +21,9 @@ from paha.dataset.manifest import load_annotations
 from paha.errors import PahaError
 from paha.evaluation.metrics.appearance import aligned_face
 from paha.evaluation.metrics.clips import Clip, speech
-from paha.evaluation.metrics.fvd import fvd_features
 from paha.evaluation.metrics.instruments import Instruments
 from paha.evaluation.metrics.keypoints import MIN_SCORE
-from paha.evaluation.metrics.parts import mouth_opening, rgb_to_lab
+from paha.evaluation.metrics.parts import mean_lab, mouth_opening
 from paha.evaluation.metrics.regions import Boxes, describe, psnr_db, region_boxes, region_errors, region_masks
 from paha.evaluation.metrics.sync import crop_boxes, crop_faces, embed_lips, embed_sound, face_track
 from paha.extractors.pose import PoseTrack
@@ -208,8 +208,7 @@ class _Change:
 
     def add(self, frames: np.ndarray) -> None:
         for a, b in pairwise([*self.last, *frames]):
-            change = np.maximum(a, b) - np.minimum(a, b)  # in uint8, which a difference would leave
-            self.total, self.count = self.total + float(change.mean()), self.count + 1
+            self.total, self.count = self.total + float(np.mean(cv2.mean(cv2.absdiff(a, b))[:3])), self.count + 1
         self.last = frames[-1:]
 
     def mean(self) -> float | None:
@@ -266,10 +265,7 @@ def add_noise(frames: np.ndarray, *, std: float = NOISE, seed: int = 0) -> np.nd
 def _mean_colours(frame: np.ndarray, boxes: Boxes, index: int) -> np.ndarray:
     masks = region_masks(boxes, index, height=frame.shape[0], width=frame.shape[1])
     return np.stack(
-        [
-            rgb_to_lab(frame[masks[name]]).mean(0) if masks[name].any() else np.full(3, np.nan)
-            for name in ("face", "background")
-        ]
+        [mean_lab(frame[masks[name]]) if masks[name].any() else np.full(3, np.nan) for name in ("face", "background")]
     )
 
 
@@ -295,6 +291,8 @@ def _fvd_frames(instruments: Instruments) -> int:
 
 
 def _fvd(frames: np.ndarray, instruments: Instruments, *, variants: bool) -> dict[str, np.ndarray]:
+    from paha.evaluation.metrics.fvd import fvd_features
+
     network, protocol = instruments.i3d, instruments.fvd_protocol
     assert network is not None
     copies = {"plain": frames}
@@ -334,16 +332,17 @@ class _Errors:
     def __init__(self, truth: Clip, true: Measured, *, every: int) -> None:
         self.every, self.size, self.count = every, (true.width, true.height), len(true.face_box)
         self.boxes = region_boxes(true.keypoints, true.face_box, height=true.height)
-        self.real = enumerate(iter_video(truth.video, size=self.size))
+        self.real, self.next = iter_video(truth.video, size=self.size, every=every), 0
         self.square: dict[str, list[float]] = {}
         self.similarity: dict[str, list[float]] = {}
 
     def add(self, frames: np.ndarray) -> None:
         """The generated video's next frames (n, H, W, 3)."""
         width, height = self.size
-        for made, (k, real) in zip(frames, self.real, strict=False):
-            if k % self.every or k >= self.count:
-                continue
+        first, self.next = self.next, self.next + len(frames)
+        sampled = range(first + -first % self.every, min(self.next, self.count), self.every)
+        for k, real in zip(sampled, self.real, strict=False):
+            made = frames[k - first]
             masks = region_masks(self.boxes, k, height=height, width=width)
             for name, (error, like) in region_errors(real, fit_image(made, width=width, height=height), masks).items():
                 self.square.setdefault(name, []).append(error)

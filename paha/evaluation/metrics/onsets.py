@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from paha.extractors.mel import mel_filters
+from paha.extractors.mel import mel_triangles
 from paha.types import SAMPLE_RATE_HZ
 
 HOP = 512
@@ -62,7 +62,7 @@ def _log_mel(mono: np.ndarray) -> np.ndarray:
 
 @cache
 def _filters() -> np.ndarray:
-    return mel_filters(MEL_BANDS, num_bins=FFT_SIZE // 2 + 1, rate_hz=SAMPLE_RATE_HZ).numpy()
+    return mel_triangles(MEL_BANDS, num_bins=FFT_SIZE // 2 + 1, rate_hz=SAMPLE_RATE_HZ)
 
 
 def _peaks(strength: np.ndarray) -> np.ndarray:

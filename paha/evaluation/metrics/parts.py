@@ -160,16 +160,34 @@ def drift(values: np.ndarray) -> float | None:
 
 
 _SRGB = np.arange(256) / 255
-_LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
+_LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32)
 """Of every value of a byte."""
+_STEPS = 2**16 - 1
+_TO_XYZ = _STEPS * (
+    np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]])
+    / np.array([[0.95047], [1.0], [1.08883]])
+).astype(np.float32)
+"""Over D65's white, in steps of the curve's table."""
+_SHARE = np.arange(_STEPS + 1) / _STEPS
+_CURVE = np.where(_SHARE > (6 / 29) ** 3, np.cbrt(_SHARE), _SHARE / (3 * (6 / 29) ** 2) + 4 / 29).astype(np.float32)
+"""CIELAB's cube root. Off a table it costs a third; a pixel's L is off by 0.007 at most."""
 
 
 def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     """sRGB values (..., 3) uint8 to CIELAB (D65), L in [0, 100]."""
-    linear = _LINEAR[np.asarray(rgb, np.uint8)]
-    to_xyz = np.array(
-        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
-    )
-    xyz = linear @ to_xyz.T / np.array([0.95047, 1.0, 1.08883])
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return _lab(_curve(rgb))
+
+
+def mean_lab(rgb: np.ndarray) -> np.ndarray:
+    """Mean CIELAB (3,) of sRGB values (N, 3) uint8."""
+    return _lab(_curve(rgb).mean(0, dtype=np.float64))
+
+
+def _curve(rgb: np.ndarray) -> np.ndarray:
+    """Cube roots (..., 3) of X, Y and Z."""
+    steps = _LINEAR[np.asarray(rgb, np.uint8)] @ _TO_XYZ.T
+    return _CURVE[np.minimum(steps + np.float32(0.5), _STEPS).astype(np.uint16)]
+
+
+def _lab(f: np.ndarray) -> np.ndarray:
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
-from torch import Tensor
 
 from paha.evaluation.metrics.keypoints import MIN_SCORE
 from paha.types import FACE, LEFT_HAND, RIGHT_HAND, Keypoints
@@ -35,6 +32,7 @@ MIN_HAND_POINTS = 11
 TRUNK = slice(5, 13)
 """Shoulders, elbows, wrists, hips: the paper's body rectangle (Fig. 3)."""
 SSIM_SIGMA, SSIM_C1, SSIM_C2 = 1.5, (0.01 * 255) ** 2, (0.03 * 255) ** 2
+_WINDOW = cv2.getGaussianKernel(11, SSIM_SIGMA, cv2.CV_32F)
 MAX_PSNR = 100.0
 """Of equal pictures, whose PSNR is infinite."""
 
@@ -103,7 +101,7 @@ def describe(frame: np.ndarray, boxes: Boxes, index: int) -> dict[str, np.ndarra
     """
     height, width = frame.shape[:2]
     masks = region_masks(boxes, index, height=height, width=width)
-    picture = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1).float() / 255
+    picture = frame.astype(np.float32) / 255
     hands = [box for box in boxes.hands[index] if np.isfinite(box).all()]
     wanted = {
         "face": [(boxes.face[index], None)] if masks["face"].any() else [],
@@ -118,31 +116,49 @@ def describe(frame: np.ndarray, boxes: Boxes, index: int) -> dict[str, np.ndarra
     }
 
 
-def _description(picture: Tensor, box: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+def _description(picture: np.ndarray, box: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """Grid means of colour and of edge energy by orientation, of the pixels under the mask, times 100."""
-    crop = cut(picture[None], torch.from_numpy(box[None]).float(), side=SIDE)[0]
-    weight = torch.ones(1, SIDE, SIDE)
+    crop = cut(picture, box, side=SIDE)
+    weight = np.ones((SIDE, SIDE), np.float32)
     if mask is not None:
-        weight = cut(torch.from_numpy(mask)[None, None].float(), torch.from_numpy(box[None]).float(), side=SIDE)[0]
-    luma = 0.299 * crop[0] + 0.587 * crop[1] + 0.114 * crop[2]
-    colours = torch.stack([luma, crop[2] - luma, crop[0] - luma])
-    dx = F.pad(luma[:, 2:] - luma[:, :-2], (1, 1))
-    dy = F.pad(luma[2:] - luma[:-2], (0, 0, 1, 1))
-    angle, energy = torch.atan2(dy, dx) % torch.pi, torch.hypot(dx, dy)
-    bins = (angle / torch.pi * ORIENTATIONS).long().clamp(max=ORIENTATIONS - 1)
-    edges = torch.stack([energy * (bins == i) for i in range(ORIENTATIONS)])
-    maps = torch.cat([colours, edges]) * weight
-    cells = F.avg_pool2d(torch.cat([maps, weight])[None], SIDE // GRID)[0]
-    return (100 * cells[:-1] / cells[-1:].clamp(min=1e-3)).flatten().double().numpy()
+        weight = cut(mask.astype(np.float32)[..., None], box, side=SIDE)[..., 0]
+    luma = crop @ np.array([0.299, 0.587, 0.114], np.float32)
+    colours = [luma, crop[..., 2] - luma, crop[..., 0] - luma]
+    dx, dy = np.zeros_like(luma), np.zeros_like(luma)
+    dx[:, 1:-1] = luma[:, 2:] - luma[:, :-2]
+    dy[1:-1] = luma[2:] - luma[:-2]
+    angle, energy = np.arctan2(dy, dx) % np.float32(np.pi), np.hypot(dx, dy)
+    bins = np.minimum((angle / np.float32(np.pi) * ORIENTATIONS).astype(int), ORIENTATIONS - 1)
+    edges = [energy * (bins == i) for i in range(ORIENTATIONS)]
+    maps = np.stack([*colours, *edges]) * weight
+    cells, covered = (_cell_means(part) for part in (maps, weight))
+    return (100 * cells / np.maximum(covered, 1e-3)).ravel().astype(np.float64)
 
 
-def cut(x: Tensor, boxes: Tensor, *, side: int) -> Tensor:
-    """Boxes (N, 4) px cut out of frames (N, C, H, W) and resampled to (N, C, side, side); zeros outside the frame."""
-    size = torch.tensor([x.shape[-1], x.shape[-2]], dtype=torch.float32)
-    low, high = boxes[:, None, None, :2] / size, boxes[:, None, None, 2:] / size
-    at = (torch.arange(side) + 0.5) / side
-    grid = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1)[None]
-    return F.grid_sample(x, 2 * (low + grid * (high - low)) - 1, padding_mode="zeros", align_corners=False)
+def _cell_means(maps: np.ndarray) -> np.ndarray:
+    """Means (..., GRID, GRID) of the cells of maps (..., SIDE, SIDE)."""
+    size = SIDE // GRID
+    return maps.reshape(*maps.shape[:-2], GRID, size, GRID, size).mean((-3, -1))
+
+
+def cut(picture: np.ndarray, box: np.ndarray, *, side: int) -> np.ndarray:
+    """A box (4,) px cut out of a picture (H, W, C) float32 and resampled to (side, side, C), bilinear; zeros outside
+    the picture. Pixel centres are at +0.5."""
+    at = (np.arange(side, dtype=np.float32) + 0.5) / side
+    (left, top), (right, bottom) = box[:2], box[2:]
+    rows = _between(picture, top + at * (bottom - top) - 0.5)
+    return _between(rows.swapaxes(0, 1), left + at * (right - left) - 0.5).swapaxes(0, 1)
+
+
+def _between(rows: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Rows (n, ...) at places (side,) between them, linear; zeros before the first and behind the last."""
+    low = np.floor(at).astype(int)
+    share = (at - low).astype(np.float32)
+    found = np.zeros((len(at), *rows.shape[1:]), np.float32)
+    for row, weight in ((low, 1 - share), (low + 1, share)):
+        inside = (row >= 0) & (row < len(rows))
+        found[inside] += rows[row[inside]] * weight[inside, None, None]
+    return found
 
 
 def region_errors(real: np.ndarray, fake: np.ndarray, masks: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
@@ -166,7 +182,7 @@ def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     x, y = (frame.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) for frame in (a, b))
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return gaussian_filter(values, SSIM_SIGMA, truncate=3.5)
+        return cv2.sepFilter2D(values, -1, _WINDOW, _WINDOW, borderType=cv2.BORDER_REFLECT)
 
     mx, my = mean(x), mean(y)
     vx, vy, covariance = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my

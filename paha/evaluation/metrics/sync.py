@@ -9,17 +9,18 @@ Legend: T frames, V windows (T - 5), F embedding width.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from scipy.ndimage import median_filter
-from torch import Tensor
 
 from paha.evaluation.metrics.keypoints import MIN_SCORE
 from paha.evaluation.metrics.mfcc import MFCC_RATE_HZ, mfcc
 from paha.evaluation.metrics.regions import cut
 from paha.types import FACE, FPS, SAMPLE_RATE_HZ, Keypoints
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WINDOW_FRAMES = 5
 CEPSTRA_PER_FRAME = MFCC_RATE_HZ // FPS
@@ -69,6 +70,8 @@ class Embedder(Protocol):
 
 def sync_score(lips_VF: np.ndarray, sound_VF: np.ndarray, *, max_shift: int = 15) -> SyncScore:
     """Scores of embedded windows; zeros beyond the sound's ends, as in the original. Needs one window each."""
+    import torch
+
     count = min(len(lips_VF), len(sound_VF))
     lips, sound = torch.from_numpy(lips_VF[:count]).float(), torch.from_numpy(sound_VF[:count]).float()
     padded = torch.nn.functional.pad(sound, (0, 0, max_shift, max_shift))
@@ -80,6 +83,8 @@ def sync_score(lips_VF: np.ndarray, sound_VF: np.ndarray, *, max_shift: int = 15
 
 def embed_sound(model: Embedder, mono: np.ndarray, num_frames: int) -> np.ndarray:
     """Embeddings (V, F) of a clip's speech (M,) at 16 kHz, of the windows that `num_frames` frames of video have."""
+    import torch
+
     cepstra = torch.from_numpy(mfcc(mono)).float().T[None, None]
     count = min(num_frames, len(mono) * FPS // SAMPLE_RATE_HZ) - WINDOW_FRAMES
     width = WINDOW_FRAMES * CEPSTRA_PER_FRAME
@@ -90,14 +95,18 @@ def embed_sound(model: Embedder, mono: np.ndarray, num_frames: int) -> np.ndarra
 
 def embed_lips(model: Embedder, faces: np.ndarray) -> np.ndarray:
     """Embeddings (V, F) of face crops (T, 224, 224, 3) uint8 RGB, V = T - 5."""
+    import torch
+
     # Raw BGR values, as the original reads them with OpenCV.
     x = torch.from_numpy(np.ascontiguousarray(faces[..., ::-1])).permute(3, 0, 1, 2)[None]
     return _embed(model.embed_lips, [x[:, :, k : k + WINDOW_FRAMES] for k in range(len(faces) - WINDOW_FRAMES)])
 
 
-@torch.no_grad()
 def _embed(encoder, windows: list[Tensor]) -> np.ndarray:
-    parts = [encoder(torch.cat(windows[i : i + _BATCH]).float()) for i in range(0, len(windows), _BATCH)]
+    import torch
+
+    with torch.no_grad():
+        parts = [encoder(torch.cat(windows[i : i + _BATCH]).float()) for i in range(0, len(windows), _BATCH)]
     return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, 1), np.float32)
 
 
@@ -132,9 +141,9 @@ def crop_boxes(face_box: np.ndarray, protocol: SyncProtocol) -> np.ndarray:
 
 def crop_faces(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """(T, 224, 224, 3) uint8 out of frames (T, H, W, 3); grey 110 beyond the frame."""
-    x = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() - PAD_VALUE
-    crops = cut(x, torch.from_numpy(boxes).float(), side=CROP_SIDE) + PAD_VALUE
-    return crops.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    pad = np.float32(PAD_VALUE)
+    crops = [cut(frame - pad, box, side=CROP_SIDE) + pad for frame, box in zip(frames, boxes, strict=True)]
+    return np.clip(np.rint(np.stack(crops)), 0, 255).astype(np.uint8)
 
 
 def protocol_record(protocol: SyncProtocol, *, weights: str, extractor: str) -> dict[str, object]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import cv2
 import numpy as np
 
 from paha.errors import PahaError
 from paha.evaluation.metrics.evaluate import EvaluatedRow, Evaluation
 from paha.evaluation.tables.render import Column, Table, cell_text, number_of
 from paha.media.audio_io import read_audio
-from paha.media.image_io import fit_image
 from paha.media.video_io import iter_video, write_video
 from paha.runtime.pages import render_page
 from paha.runtime.statistics import Interval
+from paha.runtime.workers import num_cores
 from paha.types import FPS
 
 WORST_BY: dict[str, tuple[str, bool]] = {
@@ -97,7 +100,9 @@ def worst_clips(evaluation: Evaluation) -> list[WorstClip]:
             continue
         name = (max if more_is_worse else min)(values, key=lambda clip: values[clip])
         found[name] = f"{title} {values[name]:.3g} (mean {_mean(row, key):.3g})"
-    return [clip for name, why in found.items() if (clip := _side_by_side(evaluation, name, why))]
+    with ThreadPoolExecutor(num_cores()) as pool:
+        shown = pool.map(lambda item: _side_by_side(evaluation, *item), found.items())
+    return [clip for clip in shown if clip]
 
 
 def _mean(row: EvaluatedRow, key: str) -> float:
@@ -115,7 +120,8 @@ def _side_by_side(evaluation: Evaluation, name: str, why: str) -> WorstClip | No
         sides = tuple((side, part.shape[2]) for side, part in shown.items())
         with TemporaryDirectory() as folder:
             path = Path(folder) / "clip.mp4"
-            write_video(path, frames, audio=_sound(fake, real, length), crf=28, comment="a clip of an evaluation")
+            sound, tag = _sound(fake, real, length), "a clip of an evaluation"
+            write_video(path, frames, audio=sound, crf=28, preset="veryfast", comment=tag)
             return WorstClip(name, why, path.read_bytes(), sides)
     except (PahaError, OSError):
         return None  # the tables stand without it
@@ -123,11 +129,10 @@ def _side_by_side(evaluation: Evaluation, name: str, why: str) -> WorstClip | No
 
 def _small(path: Path) -> np.ndarray:
     frames = []
-    for frame in iter_video(path):
+    for frame in islice(iter_video(path), SHOWN_SECONDS * FPS):
         width = max(2, round(frame.shape[1] * SHOWN_HEIGHT / frame.shape[0] / 2) * 2)
-        frames.append(fit_image(frame, width=width, height=SHOWN_HEIGHT))
-        if len(frames) == SHOWN_SECONDS * FPS:
-            break
+        # Exact only where it shrinks, but a tenth of Pillow's time.
+        frames.append(cv2.resize(frame, (width, SHOWN_HEIGHT), interpolation=cv2.INTER_AREA))
     return np.stack(frames)
 
 

@@ -6,10 +6,9 @@ import json
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from paha import __version__
 from paha.evaluation.metrics.evaluate import FLOOR, EvaluatedRow, Evaluation
@@ -91,7 +90,7 @@ def tables(evaluation: Evaluation) -> list[Table]:
     """One table for each group of metrics, all with the same rows."""
     provenance = evaluation.provenance | {
         "paha": __version__,
-        "torch": torch.__version__,
+        "torch": version("torch"),
         "python": platform.python_version(),
     }
     return [

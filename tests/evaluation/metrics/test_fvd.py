@@ -11,7 +11,8 @@ from torch import nn
 
 from paha.errors import PahaError
 from paha.evaluation.metrics.frechet import FrechetSide, frechet_distance, frechet_interval
-from paha.evaluation.metrics.fvd import FvdProtocol, fvd_features, load_i3d, load_protocol, prepare
+from paha.evaluation.metrics.fvd import fvd_features, load_i3d, prepare
+from paha.evaluation.metrics.fvd_protocol import FvdProtocol, load_protocol
 from paha.evaluation.metrics.i3d import I3D, SamePool, pad_same
 
 

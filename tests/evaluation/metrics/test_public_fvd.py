@@ -7,7 +7,8 @@ from scipy.linalg import sqrtm
 from torch import nn
 
 from paha.evaluation.metrics.frechet import FrechetSide, frechet_interval
-from paha.evaluation.metrics.fvd import PROTOCOLS, Torchscript, fvd_features, load_i3d, prepare
+from paha.evaluation.metrics.fvd import Torchscript, fvd_features, load_i3d, prepare
+from paha.evaluation.metrics.fvd_protocol import PROTOCOLS
 from paha.evaluation.metrics.i3d import I3D
 
 
