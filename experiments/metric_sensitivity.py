@@ -3,9 +3,9 @@
 python experiments/metric_sensitivity.py --data HELDOUT --out OUT [--clips 40]
 
 Drawn or photographed presenters (`paha synth --stills`), the reader as `paha evaluate` chooses it. Picture: blur, noise
-and a tint on the sampled frames (regions, errors, hand confidence; the pose reader reads them again). Motion:
-hands held, hands that tremble, a share of the frames shuffled (keypoints and mouth). Sound: shifted by 2, 5 and
-10 frames, another clip's. Writes OUT/table_sensitivity.md, .json and .png; measurements stay in OUT/measured.
+and a tint on the sampled frames (regions, errors, hands; the pose reader reads them again). Motion: face held, hands
+held, hands that tremble, a share of the frames shuffled (keypoints and mouth). Sound: shifted by 2, 5 and 10 frames,
+another clip's. Writes OUT/table_sensitivity.md, .json and .png; measurements stay in OUT/measured.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from paha.evaluation.metrics.evaluate import FLOOR, MeasuredSet, measure_set, sc
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
 from paha.evaluation.metrics.keypoints import FORE, GESTURE
 from paha.evaluation.metrics.measure import Measured, add_noise, load_measured
-from paha.evaluation.metrics.parts import hand_confidence
+from paha.evaluation.metrics.parts import hand_confidence, hands_seen
 from paha.evaluation.metrics.regions import describe, psnr_db, region_boxes, region_errors, region_masks
 from paha.evaluation.metrics.scores import RowScores
 from paha.evaluation.tables.render import Column, Row, Table, Value, to_markdown, write_table
@@ -59,6 +59,7 @@ COLUMNS = (
     Column("psnr_face", "PSNR face", "higher", 1, "dB"),
     Column("ssim_face", "SSIM face", "higher", 3),
     Column("hand_confidence", "hand confidence", "higher", 3),
+    Column("hands_seen", "hands seen", "higher", 2),
 )
 SHIFTS, SHARES, BLURS, NOISES = (2, 5, 10), (0.1, 0.5, 1.0), (1.0, 2.0, 4.0), (10.0, 20.0, 40.0)
 TREMBLE = (0.002, 0.01)
@@ -87,10 +88,10 @@ def main(
     found = find_clips(data)[:clips]
     real, failed = measure_set(found, instruments, out / "measured" / "real", workers=share_cores(workers), say=tell)
     whole, rows = score_real(real, instruments, seed=seed, ceilings=False)
-    table_rows = [Row(FLOOR, dict(rows[0].values))]
+    table_rows = [Row(FLOOR, dict(rows[0].values), ranked=False)]
     for name, corrupt in conditions(instruments, seed).items():
         tell(name)
-        table_rows.append(Row(name, score(real, whole, instruments, corrupt, seed)))
+        table_rows.append(Row(name, score(real, whole, instruments, corrupt, seed), ranked=False))
     provenance = {"data": str(data), "clips": len(real.clips), "seed": seed, "instruments": instruments.provenance()}
     notes = [f"{len(real.clips)} clips; values with bootstrap 95 % intervals; '-' where a corruption cannot matter."]
     notes += [f"left out {clip}: {why}" for clip, why in failed.items()]
@@ -117,6 +118,7 @@ def conditions(instruments: Instruments, seed: int) -> dict[str, Corrupt]:
             s.mono,
             None,
         )
+    made["face held"] = lambda s, rng: (held_face(s.made), s.mono, None)
     made["hands held"] = lambda s, rng: (held_hands(s.made), s.mono, None)
     for share in SHARES:
         made[f"{share:.0%} of frames shuffled"] = lambda s, rng, part=share: (shuffle(s.made, part, rng), s.mono, None)
@@ -138,20 +140,20 @@ def score(
     real: MeasuredSet, whole: RowScores, instruments: Instruments, corrupt: Corrupt, seed: int
 ) -> dict[str, Value]:
     """A row of the table."""
-    row, hands = RowScores(instruments, seed=seed), []
-    pictures = False
+    row, hands, shares = RowScores(instruments, seed=seed), list[float](), list[float]()
     for number, sample in enumerate(samples(real)):
         made, mono, read = corrupt(sample, np.random.default_rng([seed, number]))
         row.add(made, mono)
         if read is not None:
-            pictures = True
+            shares.append(hands_seen(read))
             confidence = hand_confidence(read)
             hands += [] if confidence is None else [confidence[0]]
     values: dict[str, Value] = dict(row.results(whole))
-    if pictures:
+    if shares:
         # Motion was not read again off the corrupted picture.
         values = {key: value for key, value in values.items() if key.startswith(("frd", "psnr", "ssim"))}
         values["hand_confidence"] = bootstrap(hands) if hands else "no hand was seen"
+        values["hands_seen"] = bootstrap(shares)
     return values
 
 
@@ -179,6 +181,12 @@ def picture(change: Picture, instruments: Instruments) -> Corrupt:
         return replace(made, regions=joined, errors=pairs), sample.mono, instruments.pose.detect(bad).keypoints
 
     return corrupt
+
+
+def held_face(made: Measured) -> Measured:
+    """Mouth and expression stay as they are in the first frame."""
+    looks = {name: np.repeat(found[:1], len(found), axis=0) for name, found in made.looks.items()}
+    return replace(made, mouth=np.full_like(made.mouth, made.mouth[0]), looks=looks)
 
 
 def held_hands(made: Measured) -> Measured:

@@ -83,13 +83,24 @@ def hand_confidence(keypoints: Keypoints) -> tuple[float, float] | None:
 
     A hand counts as seen where half of its points have a confidence above 0.1. None where no hand is ever seen.
     """
-    scores = keypoints.scores[:, HANDS].reshape(len(keypoints.scores), 2, 21)
-    seen = (scores > 0.1).sum(-1) >= 11
+    seen = _seen_hands(keypoints)
     if not seen.any():
         return None
-    by_frame = scores.mean(-1)
+    by_frame = keypoints.scores[:, HANDS].reshape(len(seen), 2, 21).mean(-1)
     means = np.array([by_frame[t][seen[t]].mean() for t in np.flatnonzero(seen.any(1))])
     return float(means.mean()), float(means.var())
+
+
+def hands_seen(keypoints: Keypoints) -> float:
+    """Share of frames in which a hand is seen. Blur and noise lower it; `hand_confidence`, of the hands that are still
+    found, they may raise."""
+    return float(_seen_hands(keypoints).any(1).mean())
+
+
+def _seen_hands(keypoints: Keypoints) -> np.ndarray:
+    """(T, 2) bool, left and right."""
+    scores = keypoints.scores[:, HANDS].reshape(len(keypoints.scores), 2, 21)
+    return (scores > 0.1).sum(-1) >= 11
 
 
 def hkv(keypoints: Keypoints, *, height: int) -> float | None:

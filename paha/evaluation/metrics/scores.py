@@ -22,6 +22,7 @@ from paha.evaluation.metrics.parts import (
     drift,
     hand_confidence,
     hand_motion,
+    hands_seen,
     hkv,
     jerk,
     lip_loudness,
@@ -133,6 +134,7 @@ class RowScores:
         self._note(clip, "hand_motion", hand_motion(clip.keypoints), NO_HAND)
         self._note(clip, "hkv", hkv(clip.keypoints, height=clip.height), NO_HAND)
         self._note(clip, "jerk", jerk(clip.keypoints), NO_ARMS)
+        self._note(clip, "hands_seen", hands_seen(clip.keypoints))
         self._note(clip, "arms_seen", seen_share(clip.keypoints))
         faces = clip.regions.get("face", np.zeros((0, 1)))
         moved = drift(faces)

@@ -45,6 +45,7 @@ REGION_COLUMNS = (
 PART_COLUMNS = (
     Column("div_l2", "Div. L2", "higher", 3),
     Column("hand_confidence", "hand confidence", "higher", 3),
+    Column("hands_seen", "hands seen", "none", 2),
     Column("hand_confidence_variance", "variance of that confidence", "lower", 4),
     Column("hkv", "HKV", "none", 1, "px² at 512"),
     Column("hand_motion", "hand motion", "none", 3, "shoulder widths"),

@@ -149,8 +149,13 @@ def test_the_page_opens_in_a_browser_and_its_videos_play(evaluation, width):
             "(e.getBoundingClientRect().right > innerWidth || e.scrollWidth > e.clientWidth + 1 && e.clientWidth))"
             ".map(e => e.tagName + ' ' + e.className + ' ' + e.textContent.slice(0, 40))"
         )
+        reasons = page.evaluate(
+            "[...document.querySelectorAll('td[colspan] span')].map(e => e.getBoundingClientRect().right)"
+        )
         browser.close()
     assert cut == []
+    assert reasons
+    assert max(reasons) <= width  # why a metric is absent is read without scrolling its table
     assert sizes == [[512, 256]] * len(worst_clips(made))
     assert sides == ["real generated"] * len(sizes)
     assert spare <= 0  # tables scroll by themselves, the page does not

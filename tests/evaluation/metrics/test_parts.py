@@ -12,6 +12,7 @@ from paha.evaluation.metrics.parts import (
     drift,
     hand_confidence,
     hand_motion,
+    hands_seen,
     hkv,
     jerk,
     lip_loudness,
@@ -77,8 +78,12 @@ def test_hand_confidence_and_its_variance():
     mean, variance = confidence
     assert mean == pytest.approx(0.6)
     assert variance == pytest.approx(0.04)
+    scores[::4, RIGHT_HAND] = 0
+    assert hand_confidence(Keypoints(keypoints.points, scores)) == pytest.approx((2 / 3, 8 / 225))
+    assert hands_seen(Keypoints(keypoints.points, scores)) == 0.75  # of what is left the mean has risen
     scores[:, RIGHT_HAND] = 0
     assert hand_confidence(Keypoints(keypoints.points, scores)) is None
+    assert hands_seen(Keypoints(keypoints.points, scores)) == 0
 
 
 def test_held_hands_do_not_move():
