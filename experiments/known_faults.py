@@ -143,6 +143,17 @@ FOUND = (
         "tests/training/pce/test_two_processes.py::test_features_and_report_are_made_once",
     ),
     Fault(
+        "torchrun on CPUs: every process trains alone",
+        "paha/training/distributed.py",
+        (
+            (
+                'PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())',
+                "PartialState()",
+            ),
+        ),
+        "tests/training/test_distributed.py::test_the_main_process_works_for_all_and_one_speaks_for_all",
+    ),
+    Fault(
         "torchrun train classifier: report on every rank",
         "paha/cli/classifier.py",
         (("if run.pairs.held_out > 0 and is_main():", "if run.pairs.held_out > 0:"),),

@@ -134,19 +134,17 @@ def load_footage(options: UniVDMOptions, config: PahaConfig) -> Footage:
 
 def fit_univdm(data: list[Path], out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
     """Make the features that are missing, then train."""
-    from accelerate import PartialState
-
     from paha.cli.features import load_codec_of, preset_features
     from paha.dataset.dataset import FeatureDataset
     from paha.dataset.joint import JointDataset
-    from paha.training.distributed import from_main
+    from paha.training.distributed import from_main, join
     from paha.training.loop import fit
     from paha.training.univdm.job import univdm_job
     from paha.univdm.initialisation import codec_source, with_parts_of
 
     source = codec_source(config, options.codec, options.init)
     whole = with_parts_of(config, options.init)
-    device, parts = PartialState().device or "cpu", []
+    device, parts = join().device or "cpu", []
     for folder in data:
         made = partial(preset_features, folder, whole, codec=source, split=options.split)
         features = Path(from_main("features", lambda made=made: str(made())))

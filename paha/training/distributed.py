@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from paha.errors import PahaError
 
 if TYPE_CHECKING:
+    from accelerate import PartialState
     from torch import nn
     from torch.distributed import Store
 
@@ -34,6 +35,16 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def join() -> PartialState:
+    """Join the processes of the run, as its Accelerator will; accelerate's own state, which is one for the process."""
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
+
+    # Unless it is told, accelerate takes processes on CPUs for a run each: all would train alone and write one folder.
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+
+
 def from_main(name: str, make: Callable[[], str]) -> str:
     """make(), computed by the main process alone; all others wait for its result. Called by all, with one `name`.
 
@@ -41,9 +52,7 @@ def from_main(name: str, make: Callable[[], str]) -> str:
     """
     if world_size() == 1:
         return make()
-    from accelerate import PartialState
-
-    PartialState()  # joins the processes: before it there may be no store
+    join()  # before it there may be no store
     store = _store()
     if is_main():
         try:

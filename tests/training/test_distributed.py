@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from toy_run import toy_config, toy_job
 from two_processes import in_two
@@ -154,7 +155,7 @@ def test_more_processes_than_parts_is_refused(tmp_path):
 
 def talk(folder: Path) -> str:
     made = from_main("made", lambda: str(make(folder)))
-    return f"{made} {first_to_say('hello')}"
+    return f"{made} {first_to_say('hello')} {Accelerator().num_processes}"
 
 
 def make(folder: Path) -> Path:
@@ -173,7 +174,7 @@ def fail_in_main(folder: Path) -> str:
 
 def test_the_main_process_works_for_all_and_one_speaks_for_all(tmp_path):
     answers = in_two(talk, tmp_path)
-    assert sorted(answers) == [f"{tmp_path}/made False", f"{tmp_path}/made True"]
+    assert sorted(answers) == [f"{tmp_path}/made False 2", f"{tmp_path}/made True 2"]
     assert in_two(fail_in_main, tmp_path) == ["PahaError: no clips"] * 2
 
 
