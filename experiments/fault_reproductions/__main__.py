@@ -54,6 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = (options.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)  # some tries are another user's
         print("| | fault | | seen |\n|---|---|---|---|", flush=True)
         counts = {"holds": 0, "fails": 0, "skipped": 0}
         for number, fault, outcome, seen in outcomes(options.tree.resolve(), folder, chosen):

@@ -94,7 +94,7 @@ def check_input(path: Path, kind: str = "any") -> None:
     try:
         there = path.exists()
     except (OSError, ValueError) as error:
-        raise PahaError(f"cannot read {path!r}: {error}") from error
+        raise PahaError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
     if not there:
         raise PahaError(f"{path} does not exist{_did_you_mean(path)}")
     if kind in ("folder", "model") and not path.is_dir():
