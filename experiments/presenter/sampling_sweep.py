@@ -25,8 +25,10 @@ from torch import Tensor
 
 from experiments.presenter import scores
 from experiments.presenter.videos import borders_of, sample_latents
+from paha.config import AudioConfig
 from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStream
 from paha.dataset.synth.motion_dataset import clip_tensors
+from paha.dataset.synth.motion_features import encoder_config
 from paha.errors import PahaError
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import PersonGrid
@@ -60,14 +62,14 @@ class Batch:
         )
 
 
-def draw_batch(pipeline: PahaPipeline, *, count: int) -> Batch:
-    """The first `count` clips of the stream in which somebody speaks."""
+def draw_batch(pipeline: PahaPipeline, audio: AudioConfig, *, count: int) -> Batch:
+    """The first `count` clips of the stream in which somebody speaks, heard by `audio`."""
     preset = pipeline.preset
     num_frames = SEGMENTS * (preset.num_frames - 1) + 1
     stream = MotionStream(
         seed=SEED, num_frames=num_frames, audio_margin=preset.model.audio_margin, held_out=True, speech_seconds=8.0
     )
-    source, clips, index = MotionClips(stream, preset.audio), [], 0
+    source, clips, index = MotionClips(stream, audio), [], 0
     while len(clips) < count:
         clip, index = source[index], index + 1
         clips += [clip] if float(clip.motion.mouth_open.std()) > MOVING else []
@@ -102,7 +104,7 @@ def sweep(
 ) -> None:
     """Print a table, a row a setting; intervals are bootstrap 95 % over people."""
     pipeline = load_pipeline(model, device="cpu")
-    batch, kept = draw_batch(pipeline, count=clips), {}
+    batch, kept = draw_batch(pipeline, encoder_config(pipeline.preset, model), count=clips), {}
     length_s = len(batch.clips[0].motion) / FPS * clips
     typer.echo("| steps | guidance | lips r [95 %] | worst | amplitude | spread | seams | s a second |")
     typer.echo("|---|---|---|---|---|---|---|---|")

@@ -22,7 +22,7 @@ from paha.training.motion.acoustic_examples import Crops, HeardSpeech, hear, inv
 
 ACOUSTIC_TRAIN = TrainConfig(
     batch_size=8,
-    steps=4500,
+    steps=7000,
     learning_rate=2e-3,
     weight_decay=0.05,
     warmup_steps=100,
@@ -33,9 +33,9 @@ ACOUSTIC_TRAIN = TrainConfig(
     sample_every=500,
     log_every=10,
 )
-SPEECHES, HELD_OUT_SPEECHES = 1400, 40
+SPEECHES, HELD_OUT_SPEECHES = 1700, 40
 CROP_FRAMES = 150
-CHANNELS = 224
+CHANNELS = 288
 PHONE_SHARE = 0.3
 """Weight of the phones' cross-entropy beside the lips' squared errors."""
 LABEL_SMOOTHING = 0.05
