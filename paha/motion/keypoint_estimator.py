@@ -191,7 +191,8 @@ class PersonNet(nn.Module):
 
 
 class KeypointEstimator(Network):
-    """The three networks as one model. Widths are channels at halved resolutions."""
+    """The three networks as one model. Widths are channels at halved resolutions. mirror: which of the mesh's points
+    each one becomes in a mirror, (478,); () where that is not known."""
 
     @register_to_config
     def __init__(
@@ -200,6 +201,7 @@ class KeypointEstimator(Network):
         face_widths: tuple[int, int, int, int] = (24, 40, 80, 128),
         face_hidden: int = 192,
         person_widths: tuple[int, int, int] = (48, 80, 112),
+        mirror: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.finder = FaceFinder(finder_widths)

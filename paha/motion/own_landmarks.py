@@ -42,7 +42,7 @@ _SEEN = 0.5
 _COVERED = 0.15
 """A part is told to be covered below this chance that it is not: mistakes would only worry people."""
 _PASSES = 3
-_LOOKS = (1.0, 0.8, 1.2)
+_LOOKS = (1.0, 0.88, 1.12)
 """Sides of the crops, over the usual one, whose readings of a photograph's face are averaged: their errors differ."""
 _SURE = 0.35
 """Share of a heat map that must lie there for the point to count as seen."""
@@ -62,6 +62,7 @@ class OwnLandmarks:
         self._finder: Callable[[Tensor], FoundFaces] = estimator.finder
         self._face: Callable[[Tensor], FaceReading] = estimator.face
         self._person: Callable[[Tensor], BodyReading] = estimator.person
+        self._mirror = list(estimator.config["mirror"])
 
     @classmethod
     def load(cls, folder: Path = SHIPPED_ESTIMATOR) -> OwnLandmarks:
@@ -138,20 +139,29 @@ class OwnLandmarks:
         mesh, score = self._mesh(image, box[:4])
         return [np.array([*_box_of(mesh), min(score, box[4])], np.float32)] if score >= _IS_FACE else []
 
-    def _mesh(self, image: np.ndarray, box: np.ndarray, *, looks: Sequence[float] = (1.0,)) -> tuple[np.ndarray, float]:
+    def _mesh(self, image: np.ndarray, box: np.ndarray, *, looks: Sequence[float] = ()) -> tuple[np.ndarray, float]:
         """Mesh (478, 3) px and score of the face in a box (4,): each reading says where the next one looks. looks:
-        sides of the last reading's crops; their meshes are averaged, the score is the first one's."""
+        sides of the crops of a last reading, whose mean mesh is given."""
         crop, score, mesh = FaceCrop.of_box(box), 0.0, np.zeros((0, 3), np.float32)
-        for left in reversed(range(_PASSES)):
-            crops = [crop] if left else [replace(crop, side=crop.side * look) for look in looks]
-            reading = self._face(torch.cat([_tensor(each.cut(image, FACE_SIZE)) for each in crops]))
-            meshes = reading.mesh.numpy() * FACE_SIZE
-            mesh = np.mean([c.to_picture(m, FACE_SIZE) for c, m in zip(crops, meshes, strict=True)], axis=0)
+        for _ in range(_PASSES):
+            reading = self._face(_tensor(crop.cut(image, FACE_SIZE)))
+            mesh = crop.to_picture(reading.mesh[0].numpy() * FACE_SIZE, FACE_SIZE)
             score = float(reading.flag_logits[0, 0].sigmoid())
             if score < _STILL_A_FACE:
-                break
+                return mesh, score
             crop = FaceCrop.about(mesh)
-        return mesh, score
+        return self._mean_mesh(image, crop, looks) if looks else mesh, score
+
+    def _mean_mesh(self, image: np.ndarray, crop: FaceCrop, looks: Sequence[float]) -> np.ndarray:
+        """(478, 3) px: the mean of readings of crops that are `looks` times as large, and of their mirror images."""
+        crops = [replace(crop, side=crop.side * look) for look in looks]
+        shown = torch.cat([_tensor(each.cut(image, FACE_SIZE)) for each in crops])
+        meshes = list(self._face(shown).mesh.numpy() * FACE_SIZE)
+        if self._mirror:
+            for mesh in self._face(shown.flip(3)).mesh.numpy()[:, self._mirror] * FACE_SIZE:
+                meshes.append(mesh * [-1, 1, 1] + [FACE_SIZE, 0, 0])
+        placed = zip(crops * 2, meshes, strict=False)
+        return np.mean([each.to_picture(mesh, FACE_SIZE) for each, mesh in placed], axis=0)
 
 
 def _box_of(mesh: np.ndarray) -> np.ndarray:

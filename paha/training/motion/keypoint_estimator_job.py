@@ -117,7 +117,7 @@ def _agrees(face: np.ndarray, truth: Path) -> bool:
 def keypoint_estimator_job_on(data: EstimatorData, *, batch_size: int, model: KeypointEstimator | None = None) -> Job:
     """The same on data in memory."""
     if model is None:
-        model = KeypointEstimator()
+        model = KeypointEstimator(mirror=tuple(data.mirror.tolist()))
         start_at_mean(model, data.examples)
     # What diffusers adds to a configuration comes in another order in every process.
     widths = {name: value for name, value in model.config.items() if not name.startswith("_")}
