@@ -68,24 +68,24 @@ PAIRS  ?= 600
 NEGATIVE_STEPS   ?= 6
 NEGATIVE_LENGTHS ?= 30,60
 SHARES ?= 0 0.3 0.7 1
-HARD_FACE     ?= 1
+HARD_FACE     ?= 0.7
 HARD_NON_FACE ?= 1
-SCALES ?= 20,20,0.25
+SCALES ?= 4,1,0.25
 PEOPLE ?= 24
 VOICES  = $(if $(SPEECH),--speech "$(SPEECH)")
 CLASSIFIER = $(BIN)/paha train classifier --data $(WORK)/pce/clips --split all --model $(SHIPPED) \
-  --negatives $(WORK)/pce/negatives --report-clips 16 --set probe_pairs=0
+  --negatives $(WORK)/pce/negatives --report-clips 16 --set probe_pairs=0 --set pairs.lengths=[30]
 classifiers: $(VENV)/dev
-	$(BIN)/paha synth $(WORK)/pce/clips --motion-latents --clips 512 --seconds 6 6 --seed 1 $(VOICES)
+	$(BIN)/paha synth $(WORK)/pce/clips --motion-latents --clips 768 --seconds 6 6 --seed 1 $(VOICES)
 	$(BIN)/paha negatives --data $(WORK)/pce/clips --split all --model $(SHIPPED) --out $(WORK)/pce/negatives \
 	  --count $(PAIRS) --steps $(NEGATIVE_STEPS) --lengths $(NEGATIVE_LENGTHS) --batch-size 16
-	for region in face non_face; do runs=$(WORK)/pce/$$region; test $$region = face && steps=300 || steps=200; \
-	  test -f $$runs/pretrained/report/report.json || $(CLASSIFIER) --region $$region --hard-negatives 1 --steps 10 \
+	for region in face non_face; do runs=$(WORK)/pce/$$region; test $$region = face && steps=300 batch=24 || steps=200 batch=12; \
+	  test -f $$runs/pretrained/report/report.json || $(CLASSIFIER) --region $$region --hard-negatives 1 --steps 100 --set train.batch_size=$$batch \
 	    --set sync_pretraining_steps=$$steps --out $$runs/pretrained || exit 1; \
 	  for share in $(SHARES); do \
 	    test "$$share" = 0 && init= || init="--init $$runs/pretrained/model"; \
 	    test -f $$runs/share_$$share/report/report.json || \
-	      $(CLASSIFIER) --region $$region --hard-negatives $$share --steps $$steps $$init --out $$runs/share_$$share || exit 1; done; done
+	      $(CLASSIFIER) --region $$region --hard-negatives $$share --steps $$steps --set train.batch_size=$$batch $$init --out $$runs/share_$$share || exit 1; done; done
 	$(BIN)/python -m experiments.guidance.shares_report $(foreach r,face non_face,$(SHARES:%=$(WORK)/pce/$(r)/share_%))
 	mkdir -p $(GUIDED)/classifier_face $(GUIDED)/classifier_non_face && cp -r $(SHIPPED)/. $(GUIDED)
 	cp -r $(WORK)/pce/face/share_$(HARD_FACE)/model/. $(GUIDED)/classifier_face
@@ -98,12 +98,12 @@ GUIDANCE = $(BIN)/python -m experiments.guidance.motion_guidance --model $(GUIDE
 # Strengths on people of their own: each region alone. Read out/guidance_sweep/report.md, then give SCALES.
 guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 	$(GUIDANCE) --out out/guidance_sweep --seed 660000 --people 12 --segments 3 --steps 10 --scales 0,0,0.25 \
-	  --settings none,sg/face=3,sg/face=10,sg/face=30,sg/face=100,sg/nf=3,sg/nf=10,sg/nf=30,sg/nf=100
+	  --settings none,sg/face=1/skip_first=true,sg/face=3/skip_first=true,sg/face=10/skip_first=true,sg/nf=3/skip_first=true,sg/nf=10/skip_first=true
 
-# The last two: gradients and differences kept for some steps, which is what brings SG to 1.15 and DG to 1.32 of none.
+# Both leave the step from pure noise alone: a push there moves everything (docs/log.md).
 guidance: $(WORK)/pce/lips_instrument/instrument.json
 	$(GUIDANCE) --out out/guidance --people 40 --segments 2 --scales $(SCALES) \
-	  --settings none,sg/nf=0,sg/face=0,sg,dg,sg/reuse=3,dg/reuse=5
+	  --settings none,sg/nf=0/skip_first=true,sg/face=0/skip_first=true,sg/skip_first=true,dg/skip_first=true
 	$(GUIDANCE) --out out/guidance_demo --people 40 --segments 2 --steps 2 --cfg-scale 1.4 --scales $(SCALES) \
 	  --settings none,sg/nf=0/rate=1/skip_first=true,sg/face=0/rate=1/skip_first=true,sg/rate=1/skip_first=true,dg/rate=1/skip_first=true
 
@@ -119,7 +119,7 @@ CLIPS ?= 24
 comma := ,
 par_pair = $(if $(wildcard $(WORK)/par/without_$(1)/model),--par-pair $(WORK)/par/with_$(1)/model$(comma)$(WORK)/par/without_$(1)/model)
 PAPER = $(BIN)/python -m experiments.paper.run --out out/tables --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument \
-  --scales $(SCALES) --people $(PEOPLE) $(VOICES)
+  --scales $(SCALES) --skip-first --people $(PEOPLE) --segments 2 --steps 6 $(VOICES)
 tables: $(WORK)/pce/lips_instrument/instrument.json
 	$(PAPER) 1 2 3 5 6 7 $(foreach seed,0 1 2,$(call par_pair,$(seed)))
 	$(BIN)/python -m experiments.paper.figures --out out/tables --model $(GUIDED) --scales $(SCALES) $(VOICES)
