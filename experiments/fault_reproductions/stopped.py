@@ -34,7 +34,7 @@ def control_c(trial: Trial) -> None:
 def control_c_of_synth(trial: Trial) -> None:
     """synth: Ctrl-C says neither what is kept nor how to go on"""
     words = ("synth", "set", "--clips", 3, "--size", 32, "--seconds", 0.4, 0.5, "--workers", 1)
-    made = lambda: len(list((trial / "set" / "clips").glob("[!.]*.mp4"))) > 1  # noqa: E731; the first is in the manifest
+    made = lambda: len(list((trial / "set" / "clips").glob("[!.]*.mp4"))) > 1  # noqa: E731
     trial.paha(*words, limits=Limits(stop=made, signal_number=signal.SIGINT)).refused("goes on")
 
 
