@@ -66,7 +66,16 @@ PRESENTER = PahaConfig(
         log_every=10,
     ),
     # Two steps of two evaluations: more steps follow the speech less (docs/results.md).
-    sample=SampleConfig(steps=2, cfg_scale=1.4, motion_smoothing=1.0, lip_noise=0.25, shift_noise=1.75),
+    sample=SampleConfig(
+        steps=2,
+        cfg_scale=1.4,
+        motion_smoothing=1.0,
+        lip_noise=0.25,
+        shift_noise=1.75,
+        # Of the shipped classifiers; a push in the step from pure noise moves everything (docs/log.md).
+        guidance_scales=(4.0, 1.0, 0.25),
+        guidance_skip_first=True,
+    ),
 )
 
 DEBUG = PahaConfig(

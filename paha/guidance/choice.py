@@ -80,13 +80,14 @@ def guide(
     """The options with the chosen guidance for one reference image; as they are where none was chosen.
 
     say: called with a line on where the face is and what found it. Raises PahaError where a classifier is not in the
-    model folder or no face is found.
+    model folder, no face is found, or no step would be guided.
     """
     if choice is None:
         return sample
     preset = preset_guidance(pipeline.preset.sample)
     own = {name: preset[name] for name in choice.by_preset}
     options = replace(choice.options, skip_first=choice.options.skip_first or preset["skip_first"], **own)
+    _check_guided(options, sample.steps or pipeline.preset.sample.steps)
     classifiers: dict[Region, PCEClassifier] = {region: pipeline.classifier(region) for region in options.regions}
     guidance, box = build_guidance(
         pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe
@@ -101,6 +102,15 @@ def guide(
     return replace(sample, guidance=guidance, guidance_rate=options.rate, guidance_settings=settings)
 
 
+def _check_guided(options: GuidanceOptions, steps: int) -> None:
+    """Raises PahaError where the first step is left alone and there is no other to guide."""
+    if options.active and options.skip_first and options.rate * steps <= 1:
+        raise PahaError(
+            f"--guidance {options.kind}: none of the {steps} steps would be guided, as the first is left alone; give "
+            "--steps 30 (the paper's), or --guidance-rate 1"
+        )
+
+
 def build_guidance(
     pipeline: PahaPipeline,
     image: ImageInput,
@@ -113,6 +123,8 @@ def build_guidance(
 ) -> tuple[GuidanceFactory, FaceBox]:
     """(what `SampleOptions.guidance` takes, the face box that its masks are drawn from)."""
     box = _face_box(pipeline, as_image(image), by_hand=by_hand, width=width, height=height)
+    if pipeline.preset.codec.kind == "motion":
+        width = height = None  # the grid about the person, whatever the size of the picture
     width, height = frame_size(pipeline.preset, width, height)
     reader = PRESENTER_READER
     down = pipeline.preset.codec.downsample

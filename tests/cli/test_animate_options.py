@@ -1,5 +1,6 @@
 """Options of `paha animate`: guidance scales mean what they mean in `paha tables`, and frames of a list stay apart."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,11 @@ from paha.errors import PahaError
 from paha.guidance.choice import SCALES, guide
 from paha.media.audio_io import write_wav
 from paha.media.image_io import save_png
+from paha.media.video_io import read_video
+from paha.pipeline.animate import animate
+from paha.pipeline.loading import load_pipeline
 from paha.pipeline.options import SampleOptions
+from paha.pipeline.reference import ReferenceOptions
 from paha.presets import preset
 
 OWN = {"sample.guidance_scales": [5.0, 6.0, 0.7], "sample.guidance_skip_first": True}
@@ -34,7 +39,7 @@ def pipeline():
 def test_scales_that_are_not_given_are_the_models_own_in_every_verb(pipeline, tmp_path, text, expected):
     flags = GuidanceFlags(guidance=Guidance.dg, guidance_scales=text)
     choice = flags.choice((10.0, 5.0, 30.0, 25.0))
-    animated = guide(SampleOptions(), pipeline, toy_image(), choice).guidance_settings
+    animated = guide(SampleOptions(steps=4), pipeline, toy_image(), choice).guidance_settings
     tabled = TableOptions(tmp_path, tmp_path, guidance_scales=text).guidance(pipeline, "dg").settings()
     assert tuple(animated[name] for name in SCALES) == expected
     assert tuple(tabled[name] for name in SCALES) == expected
@@ -49,6 +54,22 @@ def test_frames_of_equal_names_in_two_folders_stay_apart(pipeline, tmp_path):
     animate_jobs(pipeline, tmp_path / "jobs.csv", AnimateOptions(steps=1, save_frames=tmp_path / "frames"))
     counts = {str(p.relative_to(tmp_path / "frames")): len(list(p.glob("*.png"))) for p in tmp_path.glob("frames/*/*")}
     assert counts == {"en/a": 5, "zh/a": 7}
+
+
+@pytest.mark.parametrize("kind", [Guidance.sg, Guidance.dg])
+def test_the_shipped_classifiers_guide_a_photograph_of_any_size(kind, tmp_path):
+    photograph, shipped = files("paha") / "assets/presenter_images/astronaut.png", load_pipeline(None, device="cpu")
+    write_wav(tmp_path / "a.wav", 0.1 * np.sin(np.arange(4800)), 16_000)
+    sampled, size = SampleOptions(steps=3, cfg_scale=1), ReferenceOptions(300)
+    guided = guide(sampled, shipped, str(photograph), GuidanceFlags(kind).choice(), width=300)
+    made = [
+        read_video(
+            animate(shipped, str(photograph), tmp_path / "a.wav", tmp_path / f"{i}.mp4", each, size, progress=False)
+        )
+        for i, each in enumerate((sampled, guided))
+    ]
+    assert made[0].shape == made[1].shape
+    assert not np.array_equal(*made)
 
 
 @pytest.mark.parametrize(

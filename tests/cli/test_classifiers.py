@@ -104,6 +104,16 @@ def test_a_guided_video_is_written_and_its_settings_are_remembered(root, pipelin
     assert GuidanceFlags(Guidance.sg, guidance_scales="0,0").choice() is None
 
 
+def test_guidance_that_would_guide_no_step_is_refused(root, pipeline):
+    image, _ = first_clip(root)
+    choice = BY_HAND.choice(FACE)
+    assert choice is not None
+    first_alone = replace(choice, options=replace(choice.options, skip_first=True, rate=0.5))
+    with pytest.raises(PahaError, match="none of the 2 steps would be guided"):
+        guide(SampleOptions(steps=2), pipeline, image, first_alone)
+    guide(SampleOptions(steps=3), pipeline, image, first_alone)
+
+
 def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_path):
     image, _ = first_clip(root)
     shutil.copytree(root / "model", tmp_path / "m")
@@ -111,11 +121,11 @@ def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_pat
     config = pipeline.preset.model_copy(update={"sample": pipeline.preset.sample.model_copy(update=own)})
     configuration.dump(config, tmp_path / "m/paha.yaml")
     other = PahaPipeline.from_pretrained(tmp_path / "m")
-    found = guide(SampleOptions(), other, image, BY_HAND.choice(FACE)).guidance_settings
+    found = guide(SampleOptions(steps=4), other, image, BY_HAND.choice(FACE)).guidance_settings
     names = ("non_face_scale", "face_scale", "diff_scale", "skip_first", "smoothing")
     assert [found[name] for name in names] == [20, 0, 0.5, True, 1.5]
     by_hand = replace(BY_HAND, guidance_scales="2,3", guidance_smoothing=0.0).choice(FACE)
-    given = guide(SampleOptions(), other, image, by_hand).guidance_settings
+    given = guide(SampleOptions(steps=4), other, image, by_hand).guidance_settings
     assert [given[name] for name in names] == [2, 3, 0.5, True, 0]
 
 
