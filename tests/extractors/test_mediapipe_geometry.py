@@ -1,5 +1,7 @@
 """Where MediaPipe's points come to lie in a frame, by stand-ins for its networks that read drawings."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
@@ -142,7 +144,7 @@ def test_hands_out_of_the_picture_are_not_looked_for_and_the_body_is_read_half_a
     asked, tracks = [], []
     for pose in (PoseTask(), Armless()):
         tasks = stand_ins()
-        body, hands = Counted(pose), Counted(tasks.hands)
+        body, hands = cast(Any, Counted(pose)), cast(Any, Counted(tasks.hands))
         reader = MediaPipePose(Tasks(tasks.face, hands, body, tasks.boxes), body_every=3, hands_every=2)
         tracks.append(reader.detect(film).keypoints)
         asked.append((body.asked, hands.asked))

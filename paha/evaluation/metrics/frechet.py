@@ -106,7 +106,7 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
 def _pivoted_cholesky(covariance: np.ndarray) -> np.ndarray:
     """L (D, R) with L L^T = covariance, R its rank, to rounding: a tenth of the eigenvectors' time, for replicates."""
-    from scipy.linalg.lapack import dpstrf
+    from scipy.linalg.lapack import dpstrf  # pyright: ignore[reportAttributeAccessIssue]
 
     lower, order, rank, _ = dpstrf(covariance, lower=1)
     factor = np.empty((len(covariance), rank))
