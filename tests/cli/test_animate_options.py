@@ -69,7 +69,7 @@ def test_the_shipped_classifiers_guide_a_photograph_of_any_size(kind, tmp_path):
         for i, each in enumerate((sampled, guided))
     ]
     assert made[0].shape == made[1].shape
-    assert not np.array_equal(*made)
+    assert not np.array_equal(made[0], made[1])
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,9 @@ def main(out: str, steps: str, *settings: str) -> None:
         fit(job, toy_config(steps=int(steps), **changes), Path(out), progress=False)
     except PahaError as error:
         sys.exit(cli.fail(str(error)))
+    except KeyboardInterrupt as stop:
+        # As `paha` ends. Left to Python the status depends on what is imported: 1 once torch._dynamo is.
+        sys.exit(cli.fail(str(stop), status=130))
 
 
 if __name__ == "__main__":
