@@ -101,8 +101,11 @@ guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 	  --settings none,sg/face=1/skip_first=true,sg/face=3/skip_first=true,sg/face=10/skip_first=true,sg/nf=3/skip_first=true,sg/nf=10/skip_first=true
 
 # Both leave the step from pure noise alone: a push there moves everything (docs/log.md).
+# The paper's noise is white; the presenter's, of the second run, is shaped.
 guidance: $(WORK)/pce/lips_instrument/instrument.json
-	$(GUIDANCE) --out out/guidance --people 40 --segments 2 --scales $(SCALES) \
+	mkdir -p $(WORK)/guided_white && cp -r $(GUIDED)/. $(WORK)/guided_white
+	sed -i.bak -e 's/lip_noise: .*/lip_noise: 1.0/' -e 's/shift_noise: .*/shift_noise: 1.0/' $(WORK)/guided_white/paha.yaml
+	$(GUIDANCE) --model $(WORK)/guided_white --out out/guidance --people 40 --segments 2 --scales $(SCALES) \
 	  --settings none,sg/nf=0/skip_first=true,sg/face=0/skip_first=true,sg/skip_first=true,dg/skip_first=true
 	$(GUIDANCE) --out out/guidance_demo --people 40 --segments 2 --steps 2 --cfg-scale 1.4 --scales $(SCALES) \
 	  --settings none,sg/nf=0/rate=1/skip_first=true,sg/face=0/rate=1/skip_first=true,sg/rate=1/skip_first=true,dg/rate=1/skip_first=true

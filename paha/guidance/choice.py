@@ -49,6 +49,8 @@ def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str
     return own if scales is None else own | parse_scales(scales)
 
 
+PAPER_STEPS = 30
+"""5.1; guidance was measured with as many (docs/results.md)."""
 MAX_SCALE = 1e6
 """Of the classifiers: gradients of small models are small (`SampleConfig.guidance_scales`)."""
 
@@ -87,7 +89,7 @@ def guide(
     preset = preset_guidance(pipeline.preset.sample)
     own = {name: preset[name] for name in choice.by_preset}
     options = replace(choice.options, skip_first=choice.options.skip_first or preset["skip_first"], **own)
-    _check_guided(options, sample.steps or pipeline.preset.sample.steps)
+    sample = _with_guided_steps(sample, options, pipeline.preset.sample.steps)
     classifiers: dict[Region, PCEClassifier] = {region: pipeline.classifier(region) for region in options.regions}
     guidance, box = build_guidance(
         pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe
@@ -102,13 +104,20 @@ def guide(
     return replace(sample, guidance=guidance, guidance_rate=options.rate, guidance_settings=settings)
 
 
-def _check_guided(options: GuidanceOptions, steps: int) -> None:
-    """Raises PahaError where the first step is left alone and there is no other to guide."""
-    if options.active and options.skip_first and options.rate * steps <= 1:
+def _with_guided_steps(sample: SampleOptions, options: GuidanceOptions, preset_steps: int) -> SampleOptions:
+    """With the paper's steps, and no guidance on the audio, where none are given and the preset's are too few.
+
+    Raises PahaError where those given are: the first step is left alone and there is no other to guide.
+    """
+    steps = sample.steps or preset_steps
+    if not (options.active and options.skip_first and options.rate * steps <= 1):
+        return sample
+    if sample.steps is not None or options.rate * PAPER_STEPS <= 1:
         raise PahaError(
             f"--guidance {options.kind}: none of the {steps} steps would be guided, as the first is left alone; give "
-            "--steps 30 (the paper's), or --guidance-rate 1"
+            f"--steps {PAPER_STEPS} (the paper's), or --guidance-rate 1"
         )
+    return replace(sample, steps=PAPER_STEPS, cfg_scale=1.0 if sample.cfg_scale is None else sample.cfg_scale)
 
 
 def build_guidance(

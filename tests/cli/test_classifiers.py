@@ -111,7 +111,10 @@ def test_guidance_that_would_guide_no_step_is_refused(root, pipeline):
     first_alone = replace(choice, options=replace(choice.options, skip_first=True, rate=0.5))
     with pytest.raises(PahaError, match="none of the 2 steps would be guided"):
         guide(SampleOptions(steps=2), pipeline, image, first_alone)
-    guide(SampleOptions(steps=3), pipeline, image, first_alone)
+    assert guide(SampleOptions(steps=3), pipeline, image, first_alone).steps == 3
+    few = replace(first_alone, options=replace(first_alone.options, rate=0.3))  # of the preset's three steps
+    of_paper = guide(SampleOptions(), pipeline, image, few)
+    assert (of_paper.steps, of_paper.cfg_scale) == (30, 1)
 
 
 def test_scales_not_given_are_those_of_the_models_preset(root, pipeline, tmp_path):
