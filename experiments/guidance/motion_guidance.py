@@ -218,7 +218,7 @@ def main(
         rmtree(file_of(out, text).with_suffix(".parts"))
         typer.echo(f"{text}: {seconds:.0f} s of CPU", err=True)
     made = {text: torch.from_numpy(np.load(file_of(out, text))["latents"]).float() for text in index["settings"]}
-    typer.echo(write_report(out, drawn, made, index, load_instrument(instrument)))
+    typer.echo(write_report(out, drawn, made, index, load_instrument(instrument, model=model)))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 import numpy as np
 import torch
 import typer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from paha.cli.options import parse_settings
@@ -31,6 +31,7 @@ from paha.pce.classifier import ClassifierConfig, SyncHead, bce_loss
 from paha.pce.regions import Region
 from paha.pipeline.model_folder import read_config
 from paha.runtime.device import pick_device
+from paha.runtime.tensors import save_tensors
 from paha.sampling.schedule import Schedule
 from paha.training.job import Job, StepContext
 from paha.training.loop import fit
@@ -139,7 +140,7 @@ class Reference:
             return bce_loss(logits, target), {"accuracy": ((logits > 0) == (target > 0.5)).float().mean()}
 
         def save(model: nn.Module, folder: Path) -> None:
-            save_file({key: value.contiguous().cpu() for key, value in model.state_dict().items()}, folder / WEIGHTS)
+            save_tensors(model.state_dict(), folder / WEIGHTS)
 
         job = Job(name=f"signals_{self.region}", model=self.model(), loss=loss, save=save)
         fit(job, self.run.train, out, progress=progress)

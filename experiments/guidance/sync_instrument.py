@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import typer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from experiments.guidance.rig_people import RigPerson, draw_people, signals_of
@@ -30,11 +30,14 @@ from paha.config import PahaConfig
 from paha.dataset.synth.motion_features import encoder_config
 from paha.errors import PahaError
 from paha.evaluation.metrics.sync import SyncScore, sync_score
+from paha.extractors.weights import file_sha256
 from paha.pce.regions import Region
 from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.model_folder import read_config
 from paha.runtime.atomic import atomic_path, write_bytes
+from paha.runtime.network import WEIGHTS_NAME
 from paha.runtime.statistics import bootstrap
+from paha.runtime.tensors import save_tensors
 from paha.training.pce.sync_pretraining import frame_loss
 
 SEED, FRAMES, WIDTH, WINDOW, BATCH = 5151, 150, 64, 64, 12
@@ -118,25 +121,36 @@ def told(model: SyncInstrument, people: Sequence[RigPerson]) -> list[str]:
     return lines
 
 
-def save(model: SyncInstrument, out: Path) -> None:
-    """OUT/instrument.safetensors and what is needed to read it."""
+def save(model: SyncInstrument, out: Path, *, ears: str) -> None:
+    """OUT/instrument.safetensors and what is needed to read it. ears: `ears_of` the model whose audio features it
+    knows."""
     out.mkdir(parents=True, exist_ok=True)
     signals = model.of_motion.get_parameter("0.weight").shape[1] // 2
-    about = {"region": model.region, "signals": signals, "audio": model.narrow.in_features}
+    about = {"region": model.region, "signals": signals, "audio": model.narrow.in_features, "ears": ears}
     with atomic_path(out / WEIGHTS) as temporary:
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, temporary)
+        save_tensors(model.state_dict(), temporary)
     write_bytes(out / ABOUT, json.dumps(about).encode())
 
 
-def load(folder: Path) -> SyncInstrument:
-    """An instrument of `save`. Raises PahaError where there is none."""
+def load(folder: Path, *, model: Path) -> SyncInstrument:
+    """An instrument of `save`, to score what `model` makes. Raises PahaError where there is none, or where it was
+    trained on the audio features of other ears, which would mean nothing to it."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        model = SyncInstrument(about["signals"], about["audio"], about["region"])
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        made = SyncInstrument(about["signals"], about["audio"], about["region"])
+        made.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, ValueError, KeyError) as error:
         raise PahaError(f"no instrument in {folder} ({error}); train one with sync_instrument") from error
-    return model.eval()
+    if about.get("ears") not in (None, ears_of(model)):  # None: made before they were written down
+        raise PahaError(f"{folder} hears with other ears than {model}; train it with `sync_instrument --model {model}`")
+    return made.eval()
+
+
+def ears_of(model: Path) -> str:
+    """What tells a model folder's audio encoder from others: the hash of its weights, or the name it goes by."""
+    audio = model_config(model).audio
+    weights = Path(audio.name) / WEIGHTS_NAME
+    return file_sha256(weights) if weights.is_file() else f"{audio.kind} {audio.name}"
 
 
 def model_config(model: Path) -> PahaConfig:
@@ -161,7 +175,7 @@ def main(
     config, hands = model_config(model), region == "non_face"
     drawn = draw_people(config, people, seed=SEED, num_frames=FRAMES, held_out=False, speech=speech, hands=hands)
     made = train(drawn, chosen, steps=steps)
-    save(made, out)
+    save(made, out, ears=ears_of(model))
     held = draw_people(config, tested, seed=SEED + 1, num_frames=FRAMES, held_out=True, speech=speech, hands=hands)
     typer.echo("\n".join(told(made, held)))
 

@@ -153,7 +153,7 @@ def main(
     protocol = Protocol(steps, cfg_scale, segments, seed)
     own = preset_guidance(whole.preset.sample, scales) | ({"skip_first": True} if skip_first else {})
     arms = Arms(out, drawn, protocol, pipelines, speech is not None, say=lambda text: typer.echo(text, err=True))
-    scores = MotionScores(drawn, motion_instruments(), load_instrument(instrument))
+    scores = MotionScores(drawn, motion_instruments(), load_instrument(instrument, model=model))
     paper = Paper(arms, scores, replace(GuidanceOptions(kind="dg"), **own), [f"short{i}" for i in range(len(par_pair))])
     for number in wanted:
         known = draw_people(config, library, seed=LIBRARY_SEED, held_out=False, **voice) if number == "1" else []

@@ -32,6 +32,7 @@ from paha.media.pixels import fit_points, frames_to_pixels
 from paha.media.video_io import read_video
 from paha.runtime.atomic import atomic_path, remove_stale, write_bytes
 from paha.runtime.progress import tracked
+from paha.runtime.tensors import save_tensors
 from paha.types import ClipRecord
 
 FORMAT = 1
@@ -265,13 +266,11 @@ def _normalised(
 
 def save_clip(path: Path, tensors: dict[str, Tensor], source: str) -> None:
     """Write a clip's tensors, and what they were made of. Raises PahaError for numbers that are not finite."""
-    from safetensors.torch import save_file
-
     bad = [name for name, value in tensors.items() if name != "points" and not torch.isfinite(value).all()]
     if bad:
         raise PahaError(f"its {bad[0]} are not finite; look at the clip")
     with atomic_path(path) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata={"source": source})
+        save_tensors(tensors, temporary, metadata={"source": source})
 
 
 def stored_source(path: Path) -> str | None:

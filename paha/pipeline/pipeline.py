@@ -106,6 +106,8 @@ class PahaPipeline:
         is_svd = self.preset.codec.kind == "svd"
         part, name = (self.codec.vae, VAE_FOLDER) if is_svd else (self.codec, CODEC_FOLDER)
         part.save_pretrained(folder / name)
+        for path in (folder / name).glob("*.safetensors"):  # diffusers writes them for their owner alone
+            path.chmod((folder / name / "config.json").stat().st_mode)
         preset = self._parts.save(folder)
         kinds = {name: [type(part).__module__, type(part).__name__] for name, part in self.components.items()}
         index = {"_class_name": type(self).__name__} | kinds

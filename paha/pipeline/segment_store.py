@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from paha.errors import PahaError
 from paha.runtime.atomic import atomic_path, remove_stale, unwritable, write_bytes
+from paha.runtime.tensors import save_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,10 +83,8 @@ class SegmentStore:
 
     def save(self, index: int, latents: Tensor) -> None:
         """Keep a segment."""
-        from safetensors.torch import save_file
-
         with atomic_path(self._path(index)) as temporary:
-            save_file({"latents": latents.contiguous()}, temporary)
+            save_tensors({"latents": latents}, temporary)
 
     def load(self, index: int, shape: Sequence[int]) -> Tensor:
         """A kept segment of that shape. Raises PahaError that names the file if it is damaged or another video's."""

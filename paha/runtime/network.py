@@ -18,6 +18,8 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import nn
 
+from paha.runtime.tensors import save_tensors
+
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 Init = TypeVar("Init", bound=Callable[..., None])
@@ -62,14 +64,11 @@ class Network(nn.Module):
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write config.json and the weights into `folder`."""
-        from safetensors.torch import save_file
-
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = {"_class_name": type(self).__name__} | dict(sorted(self.config.items()))
         (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        save_file(weights, folder / WEIGHTS_NAME, metadata={"format": "pt"})
+        save_tensors(self.state_dict(), folder / WEIGHTS_NAME, metadata={"format": "pt"})
 
     @property
     def device(self) -> torch.device:

@@ -19,10 +19,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from paha.errors import PahaError
+from paha.runtime.tensors import save_tensors
 from paha.training.sharding import placed_like
 from paha.univdm.svd_weights import SVD_CLASS, is_hub_name, load_svd_unet
 
@@ -57,8 +58,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     try:
         with atomic_folder(folder, keep_previous=True) as partial:
             for part in PARTS:
-                tensors = getattr(checkpoint, part)
-                save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, _part_path(partial, part))
+                save_tensors(getattr(checkpoint, part), _part_path(partial, part))
             state = {
                 "format": FORMAT,
                 "step": checkpoint.step,

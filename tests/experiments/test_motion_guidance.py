@@ -12,6 +12,7 @@ from experiments.guidance import motion_report, sync_instrument
 from experiments.guidance.rig_people import conditioning_of, signals_of
 from experiments.presenter.videos import sample_latents
 from paha.errors import PahaError
+from paha.pipeline.loading import SHIPPED_MODEL
 from paha.runtime.statistics import loudness_lips
 from paha.sampling.long_video import plan_segments
 
@@ -91,8 +92,8 @@ def test_leaks_are_distances_to_each_regions_own_guidance(people):
 
 def test_true_motion_scores_as_the_truth(people, tmp_path):
     instrument = sync_instrument.train(people * 4, "face", steps=3)
-    sync_instrument.save(instrument, tmp_path)
-    loaded = sync_instrument.load(tmp_path)
+    sync_instrument.save(instrument, tmp_path, ears=sync_instrument.ears_of(SHIPPED_MODEL))
+    loaded = sync_instrument.load(tmp_path, model=SHIPPED_MODEL)
     signals, audio = signals_of(people[0].motion(), "face"), people[0].clip.audio_windows
     assert loaded.score(signals, audio) == instrument.score(signals, audio)
     truth = torch.stack([person.tensors["latents"] for person in people])
@@ -101,7 +102,7 @@ def test_true_motion_scores_as_the_truth(people, tmp_path):
     assert "| true motion | 1.000 |" in text
     assert (tmp_path / "report.json").is_file()
     with pytest.raises(PahaError, match="no instrument in"):
-        sync_instrument.load(tmp_path / "nowhere")
+        sync_instrument.load(tmp_path / "nowhere", model=SHIPPED_MODEL)
 
 
 def test_a_setting_goes_on_with_the_people_that_it_has_not(tmp_path, monkeypatch):

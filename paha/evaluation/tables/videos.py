@@ -22,6 +22,7 @@ from paha.media.video_writer import VideoWriter
 from paha.pipeline.options import SampleOptions
 from paha.runtime.atomic import atomic_path, write_bytes
 from paha.runtime.fingerprint import model_fingerprint
+from paha.runtime.tensors import save_tensors
 from paha.types import ClipRecord
 
 if TYPE_CHECKING:
@@ -96,11 +97,9 @@ def _make(
 
 
 def _save_latents(path: Path, outputs: Sequence[SegmentOutput]) -> None:
-    from safetensors.torch import save_file
-
     latents = torch.cat([output.latents[output.segment.emitted] for output in outputs])
     with atomic_path(path) as temporary:
-        save_file({"latents": latents.contiguous()}, temporary)
+        save_tensors({"latents": latents}, temporary)
 
 
 def _check_settings(

@@ -26,6 +26,7 @@ from paha.errors import PahaError
 from paha.extractors.image import ImageEncoder
 from paha.motion.sampled import band_limited, initial_noise
 from paha.runtime.atomic import atomic_path, write_bytes
+from paha.runtime.tensors import save_tensors
 from paha.sampling.long_video import Segment, chain_segments, plan_segments, segment_noise
 from paha.sampling.sampler import sample
 from paha.sampling.schedule import Schedule
@@ -216,11 +217,9 @@ def load_negatives(out: Path) -> tuple[list[Pair], dict[int, Tensor]]:
 
 def save_shard(path: Path, latents: dict[int, Tensor]) -> None:
     """Write one shard, atomically."""
-    from safetensors.torch import save_file
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        save_file({str(number): value.half().contiguous() for number, value in latents.items()}, temporary)
+        save_tensors({str(number): value.half() for number, value in latents.items()}, temporary)
 
 
 def make_shard(
