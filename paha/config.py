@@ -203,6 +203,9 @@ class SampleConfig(Section):
     """Motion latents: times the initial noise of the channels of shifts, off the face's cells, which get `lip_noise`.
     Arms are still told from the noise at the last timestep, so that pure noise, which holds no motion, makes little
     (docs/log.md)."""
+    heard_lips: float = Field(default=0.0, ge=0, le=1)
+    """Motion latents: share of the lips that the acoustic model's own reading has, beside what was sampled
+    (`paha.motion.heard_lips`; not in the paper)."""
     guidance_smoothing: float = Field(default=0.0, ge=0)
     """Sigma in frames of a blur over time of the non-face classifier's gradient, against trembling; 0 is off."""
 

@@ -1,6 +1,7 @@
-"""Lips over solver steps and audio guidance, off latents of random people and of voices that the report never uses.
+"""Lips over solver steps, audio guidance and share of heard lips, off latents of random people and of voices that the
+report never uses.
 
-    python -m experiments.presenter.sampling_sweep --clips 24 --steps 1,2,4,8 --cfg-scales 1,1.5,2
+    python -m experiments.presenter.sampling_sweep --clips 24 --steps 1,2,4 --cfg-scales 1,1.5,2 --heard-lips 0,0.7
 
 People are drawn at random (no photograph), speech is espeak-ng's held-out variants: neither trained on nor in the
 report, so that settings chosen here are free to be judged there. Clips are several segments long, silent ones left out.
@@ -14,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
 
@@ -30,7 +31,9 @@ from paha.dataset.synth.motion_clips import MotionClip, MotionClips, MotionStrea
 from paha.dataset.synth.motion_dataset import clip_tensors
 from paha.dataset.synth.motion_features import encoder_config
 from paha.errors import PahaError
+from paha.extractors.audio import AcousticEncoder
 from paha.motion.geometry import Geometry
+from paha.motion.heard_lips import with_heard_lips
 from paha.motion.motion_codec import PersonGrid
 from paha.pipeline.loading import SHIPPED_MODEL, load_pipeline
 from paha.pipeline.pipeline import PahaPipeline
@@ -60,6 +63,15 @@ class Batch:
         return Conditioning.build(
             torch.zeros_like(channels), tokens, self.told["audio"][:, segment.frames], ref_channels=channels
         )
+
+    def with_heard_lips(self, pipeline: PahaPipeline, latents: Tensor, share: float) -> Tensor:
+        """Latents (B, T, C, G, G) whose lips are `share` as the model's acoustic model hears them."""
+        if share == 0:
+            return latents
+        ears, middle = cast(AcousticEncoder, pipeline.audio_encoder), pipeline.preset.model.audio_margin
+        grids = [PersonGrid(Geometry.of(clip.points, clip.scores)) for clip in self.clips]
+        heard = [ears.lips(audio) for audio in self.told["audio"][:, :, middle]]
+        return torch.stack([with_heard_lips(*one, share=share) for one in zip(latents, heard, grids, strict=True)])
 
 
 def draw_batch(pipeline: PahaPipeline, audio: AudioConfig, *, count: int) -> Batch:
@@ -100,14 +112,15 @@ def sweep(
     clips: Annotated[int, typer.Option(help="How many people speak.", min=2)] = 24,
     steps: Annotated[str, typer.Option(help="Solver steps, N,N...")] = "1,2,4,8",
     cfg_scales: Annotated[str, typer.Option(help="Audio guidance scales, S,S...")] = "1,1.5,2",
+    heard_lips: Annotated[str, typer.Option(help="Shares of lips as heard, S,S...")] = "0,0.7",
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON of all numbers.")] = Path("out/sampling_sweep.json"),
 ) -> None:
     """Print a table, a row a setting; intervals are bootstrap 95 % over people."""
     pipeline = load_pipeline(model, device="cpu")
     batch, kept = draw_batch(pipeline, encoder_config(pipeline.preset, model), count=clips), {}
     length_s = len(batch.clips[0].motion) / FPS * clips
-    typer.echo("| steps | guidance | lips r [95 %] | worst | amplitude | spread | seams | s a second |")
-    typer.echo("|---|---|---|---|---|---|---|---|")
+    typer.echo("| steps | guidance | heard | lips r [95 %] | worst | amplitude | spread | seams | s a second |")
+    typer.echo("|---|---|---|---|---|---|---|---|---|")
     for count in numbers(steps, "--steps"):
         for scale in numbers(cfg_scales, "--cfg-scales"):
             began = time.monotonic()
@@ -119,22 +132,25 @@ def sweep(
                 steps=round(count),
                 cfg_scale=scale,
             )
-            took, found = (time.monotonic() - began) / length_s, score(batch, latents)
-            means = " | ".join(f"{np.nanmean(found[name]):.2f}" for name in ("amplitude", "spread", "seams"))
-            lips = f"{bootstrap(found['r'])} | {min(found['r']):.2f}"
-            typer.echo(f"| {count:g} | {scale:g} | {lips} | {means} | {took:.2f} |")
-            kept[f"{count:g} steps, guidance {scale:g}"] = found | {"seconds a second": took}
+            took = (time.monotonic() - began) / length_s
+            for share in numbers(heard_lips, "--heard-lips", least=0.0):
+                found = score(batch, batch.with_heard_lips(pipeline, latents, share))
+                means = " | ".join(f"{np.nanmean(found[name]):.2f}" for name in ("amplitude", "spread", "seams"))
+                lips = f"{bootstrap(found['r'])} | {min(found['r']):.2f}"
+                typer.echo(f"| {count:g} | {scale:g} | {share:g} | {lips} | {means} | {took:.2f} |")
+                name = f"{count:g} steps, guidance {scale:g}, heard {share:g}"
+                kept[name] = found | {"seconds a second": took}
     write_bytes(out, json.dumps(kept, indent=1).encode())
 
 
-def numbers(text: str, option: str) -> list[float]:
-    """'1,1.5' to numbers above 0. Raises PahaError for anything else."""
+def numbers(text: str, option: str, *, least: float = 0.01) -> list[float]:
+    """'1,1.5' to numbers of `least` or more. Raises PahaError for anything else."""
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise PahaError(f"{option} {text}: give numbers with commas, e.g. 1,2,4") from error
-    if min(values) <= 0:
-        raise PahaError(f"{option} {text}: give numbers above 0")
+    if min(values) < least:
+        raise PahaError(f"{option} {text}: give numbers of {least:g} or more")
     return values
 
 

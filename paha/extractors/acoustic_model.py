@@ -58,8 +58,11 @@ class AcousticModel(Network):
         dilations: tuple[int, ...] = (1, 1, 2, 3, 4, 1),
         features: int = 160,
         phones: tuple[str, ...] = (),
+        lip_mean: tuple[float, ...] = (0.0, 0.0, 0.0),
+        lip_deviation: tuple[float, ...] = (1.0, 1.0, 1.0),
     ) -> None:
-        """phones: IPA symbols of classes 1, 2 ...; features: D, a multiple of mel_bands."""
+        """phones: IPA symbols of classes 1, 2 ...; features: D, a multiple of mel_bands. lip_mean, lip_deviation: of
+        LIPS in the speech that it was trained on, in the units of `PersonMotion`."""
         super().__init__()
         if features % mel_bands:
             raise ValueError(f"features {features} must fill rows of mel_bands {mel_bands}")
@@ -85,3 +88,8 @@ class AcousticModel(Network):
         features = F.relu(self.to_features(hidden)).transpose(1, 2)
         phones = self.phone_head(features).unflatten(-1, (PHONES_PER_FRAME, -1)).flatten(1, 2)
         return Heard(features, self.lip_head(features), phones)
+
+    def lips(self, features: Tensor) -> Tensor:
+        """LIPS (..., 3) in the units of `PersonMotion`, from neutral, of features (..., D)."""
+        mean, deviation = (features.new_tensor(self.config[name]) for name in ("lip_mean", "lip_deviation"))
+        return mean + deviation * self.lip_head(features)

@@ -112,6 +112,11 @@ class AcousticEncoder:
             heard.append(self.model(around).features[0, start - first : stop - first].cpu())
         return torch.cat([mel, torch.cat(heard).unflatten(1, (-1, mel.shape[2]))], dim=1)
 
+    @torch.no_grad()
+    def lips(self, encoded: Tensor) -> Tensor:
+        """Lips (T, 3) as the model hears them (`AcousticModel.lips`), on the CPU, of what `encode` gave."""
+        return self.model.lips(encoded[:, MELS_PER_FRAME:].flatten(1).to(self.model.device)).cpu()
+
     def to(self, device: torch.device | str) -> AcousticEncoder:
         """Itself, its weights moved."""
         self.model.to(device)  # pyright: ignore[reportArgumentType]

@@ -126,6 +126,7 @@ def _what_decides(
         "strength": list(astuple(reference.strength)),
         "motion_smoothing": pipeline.preset.sample.motion_smoothing,
         "lip_noise": pipeline.preset.sample.lip_noise,
+        "heard_lips": pipeline.preset.sample.heard_lips,
         "shift_noise": pipeline.preset.sample.shift_noise,
     } | options.settings()
 

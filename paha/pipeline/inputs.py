@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from torch import Tensor
 
 from paha.config import PahaConfig
 from paha.errors import PahaError
+from paha.extractors.audio import AcousticEncoder, AudioEncoder
 from paha.media.audio_io import is_silent, num_video_frames, to_mono_16k
 from paha.sampling.long_video import Segment, plan_segments
 from paha.univdm.audio_window import audio_windows
 from paha.univdm.conditioning import Conditioning
 
 if TYPE_CHECKING:
+    from paha.motion.motion_reference import MotionReference
     from paha.pipeline.reference import Reference
 
 MAX_SIDE_PX = 4096
@@ -31,13 +33,15 @@ class PahaWarning(UserWarning):
 class EncodedInputs:
     """Everything that does not change from segment to segment.
 
-    image_tokens: (1, S, D). audio_features: (T, L, D), the whole video.
+    image_tokens: (1, S, D). audio_features: (T, L, D), the whole video. heard_lips: (T, 3) as `with_heard_lips` takes
+    them, where the preset wants them.
     """
 
     reference: Reference
     image_tokens: Tensor
     audio_features: Tensor
     segments: list[Segment]
+    heard_lips: Tensor | None = None
 
     @property
     def width(self) -> int:
@@ -64,10 +68,35 @@ class EncodedInputs:
         """T of the whole video."""
         return len(self.audio_features)
 
+    def follow_heard_lips(self, z_BTCHW: Tensor, segment: Segment, *, share: float, given_first: bool) -> Tensor:
+        """Sampled latents of that segment, B = 1, whose lips are `share` as heard, where the preset wants it."""
+        if self.heard_lips is None:
+            return z_BTCHW
+        from paha.motion.heard_lips import with_heard_lips
+
+        # The last segment may end after the sound.
+        heard = self.heard_lips[segment.frames.clamp(max=self.num_frames - 1)]
+        grid = cast("MotionReference", self.reference).grid
+        return with_heard_lips(z_BTCHW[0], heard, grid, share=share, given_first=given_first)[None]
+
     def conditioning(self, segment: Segment, *, audio_margin: int) -> Conditioning:
         """What UniVDM is told in that segment, B = 1."""
         audio = audio_windows(self.audio_features, audio_margin, segment.frames)[None]
         return Conditioning.build(self.ref_latent, self.image_tokens, audio, ref_channels=self.ref_channels)
+
+
+def hear_lips(encoder: AudioEncoder, audio_features: Tensor, config: PahaConfig) -> Tensor | None:
+    """Lips (T, 3) as the encoder hears them, where the preset mixes them in (`sample.heard_lips`).
+
+    Raises PahaError where it does and the encoder is no acoustic model.
+    """
+    if config.codec.kind != "motion" or config.sample.heard_lips == 0:
+        return None
+    if not isinstance(encoder, AcousticEncoder):
+        raise PahaError(
+            f"audio '{config.audio.kind}' reads no lips; set sample.heard_lips to 0, or audio.kind to acoustic"
+        )
+    return encoder.lips(audio_features)
 
 
 def speech_for_model(samples: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import Region
 from paha.pipeline.callbacks import RunInterruptedError, StepEnd, step_callback
 from paha.pipeline.generated import PahaPipelineOutput, SegmentOutput, as_pil
-from paha.pipeline.inputs import EncodedInputs, plan_video, speech_for_model
+from paha.pipeline.inputs import EncodedInputs, hear_lips, plan_video, speech_for_model
 from paha.pipeline.model_folder import (
     CODEC_FOLDER,
     CONFIG_FILE,
@@ -133,11 +133,13 @@ class PahaPipeline:
         total = segments[-1].start + segments[-1].emitted.stop
         speech = speech_for_model(*audio)
         reference = make_reference(self.codec, image, self.preset, options)
+        audio_features = self.audio_encoder.encode(speech, total)
         return EncodedInputs(
             reference=reference,
             image_tokens=self.image_encoder.encode(reference.pooled, getattr(reference, "pixels", None)),
-            audio_features=self.audio_encoder.encode(speech, total),
+            audio_features=audio_features,
             segments=segments,
+            heard_lips=hear_lips(self.audio_encoder, audio_features, self.preset),
         )
 
     def generate(
@@ -326,7 +328,9 @@ class PahaPipeline:
         z_0 = z_0.float().cpu()
         if not torch.isfinite(z_0).all():
             raise PahaError("what was sampled is not finite: lower the guidance scales, or take float32")
-        return band_limited(z_0, self.preset, given_first=first is not None)[0]
+        given = first is not None
+        z_0 = inputs.follow_heard_lips(z_0, segment, share=self.preset.sample.heard_lips, given_first=given)
+        return band_limited(z_0, self.preset, given_first=given)[0]
 
     def predictor(self, conditioning: Conditioning, cfg_scale: float = 1.0) -> Predict:
         """UniVDM as the sampler calls it: float32 latents in and out, whatever type the network has."""

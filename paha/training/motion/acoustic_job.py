@@ -77,7 +77,8 @@ def acoustic_job(
 
 def acoustic_job_on(data: AcousticData, *, batch_size: int, channels: int = CHANNELS) -> Job:
     """The same on speech in memory."""
-    model: Any = AcousticModel(phones=data.phones, channels=channels)
+    scale = {"lip_mean": tuple(data.mean.tolist()), "lip_deviation": tuple(data.deviation.tolist())}
+    model: Any = AcousticModel(phones=data.phones, channels=channels, **scale)
     return Job(
         name="acoustic-model",
         model=model,
