@@ -28,7 +28,8 @@ from paha.evaluation.metrics.clips import Clip, find_clips, speech
 from paha.evaluation.metrics.evaluate import FLOOR, MeasuredSet, measure_set, score_real
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
 from paha.evaluation.metrics.keypoints import FORE, GESTURE
-from paha.evaluation.metrics.measure import Measured, add_noise, load_measured
+from paha.evaluation.metrics.measure import add_noise
+from paha.evaluation.metrics.measured import Measured, load_measured
 from paha.evaluation.metrics.parts import hand_confidence, hands_seen
 from paha.evaluation.metrics.regions import describe, psnr_db, region_boxes, region_errors, region_masks
 from paha.evaluation.metrics.scores import RowScores

@@ -31,7 +31,7 @@ from scipy.signal import welch
 from paha.dataset.manifest import read_manifest
 from paha.dataset.splits import SPLITS, split_records
 from paha.evaluation.metrics.keypoints import HANDS, fill_unseen
-from paha.evaluation.metrics.measure import Measured, load_measured
+from paha.evaluation.metrics.measured import Measured, load_measured
 from paha.media.video_io import iter_video, save_png
 from paha.runtime.statistics import lip_r
 from paha.types import FACE, FPS
@@ -112,9 +112,7 @@ def measured_videos(
             paha("animate", str(image), str(data / record.audio), "-o", str(video), *arguments)
     report = out / "reports" / name
     if not (report / "results.json").is_file():
-        known = [done.parent for done in sorted((out / "reports").glob("*/results.json"))][:1]
-        earlier = ["--earlier", str(known[0])] if known else []
-        options = ["--pose", "mediapipe", "--no-ceilings", "--workers", "1", *earlier]
+        options = ["--pose", "mediapipe", "--no-ceilings", "--workers", "1"]
         paha("evaluate", str(data), str(out / "videos" / name), "-o", str(report), *options)
     sides = [
         [load_measured(report / f"measured/{side}/{r.clip_id}.safetensors") for r in records]

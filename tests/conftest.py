@@ -5,6 +5,9 @@ import os
 # Before torch is imported anywhere: spinning threads of one process starve every other on a small machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import atexit
+import shutil
+import tempfile
 import wave
 from pathlib import Path
 
@@ -12,6 +15,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+
+# What an earlier run, or the person's own work, kept in the cache must not answer for the code under test.
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ.setdefault("MPLCONFIGDIR", str(_CACHE / "matplotlib"))  # its list of fonts takes seconds to make
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="paha-cache-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 # One where several processes share the machine (pytest-xdist).
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)

@@ -22,7 +22,7 @@ from paha.evaluation.metrics.clips import Clip, find_clips, speech
 from paha.evaluation.metrics.evaluate import measure_set, score_real
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
 from paha.evaluation.metrics.keypoints import GESTURE, HANDS, fill_unseen
-from paha.evaluation.metrics.measure import Measured, load_measured
+from paha.evaluation.metrics.measured import Measured, load_measured
 from paha.evaluation.metrics.onsets import STEP_S, onset_frames
 from paha.evaluation.metrics.scores import RowScores
 from paha.runtime.atomic import write_bytes

@@ -17,7 +17,7 @@ from experiments.presenter import scores
 from paha.evaluation.metrics.frechet import NUM_REPLICATES, FrechetSide, drawn_distances
 from paha.evaluation.metrics.gestures import gesture_features, load_autoencoder, pair_distances
 from paha.evaluation.metrics.instruments import EXACT, Instruments
-from paha.evaluation.metrics.measure import Measured
+from paha.evaluation.metrics.measured import Measured
 from paha.evaluation.metrics.scores import RowScores, Value
 from paha.motion.person import PersonMotion
 from paha.runtime.statistics import Interval, bootstrap

@@ -69,11 +69,9 @@ class EvaluateOptions:
         bool, typer.Option("--unpaired", help="No generated video has a real one of its name: only what needs no pair.")
     ] = False
     ceilings: Annotated[bool, typer.Option(help="Also rows of corrupted real clips.")] = True
-    earlier: Annotated[
-        Path | None,
-        typer.Option(help="OUT of an earlier evaluation: its measurements of the same real clips are used."),
-        FOLDER,
-    ] = None
+    cache: Annotated[
+        bool, typer.Option(help="Keep the real clips' measurements in the user's cache for the next evaluation.")
+    ] = True
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10)] = 100
     overwrite: Overwrite = False
 
@@ -89,6 +87,7 @@ def evaluate(
     from paha.evaluation.metrics.evaluate import evaluate_videos
     from paha.evaluation.metrics.fvd_protocol import load_protocol
     from paha.evaluation.metrics.instruments import load_instruments
+    from paha.evaluation.metrics.measured import MeasurementCache
     from paha.evaluation.tables.evaluation_report import short_table, write_report
 
     chosen: dict[str, Any] = instruments.arguments(real) | {"fvd_protocol": load_protocol(options.fvd_protocol)}
@@ -104,7 +103,7 @@ def evaluate(
             "split": options.split.value,
             "limit": options.limit,
             "ceilings": options.ceilings,
-            "earlier": options.earlier,
+            "cache": options.cache,
         }
         measure_in_parts(real, fake, out, chosen, sides, workers=workers, engine=options.engine, say=tell)
     evaluation = evaluate_videos(
@@ -120,7 +119,7 @@ def evaluate(
         seed=options.seed,
         ceilings=options.ceilings,
         unpaired=options.unpaired,
-        earlier=options.earlier,
+        cache=MeasurementCache() if options.cache else None,
         say=tell,
     )
     files = write_report(evaluation, out)

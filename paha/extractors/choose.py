@@ -100,5 +100,12 @@ def fetch_weights(kind: str) -> None:
         weight(name)
 
 
+def extractor_files(kind: str) -> list[Path]:
+    """The weights that an extractor reads with, as far as they are here; none for other names."""
+    if kind == "presenter":
+        return sorted(PRESENTER_READER.glob("diffusion*.safetensors"))
+    return [path for name in _NEEDS.get(kind, ()) if (path := find_weight(name)) is not None]
+
+
 def _is_here(kind: str) -> bool:
     return find_spec(_PACKAGES[kind]) is not None and all(find_weight(name) is not None for name in _NEEDS[kind])

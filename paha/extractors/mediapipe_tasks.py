@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from paha.errors import PahaError
+from paha.extractors.later import imported_later
 from paha.extractors.quiet import quiet
 from paha.extractors.weights import weight
 
@@ -19,6 +20,10 @@ WEIGHT_NAMES = (
     "mediapipe-hand-landmarker",
     "mediapipe-pose-landmarker",
 )
+
+
+_NOT_OURS = ("matplotlib", "matplotlib.pyplot", "sounddevice")
+"""What MediaPipe draws and records with: a third of the start of `paha evaluate`."""
 
 
 class Task(Protocol):
@@ -98,7 +103,8 @@ def load_tasks(
 def vision_tasks() -> tuple[Any, Any]:
     """(the vision tasks, BaseOptions). Raises PahaError where mediapipe is not installed."""
     try:
-        from mediapipe.tasks.python import BaseOptions, vision
+        with imported_later(*_NOT_OURS):
+            from mediapipe.tasks.python import BaseOptions, vision
     except ImportError as error:
         raise PahaError(f"mediapipe is not there ({error}); pip install 'paha[extract]'") from error
     return vision, BaseOptions

@@ -22,7 +22,8 @@ from paha.evaluation.metrics.clips import Clip, find_sides, speech
 from paha.evaluation.metrics.cost import time_cost, time_cost_per_second
 from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments
-from paha.evaluation.metrics.measure import Measured, load_measured, measured
+from paha.evaluation.metrics.measure import measured
+from paha.evaluation.metrics.measured import Measured, MeasurementCache, load_measured
 from paha.evaluation.metrics.scores import Corruption, RowScores, Value, frozen, noisy, shuffled
 from paha.runtime.workers import num_cores
 
@@ -87,7 +88,7 @@ def evaluate_videos(
     seed: int = 0,
     ceilings: bool = True,
     unpaired: bool = True,
-    earlier: Path | None = None,
+    cache: MeasurementCache | None = None,
     say: Say = print,
 ) -> Evaluation:
     """Evaluate the videos of `fake` against those of `real`; measurements are kept in OUT/measured.
@@ -95,9 +96,9 @@ def evaluate_videos(
     Generated clips pair with real ones by name or by the CSV file `pairs`; those without a partner count for all
     metrics that need none. split: of REAL, where it is a dataset with a split; generated clips of its other clips are
     left out. limit: only the first so many clips of each. workers: threads (one a core by default). unpaired: whether
-    there may be no pair at all. ceilings: make the rows of corrupted real clips as well. earlier: OUT of another
-    evaluation, whose measurements of the same real clips are taken over. Clips that cannot be read are left out and
-    listed. Raises PahaError where a side has no readable clip.
+    there may be no pair at all. ceilings: make the rows of corrupted real clips as well. cache: where the real
+    clips' measurements are looked for and kept. Clips that cannot be read are left out and listed. Raises PahaError
+    where a side has no readable clip.
     """
     sides = find_sides(real, fake, split=split, pairs=pairs, limit=limit)
     reals, fakes = sides.reals, sides.fakes
@@ -108,8 +109,10 @@ def evaluate_videos(
         )
     if sides.apart:
         say(f"{len(sides.apart)} generated clips belong to real ones outside --split {split} and are left out")
-    kept: dict[str, Any] = {"variants": ceilings, "earlier": None if earlier is None else real_folder(earlier)}
-    real_set = measure_set(reals, instruments, real_folder(out), workers=workers, say=say, **kept)
+    kept: dict[str, Any] = {"variants": ceilings, "cache": cache}
+    real_set = measure_set(reals, instruments, out / "measured" / "real", workers=workers, say=say, **kept)
+    if cache is not None:
+        cache.tidy()
     paired: dict[str, Any] = {"truths": sides.truths, "against": real_set[0]}
     fake_set = measure_set(fakes, instruments, out / "measured" / "generated", workers=workers, say=say, **paired)
     failed = {"real": real_set[1], "generated": fake_set[1]}
@@ -137,11 +140,6 @@ def evaluate_videos(
     return Evaluation(rows, failed, len(fake_set[0].truths), provenance, instruments.heading(), told, videos)
 
 
-def real_folder(out: Path) -> Path:
-    """Where an evaluation keeps the real clips' measurements."""
-    return out / "measured" / "real"
-
-
 def warnings_of(real: int, fake: int) -> list[str]:
     """What a reader must know before comparing the numbers of so few clips."""
     few = min(real, fake)
@@ -162,11 +160,10 @@ def measure_set(
     variants: bool = False,
     truths: dict[str, Clip] | None = None,
     against: MeasuredSet | None = None,
-    earlier: Path | None = None,
+    cache: MeasurementCache | None = None,
     say: Say = print,
 ) -> tuple[MeasuredSet, dict[str, str]]:
-    """Measure clips into `folder`; the readable ones, and the others with the reason. earlier: another such folder,
-    whose measurements of the same files by the same instruments are taken over."""
+    """Measure clips into `folder`; the readable ones, and the others with the reason. cache: as `measured`."""
     truths = {} if truths is None or against is None else truths
     failed: dict[str, str] = {}
 
@@ -181,7 +178,7 @@ def measure_set(
                 truth=truth,
                 truth_path=truth_path,
                 variants=variants,
-                earlier=None if earlier is None else earlier / f"{clip.clip_id}.safetensors",
+                cache=cache,
             )
             speech_of(clip, truth)
         except (PahaError, OSError, ValueError, MemoryError) as error:

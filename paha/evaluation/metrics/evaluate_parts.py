@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from paha.evaluation.metrics.clips import find_sides
-from paha.evaluation.metrics.evaluate import MeasuredSet, Say, measure_set, real_folder
+from paha.evaluation.metrics.evaluate import MeasuredSet, Say, measure_set
 from paha.evaluation.metrics.instruments import load_instruments
+from paha.evaluation.metrics.measured import MeasurementCache
 from paha.runtime.engine import run_tasks
 
 SIDES = ("real", "generated")
@@ -29,12 +30,12 @@ def measure_in_parts(
     """Measure both sets in `workers` parts; the real one first, as the generated one is held against it.
 
     instruments: arguments of `load_instruments`, which every part loads for itself. options: pairs, split, limit,
-    ceilings and earlier of `evaluate`. A clip or part that fails is left to `evaluate`, which tries it again and says
+    ceilings and cache of `evaluate`. A clip or part that fails is left to `evaluate`, which tries it again and says
     why. Raises PahaError for an unknown engine.
     """
     folders = [path.resolve() for path in (real, fake, out)]  # workers may start in another folder
     own = {name: value.resolve() if isinstance(value, Path) else value for name, value in instruments.items()}
-    options = options | {name: options[name] and options[name].resolve() for name in ("pairs", "earlier")}
+    options = options | {"pairs": options["pairs"] and options["pairs"].resolve()}
     for side in SIDES:
         tasks = [(side, *folders, own, options, part, workers) for part in range(workers)]
         for index, _, error in run_tasks(measure_part, tasks, workers=workers, engine=engine):
@@ -51,8 +52,8 @@ def measure_part(
     folder = out / "measured" / side
     common: dict[str, Any] = {"workers": 1, "say": _quiet}
     if side == "real":
-        earlier = options["earlier"] and real_folder(options["earlier"])
-        measure_set(sides.reals[part::every], tools, folder, variants=options["ceilings"], earlier=earlier, **common)
+        cache = MeasurementCache() if options["cache"] else None
+        measure_set(sides.reals[part::every], tools, folder, variants=options["ceilings"], cache=cache, **common)
         return
     against = MeasuredSet(out / "measured" / "real", sides.reals)
     measure_set(sides.fakes[part::every], tools, folder, truths=sides.truths, against=against, **common)

@@ -12,7 +12,7 @@ from paha.evaluation.metrics.frechet import GaussianStats, frechet_distance
 from paha.evaluation.metrics.gestures import gesture_features
 from paha.evaluation.metrics.instruments import Instruments
 from paha.evaluation.metrics.keypoints import MIN_SCORE
-from paha.evaluation.metrics.measure import Measured
+from paha.evaluation.metrics.measured import Measured
 from paha.runtime.statistics import lip_r
 
 

@@ -19,7 +19,7 @@ from paha.evaluation.metrics.frechet import NUM_REPLICATES
 from paha.evaluation.metrics.fvd_protocol import PROTOCOLS, FvdProtocol
 from paha.evaluation.metrics.gestures import load_autoencoder
 from paha.evaluation.metrics.sync import Embedder, SyncProtocol
-from paha.extractors.choose import PRESENTER_READER, PoseExtractor, Readers, choose_pose, pose_extractor
+from paha.extractors.choose import PoseExtractor, Readers, choose_pose, extractor_files, pose_extractor
 from paha.extractors.pose import NoPose
 from paha.extractors.weights import FOLDER_VARIABLE, cache_folder, file_sha256
 
@@ -33,7 +33,7 @@ I3D_FILES = ("i3d_torchscript.pt", "i3d_pretrained_400.pt", "rgb_imagenet.pt")
 INCEPTION_FILES = ("inception-2015-12-05.pt",)
 ARCFACE_FILES = ("w600k_r50.onnx", "glintr100.onnx", "arcface.onnx")
 EXACT, NONE = "exact", "none"
-MEASUREMENT = 4
+MEASUREMENT = 5
 """Raised whenever the same instruments would measure a video otherwise."""
 BODY_EVERY, HANDS_EVERY = 6, 3
 """Frames between two in which MediaPipe reads them for a measurement; the face is read in every one."""
@@ -192,10 +192,8 @@ def _is_presenter_corpus(folder: Path | None) -> bool:
 
 
 def _pose_hash(name: str) -> str:
-    if name != "presenter":
-        return ""
-    weights = sorted(PRESENTER_READER.glob("diffusion*.safetensors"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()
+    files = extractor_files(name)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() if files else ""
 
 
 def _autoencoder(

@@ -1,21 +1,16 @@
-"""One video measured once: all that the metrics need of it, in a small file that an interrupted run finds again.
+"""One video measured once: all that the metrics need of it, kept where an interrupted run finds it again.
 
 Legend: T frames, S sampled frames, F width of a region's description, V SyncNet windows.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from paha.dataset.manifest import load_annotations
 from paha.errors import PahaError
@@ -23,6 +18,7 @@ from paha.evaluation.metrics.appearance import aligned_face
 from paha.evaluation.metrics.clips import Clip, speech
 from paha.evaluation.metrics.instruments import Instruments
 from paha.evaluation.metrics.keypoints import MIN_SCORE
+from paha.evaluation.metrics.measured import Measured, MeasurementCache, load_measured, save_measured
 from paha.evaluation.metrics.parts import mean_lab, mouth_opening
 from paha.evaluation.metrics.regions import Boxes, describe, psnr_db, region_boxes, region_errors, region_masks
 from paha.evaluation.metrics.sync import crop_boxes, crop_faces, embed_lips, embed_sound, face_track
@@ -30,46 +26,14 @@ from paha.extractors.pose import PoseTrack
 from paha.extractors.weights import file_sha256
 from paha.media.image_io import fit_image
 from paha.media.video_io import iter_video
-from paha.runtime.atomic import write_bytes
 from paha.types import FACE, Keypoints
 
 CHUNK = 64
 """Frames that are in memory at a time."""
 NOISE = 20.0
 """Standard deviation, of values 0 to 255, of the noise on the row `noise`."""
-_GROUPS = ("regions", "region_at", "noisy", "fvd", "errors", "looks")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What is kept of a video.
-
-    keypoints, face_box (T, 4) px, mouth (T,). regions: descriptions (n, F) by region, region_at: the sampled frame of
-    each. noisy: the same of a noisy copy. colours: (S, 2, 3) CIELAB means of face and background. fvd: I3D features of
-    the video and of copies (`plain`, `shuffled`, `frozen`, `noise`). lips, sound: SyncNet embeddings (V, 1024), empty
-    with the reason in `no_sync`. errors: (2,) PSNR in dB and SSIM by region, and of the whole frame, against the real
-    video of the pair. looks: third parties' descriptions, where they are at hand: `inception` and `inception_noise` of
-    sampled frames (n, 2048), `identity` of sampled faces (n, D), `expression` of all frames (T, 52). flicker: mean
-    absolute difference of neighbouring frames, values 0 to 255.
-    """
-
-    clip_id: str
-    height: int
-    width: int
-    keypoints: Keypoints
-    face_box: np.ndarray
-    mouth: np.ndarray
-    colours: np.ndarray
-    regions: dict[str, np.ndarray] = field(default_factory=dict)
-    region_at: dict[str, np.ndarray] = field(default_factory=dict)
-    noisy: dict[str, np.ndarray] = field(default_factory=dict)
-    fvd: dict[str, np.ndarray] = field(default_factory=dict)
-    errors: dict[str, np.ndarray] = field(default_factory=dict)
-    looks: dict[str, np.ndarray] = field(default_factory=dict)
-    flicker: float | None = None
-    lips: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float16))
-    sound: np.ndarray = field(default_factory=lambda: np.zeros((0, 1), np.float16))
-    no_sync: str = ""
+COLOUR_SIDE = 192
+"""Pixels of the shorter side that are enough for mean colours; of larger pictures every n-th pixel counts."""
 
 
 def measured(
@@ -80,22 +44,24 @@ def measured(
     truth: Clip | None = None,
     truth_path: Path | None = None,
     variants: bool = False,
-    earlier: Path | None = None,
+    cache: MeasurementCache | None = None,
 ) -> Measured:
     """The measurement of a clip, read from `path` if it is there and made of the same things, else made and kept.
 
     truth: the real clip of the pair, whose measurement lies at `truth_path`; `errors` are against it. variants: measure
-    noisy, shuffled and frozen copies too, where they need the picture. earlier: where else it may lie, as another
-    evaluation left it. Raises PahaError for a video or sound that cannot be read.
+    noisy, shuffled and frozen copies too, where they need the picture. cache: where it may lie as another evaluation
+    left it, and is kept for the next one. Raises PahaError for a video or sound that cannot be read.
     """
     key = _key(clip, instruments, truth, variants=variants)
     kept = load_measured(path, key=key)
     if kept is not None:
         return kept
-    made = None if earlier is None else load_measured(earlier, key=key)
+    made = None if cache is None else cache.find(key, clip_id=clip.clip_id)
     if made is None:
         true = None if truth_path is None else load_measured(truth_path)
         made = measure(clip, instruments, variants=variants, pair=(truth, true) if truth and true else None)
+        if cache is not None:
+            cache.keep(key, made)
     save_measured(path, made, key=key)
     return made
 
@@ -264,6 +230,8 @@ def add_noise(frames: np.ndarray, *, std: float = NOISE, seed: int = 0) -> np.nd
 
 def _mean_colours(frame: np.ndarray, boxes: Boxes, index: int) -> np.ndarray:
     masks = region_masks(boxes, index, height=frame.shape[0], width=frame.shape[1])
+    step = max(1, min(frame.shape[:2]) // COLOUR_SIDE)
+    frame, masks = frame[::step, ::step], {name: mask[::step, ::step] for name, mask in masks.items()}
     return np.stack(
         [mean_lab(frame[masks[name]]) if masks[name].any() else np.full(3, np.nan) for name in ("face", "background")]
     )
@@ -354,40 +322,3 @@ class _Errors:
             name: (psnr_db(float(np.mean(self.square[name]))), np.mean(self.similarity[name])) for name in self.square
         }
         return {name: np.array(pair) for name, pair in pairs.items()}
-
-
-def save_measured(path: Path, made: Measured, *, key: str) -> None:
-    """Write a measurement, atomically."""
-    arrays = {"points": made.keypoints.points, "scores": made.keypoints.scores, "face_box": made.face_box}
-    arrays |= {"mouth": made.mouth, "colours": made.colours, "lips": made.lips, "sound": made.sound}
-    for group in _GROUPS:
-        arrays |= {f"{group}.{name}": value for name, value in getattr(made, group).items()}
-    facts: dict[str, Any] = {
-        "clip_id": made.clip_id,
-        "height": made.height,
-        "width": made.width,
-        "no_sync": made.no_sync,
-    }
-    facts["flicker"] = made.flicker
-    metadata = {"key": key, "facts": json.dumps(facts)}
-    write_bytes(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=metadata))
-
-
-def load_measured(path: Path, *, key: str | None = None) -> Measured | None:
-    """Read one; None where there is none, it is damaged, or it was made of other things than `key` says."""
-    try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            if key is not None and metadata.get("key") != key:
-                return None
-            arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        facts = json.loads(metadata["facts"])
-    except (OSError, SafetensorError, ValueError, KeyError):
-        return None
-    groups: dict[str, Any] = {group: {} for group in _GROUPS}
-    for name in list(arrays):
-        group, dot, rest = name.partition(".")
-        if dot:
-            groups[group][rest] = arrays.pop(name)
-    keypoints = Keypoints(arrays.pop("points"), arrays.pop("scores"))
-    return Measured(**facts, keypoints=keypoints, **arrays, **groups)

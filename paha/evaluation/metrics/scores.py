@@ -17,7 +17,7 @@ from paha.evaluation.metrics.frechet import FrechetSide, frechet_interval
 from paha.evaluation.metrics.gestures import Diversity, gesture_features
 from paha.evaluation.metrics.instruments import Instruments
 from paha.evaluation.metrics.keypoints import FORE, MIN_SCORE
-from paha.evaluation.metrics.measure import Measured
+from paha.evaluation.metrics.measured import Measured
 from paha.evaluation.metrics.parts import (
     drift,
     hand_confidence,

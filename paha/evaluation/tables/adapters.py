@@ -22,7 +22,7 @@ from paha.errors import PahaError
 from paha.evaluation.metrics.clips import VIDEOS, Clip, find_clips, pair_clips
 from paha.evaluation.metrics.evaluate import MeasuredSet
 from paha.evaluation.metrics.keypoints import resample
-from paha.evaluation.metrics.measure import Measured, save_measured
+from paha.evaluation.metrics.measured import Measured, save_measured
 from paha.evaluation.metrics.parts import mouth_opening
 from paha.types import FACE, FPS, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND, Keypoints
 

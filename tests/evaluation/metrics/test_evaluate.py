@@ -26,7 +26,8 @@ from paha.evaluation.metrics.cost import record_cost
 from paha.evaluation.metrics.evaluate import FLOOR, SWAPPED, EvaluatedRow, evaluate_videos, measure_set, score_real
 from paha.evaluation.metrics.extractor_error import extractor_error
 from paha.evaluation.metrics.instruments import Instruments, load_instruments
-from paha.evaluation.metrics.measure import Measured, load_measured, measure, save_measured
+from paha.evaluation.metrics.measure import measure
+from paha.evaluation.metrics.measured import Measured, MeasurementCache, load_measured, save_measured
 from paha.evaluation.metrics.pose_autoencoder import PoseAutoencoder
 from paha.evaluation.tables.evaluation_page import worst_clips
 from paha.evaluation.tables.evaluation_report import left_out, write_report
@@ -198,20 +199,47 @@ def test_an_interrupted_run_goes_on(real, instruments, tmp_path):
     assert load_measured(tmp_path / "clip1.safetensors").clip_id == "clip1"
 
 
-def test_an_earlier_evaluation_s_real_clips_are_taken_over(real, instruments, tmp_path):
-    quiet: dict[str, Any] = {"ceilings": False, "say": lambda _: None}
+def test_the_next_evaluation_of_the_same_real_clips_finds_them_measured(real, instruments, tmp_path):
+    cache = MeasurementCache(tmp_path / "cache")
+    quiet: dict[str, Any] = {"ceilings": False, "cache": cache, "say": lambda _: None}
     evaluate_videos(real, real, tmp_path / "first", instruments, **quiet)
-    path = tmp_path / "first/measured/real/clip0.safetensors"
-    with safe_open(path, "numpy") as file:
-        key = file.metadata()["key"]
-    save_measured(path, replace(measured_at(path), flicker=99.0), key=key)
-    evaluate_videos(real, real, tmp_path / "second", instruments, earlier=tmp_path / "first", **quiet)
-    folder = tmp_path / "second/measured/real"
-    assert load_measured(folder / "clip0.safetensors").flicker == 99
-    assert load_measured(folder / "clip1.safetensors").flicker < 99
-    other = replace(instruments, every=5)  # of other instruments nothing is
-    evaluate_videos(real, real, tmp_path / "third", other, earlier=tmp_path / "first", **quiet)
-    assert load_measured(tmp_path / "third/measured/real/clip0.safetensors").flicker < 99
+    kept = sorted(cache.folder.iterdir())
+    assert len(kept) == len(find_clips(real))  # of real clips only
+    for path in kept:
+        with safe_open(path, "numpy") as file:
+            key = file.metadata()["key"]
+        save_measured(path, replace(measured_at(path), flicker=99.0), key=key)
+    renamed = Path(shutil.copytree(real, tmp_path / "renamed"))  # a clip is known by what it holds, not by its name
+    records = [json.loads(line) for line in (real / "manifest.jsonl").read_text().splitlines()]
+    lines = [json.dumps(record | {"clip_id": f"other-{record['clip_id']}"}) for record in records]
+    (renamed / "manifest.jsonl").write_text("\n".join(lines) + "\n")
+    found = evaluate_videos(renamed, real, tmp_path / "second", instruments, unpaired=True, **quiet)
+    again = measured_at(tmp_path / "second/measured/real/other-clip0.safetensors")
+    assert (again.flicker, again.clip_id) == (99, "other-clip0")
+    assert found.rows[1].by_clip["flicker"]["other-clip0"] == 99
+    other = replace(instruments, every=5)  # what other instruments say is another thing
+    evaluate_videos(real, real, tmp_path / "third", other, **quiet)
+    assert measured_at(tmp_path / "third/measured/real/clip0.safetensors").flicker < 99
+
+
+def test_a_cache_forgets_what_nobody_asks_for_and_may_be_of_no_use(real, instruments, tmp_path):
+    cache, clip = MeasurementCache(tmp_path / "cache"), find_clips(real)[0]
+    made = measure(clip, instruments)
+    cache.keep("asked", made)
+    cache.keep("not asked", made)
+    for path in cache.folder.iterdir():
+        os.utime(path, (0, 0))
+    assert cache.find("asked", clip_id="a") is not None
+    cache.tidy()
+    assert cache.find("not asked", clip_id="a") is None
+    assert cache.find("asked", clip_id="a") is not None
+    (path,) = cache.folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-5])
+    assert cache.find("asked", clip_id="a") is None  # damaged
+    nowhere = MeasurementCache(tmp_path / "cache" / path.name)  # a file is in the way
+    nowhere.keep("asked", made)
+    nowhere.tidy()
+    assert nowhere.find("asked", clip_id="a") is None
 
 
 def test_errors_are_those_of_the_frames_themselves(instruments, tmp_path):

@@ -10,7 +10,7 @@ from paha.evaluation.metrics.evaluate import evaluate_videos
 from paha.evaluation.metrics.evaluate_parts import measure_in_parts
 from paha.evaluation.metrics.instruments import load_instruments
 
-OPTIONS = {"pairs": None, "split": "test", "limit": None, "ceilings": False, "earlier": None}
+OPTIONS = {"pairs": None, "split": "test", "limit": None, "ceilings": False, "cache": False}
 
 
 @pytest.fixture(scope="module")
