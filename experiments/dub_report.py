@@ -1,16 +1,18 @@
 """`paha dub` on real clips: lips against what was asked for, and what changed outside the lower half of the face.
 
-python -m experiments.dub_report --clips ../shared/media/clips --speech speech.wav --out out/dub
+python -m experiments.dub_report --clips ../shared/media/clips --out out/dub
 
-For each clip (as much of the speech as it is long): lip r of MediaPipe's reading of the result to the opening that was
-asked for, and to the clip's own; PSNR to the clip outside the lower half of the face; a sheet of frames, the clip's
-above the result's. Needs MediaPipe and its models.
+Each clip speaks what the next one says, or --speech, as much as it is long. Told of each: lip r of MediaPipe's reading
+of the result to the opening that was asked for, and to the clip's own; PSNR to the clip outside the lower half of the
+face, and of the same frames encoded as they were; a sheet of frames, the clip's above the result's. Needs MediaPipe
+and its models.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -19,6 +21,7 @@ import numpy as np
 from paha.media.audio_io import read_audio
 from paha.media.image_io import save_png
 from paha.media.video_io import iter_video
+from paha.media.video_writer import write_video
 from paha.motion.dubbing import FaceTrack, FaceTracker, lower_face
 from paha.motion.landmarks import landmark_reader
 from paha.pipeline.dub import dub
@@ -45,26 +48,38 @@ def report(pipeline: PahaPipeline, clip: Path, speech: Path, out: Path) -> str:
     samples, rate_hz = read_audio(speech)
     length = sum(1 for _ in iter_video(clip))
     begin = time.monotonic()
-    sound = samples[: int(length / FPS * rate_hz)], rate_hz
-    wanted = dub(pipeline, clip, sound, out / f"{clip.stem}.mp4", landmarks="mediapipe").mouth_open
+    sound, made = (samples[: int(length / FPS * rate_hz)], rate_hz), out / f"{clip.stem}.mp4"
+    wanted = dub(pipeline, clip, sound, made, landmarks="mediapipe").mouth_open
     seconds = time.monotonic() - begin
-    before, after = (track_of(path, len(wanted)) for path in (clip, out / f"{clip.stem}.mp4"))
-    errors, rows = [], []
-    pairs = zip(iter_video(clip), iter_video(out / f"{clip.stem}.mp4"), before.meshes, strict=False)
-    for number, (old, new, mesh) in enumerate(pairs):
-        height, width = old.shape[:2]
-        new = new[:height, :width]
-        inside = lower_face(mesh, old.shape[:2], float(np.linalg.norm(mesh[10, :2] - mesh[152, :2]))) > 0
-        errors.append(((new.astype(np.float32) - old) ** 2)[~inside].mean())
-        if number % max(1, len(wanted) // SHOWN) == 0:
-            rows.append(np.concatenate([_face(frame, mesh) for frame in (old, new)]))
-    save_png(out / f"{clip.stem}.png", np.concatenate(rows, 1))
+    plain = out / f"{clip.stem}_as_it_was.mp4"
+    write_video(plain, (frame[None] for frame in islice(iter_video(clip), len(wanted))))
+    before, after = (track_of(path, len(wanted)) for path in (clip, made))
+    save_png(out / f"{clip.stem}.png", _sheet(clip, made, before))
     read = after.state.mouth_open
-    own, decibels = before.state.mouth_open, 10 * np.log10(255**2 / np.mean(errors))
+    own, (changed, noise) = before.state.mouth_open, (outside_db(clip, path, before) for path in (made, plain))
     return (
-        f"{clip.name}: lips r {lip_r(read, wanted):.3f} to what was asked for (lag {best_lag(read, wanted)}), "
-        f"{lip_r(read, own):.2f} to the clip's own; {decibels:.1f} dB outside; {len(wanted)} frames in {seconds:.1f} s"
+        f"{clip.name} says {speech.name}: lips r {lip_r(read, wanted):.3f} to what was asked for "
+        f"(lag {best_lag(read, wanted)}), {lip_r(read, own):.2f} to the clip's own; outside {changed:.1f} dB, "
+        f"encoded as it was {noise:.1f} dB; {len(wanted)} frames in {seconds:.1f} s"
     )
+
+
+def outside_db(clip: Path, other: Path, track: FaceTrack) -> float:
+    """PSNR of another video's frames to the clip's, outside the lower half of the face."""
+    errors = []
+    for old, new, mesh in zip(iter_video(clip), iter_video(other), track.meshes, strict=False):
+        inside = lower_face(mesh, old.shape[:2], float(np.linalg.norm(mesh[10, :2] - mesh[152, :2]))) > 0
+        errors.append(((new[: old.shape[0], : old.shape[1]].astype(np.float32) - old) ** 2)[~inside].mean())
+    return float(10 * np.log10(255**2 / np.mean(errors)))
+
+
+def _sheet(clip: Path, made: Path, track: FaceTrack) -> np.ndarray:
+    """SHOWN faces of the clip, those of the result below."""
+    every, shown = max(1, len(track.meshes) // SHOWN), []
+    for t, (old, new, mesh) in enumerate(zip(iter_video(clip), iter_video(made), track.meshes, strict=False)):
+        if t % every == 0:
+            shown.append(np.concatenate([_face(frame, mesh) for frame in (old, new)]))
+    return np.concatenate(shown, 1)
 
 
 def _face(frame: np.ndarray, mesh: np.ndarray) -> np.ndarray:
@@ -78,13 +93,14 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--speech", type=Path, required=True)
+    parser.add_argument("--speech", type=Path, help="The next clip's by default.")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     pipeline = load_pipeline(None)
-    for clip in sorted(path for path in args.clips.iterdir() if path.suffix in (".mpg", ".mp4")):
-        print(report(pipeline, clip, args.speech, args.out), flush=True)
+    clips = sorted(path for path in args.clips.iterdir() if path.suffix in (".mpg", ".mp4"))
+    for clip, other in zip(clips, clips[1:] + clips[:1], strict=True):
+        print(report(pipeline, clip, args.speech or other, args.out), flush=True)
 
 
 if __name__ == "__main__":

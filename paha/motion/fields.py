@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 
 from paha.motion.face_model import PIVOT
 from paha.motion.person import PARTS, PersonMotion, rotation_matrix
 from paha.motion.photograph import Photograph
+from paha.motion.triangulation import interpolate
 
 UPPER_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
@@ -74,9 +74,7 @@ class Head:
             [centre + (ring - centre) * (s, s, 1) + (0, 0, z * unit) for s, z in ((1.3, 0.1), (1.8, 0.15))]
         )
         known = np.concatenate([face[:468], outer])
-        depth = LinearNDInterpolator(known[:, :2], known[:, 2])(grid)
-        beyond = NearestNDInterpolator(known[:, :2], known[:, 2])(grid)
-        depth = np.where(np.isnan(depth), beyond, depth).astype(np.float32)
+        depth = interpolate(known[:, :2], known[:, 2], grid)
         depth = cv2.GaussianBlur(depth, (0, 0), 0.05 * unit / photo.step)
         pose = photo.geometry.head
         turned = rotation_matrix(pose.rotation)[0] @ PIVOT * unit

@@ -27,7 +27,7 @@ from paha.serve.preview import preview
 from paha.serve.requests import Asked, JobForm, submit
 from paha.serve.settings import ServeSettings
 from paha.serve.store import VIDEO, Job, JobStore, QueueFullError
-from paha.serve.uploads import keep_image
+from paha.serve.uploads import IMAGE, keep_image
 from paha.serve.workers import Workers
 
 PAGE = Path(__file__).parents[1] / "assets" / "serve"
@@ -95,7 +95,8 @@ def _add_submission(
         """Queue a video."""
         if workers.state == "failed":
             raise HTTPException(503, "no worker can be started; the server's log says why")
-        asked = Asked(form, await image.read(), None if audio is None else await audio.read())
+        speech = None if audio is None else await audio.read()
+        asked = Asked(form, await image.read(), speech, name="" if audio is None else audio.filename or "")
         address = request.client.host if request.client else ""
         queue = partial(submit, asked, settings, store, workers.guidance, address=address, client=client)
         return following.told(store, known(await asyncio.to_thread(queue)))
@@ -107,7 +108,7 @@ def _add_submission(
 
 
 def _add_jobs(app: FastAPI, store: JobStore, known: Callable[[str], Job]) -> None:
-    """Status, events, stream, video, cancel, delete."""
+    """Status, events, picture, stream, video, cancel, delete."""
 
     @app.get("/api/jobs/{job_id}")
     def read_status(job_id: str) -> Status:
@@ -120,6 +121,11 @@ def _add_jobs(app: FastAPI, store: JobStore, known: Callable[[str], Job]) -> Non
         known(job_id)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(following.events(store, job_id), media_type="text/event-stream", headers=headers)
+
+    @app.get("/api/jobs/{job_id}/picture")
+    def read_picture(job_id: str) -> FileResponse:
+        """The photograph of a job, a PNG."""
+        return FileResponse(store.files(known(job_id).id) / IMAGE, media_type="image/png")
 
     @app.get("/api/jobs/{job_id}/stream")
     def read_stream(job_id: str) -> StreamingResponse:

@@ -13,8 +13,8 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 class Status(BaseModel):
     """A job. done, total: frames. seconds_left: estimated, while it runs. ahead: jobs before it, while it waits.
-    stream: the address of what is made already, while it runs; video: of the whole, when it is done. attempt: how often
-    a worker began it; a stream of an earlier attempt has ended."""
+    picture: the address of its photograph; stream: of what is made already, while it runs; video: of the whole, when it
+    is done. attempt: how often a worker began it; a stream of an earlier attempt has ended."""
 
     id: str
     state: State
@@ -27,6 +27,7 @@ class Status(BaseModel):
     message: str
     warnings: list[str]
     title: str
+    picture: str
     stream: str | None
     video: str | None
 
@@ -74,6 +75,7 @@ def status_of(job: Job, *, ahead: int | None, now: float) -> Status:
         message=job.message,
         warnings=job.warnings,
         title=job.settings["title"],
+        picture=f"{base}/picture",
         stream=f"{base}/stream" if job.state == "running" else None,
         video=f"{base}/video" if job.state == "done" else None,
     )

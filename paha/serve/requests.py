@@ -40,11 +40,12 @@ class JobForm:
 
 @dataclass(frozen=True)
 class Asked:
-    """A form with its files, bytes as they came."""
+    """A form with its files, bytes as they came. name: of the recording at the client, to be shown, never opened."""
 
     form: JobForm
     image: bytes
     audio: bytes | None
+    name: str = ""
 
 
 def submit(
@@ -90,7 +91,6 @@ def checked(asked: Asked, settings: ServeSettings, guidance: list[str]) -> dict[
     if not all(math.isfinite(value) for value in (form.head, form.hands, form.mouth)):
         raise PahaError("the motion strength is no number")
     strength = MotionStrength(form.head, form.hands, form.mouth)
-    title = re.sub(r"\s+", " ", form.text).strip() or "Recording"
     return {
         "seed": form.seed,
         "size": form.size,
@@ -98,5 +98,11 @@ def checked(asked: Asked, settings: ServeSettings, guidance: list[str]) -> dict[
         "guidance": form.guidance,
         "face_box": list(parse_face_box(form.face_box)) if form.face_box else None,
         "label": form.label,
-        "title": title[:TITLE_CHARACTERS],
+        "title": _title(form.text) or _title(re.split(r"[/\\]", asked.name)[-1]) or "Recording",
     }
+
+
+def _title(text: str) -> str:
+    """One line of what can be read, shortened."""
+    line = re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in text)).strip()
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"

@@ -95,12 +95,14 @@ def test_a_job_from_form_to_file(served, pipeline, form, tmp_path):
         "guidance": "none",
         "face_box": [5.0, 5.0, 30.0, 30.0],
         "label": True,
-        "title": "Recording",
+        "title": "y",
     }
     run_job(pipeline, served.store, job, sign=tmp_path / "me")
     status, answer = served.client.ask("GET", f"/api/jobs/{job.id}")
     assert (status, answer["state"], answer["done"], answer["message"]) == (200, "done", 10, "")
     assert read_provenance(served.store.files(job.id) / VIDEO).manifest == "valid"
+    status, picture = served.client.ask("GET", answer["picture"])
+    assert (status, picture[:4]) == (200, b"\x89PNG")
     assert served.client.ask("GET", answer["video"], headers={"Range": "bytes=0-9"})[0] == 206
     assert served.client.ask("GET", f"/api/jobs/{job.id}/stream")[0] == 409
     events = served.client.ask("GET", f"/api/jobs/{job.id}/events")[1].decode()
@@ -133,6 +135,21 @@ def test_a_stream_follows_the_job(served, pipeline, form):
     run_job(pipeline, served.store, job)
     reader.join(300)
     assert b"moof" in got[0] or b"is done" in json.dumps(str(got[0])).encode()
+
+
+def test_a_title_is_one_line_of_what_can_be_read():
+    from paha.serve.requests import Asked, JobForm, checked
+
+    settings = ServeSettings(Path("nowhere"))
+
+    def title(text: str, name: str) -> str:
+        recording = None if text else b"sound"
+        return checked(Asked(JobForm(text=text), b"", recording, name), settings, ["none"])["title"]
+
+    assert title("", "C:\\sounds\\a\tb\x1b[31m.wav") == "a b [31m.wav"
+    assert title("", "../../etc/passwd") == "passwd"
+    assert title("", "") == title("", "\u202e/") == "Recording"
+    assert title("word " * 40, "") == ("word " * 40)[:79] + "…"
 
 
 def test_words_are_spoken(served, form):

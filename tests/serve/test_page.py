@@ -54,6 +54,7 @@ def page(browser, server, request):
     opened = context.new_page()
     opened.set_default_timeout(LONG)
     opened.problems = []
+    opened.on("dialog", lambda dialog: dialog.accept())  # "Delete ...?"
     opened.on("pageerror", lambda error: opened.problems.append(str(error)))
     opened.on(
         "requestfailed", lambda failed: opened.problems.append(failed.url) if "/stream" not in failed.url else None
@@ -87,6 +88,7 @@ def give_picture(page, path: Path = PICTURE) -> None:
 def start(page) -> None:
     page.click("#start")
     page.wait_for_selector("#now:not([hidden])")
+    assert page.evaluate("document.getElementById('player').poster").endswith("/picture")
 
 
 def wait_said(page, text: str) -> None:
@@ -110,6 +112,7 @@ def test_upload_plays_while_it_is_made_and_stays_in_the_gallery(page):
     wait_said(page, "done")
     assert page.get_attribute("#download", "href").endswith("/video")
     page.wait_for_selector("#gallery video")
+    assert page.text_content("#gallery p") == SPEECH.name
     shot(page, "3_done")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no sideways scrolling"
     page.click("#gallery button:has-text('Delete')")
@@ -128,6 +131,7 @@ def test_text_progress_reload_in_the_middle_and_cancel(page):
     shot(page, "5_reloaded")
     page.click("#cancel")
     wait_said(page, "cancelled")
+    assert page.is_hidden("#player")
     shot(page, "6_cancelled")
 
 
@@ -136,6 +140,7 @@ def test_a_recording_of_the_microphone(page):
     page.click("[data-tab=record]")
     page.click("#record")
     time.sleep(1.5)
+    shot(page, "7_recording")
     page.click("#record")
     page.wait_for_selector("#heard:not([hidden])")
     shot(page, "7_recorded")
@@ -146,7 +151,7 @@ def test_a_recording_of_the_microphone(page):
 def test_a_picture_without_a_face_is_said_before_anything_is_made(page, tmp_path):
     save_png(tmp_path / "noise.png", toy_image(height=200, width=200))
     page.set_input_files("#image", tmp_path / "noise.png")
-    until(page, "document.getElementById('problem').textContent.includes('no face was found')")
+    until(page, "document.getElementById('picture-problem').textContent.includes('no face was found')")
     shot(page, "8_no_face")
     page.click("#start")
     assert "give a photograph first" in page.text_content("#problem")
@@ -157,4 +162,18 @@ def test_a_photograph_taken_here(page):
     until(page, "document.getElementById('viewfinder').videoWidth > 0")
     page.click("#shoot")
     # The fake camera shows a disc, no person.
-    until(page, "document.getElementById('problem').textContent.includes('no face was found')")
+    until(page, "document.getElementById('picture-problem').textContent.includes('no face was found')")
+    shot(page, "9_camera")
+
+
+def test_a_guided_video(page):
+    give_picture(page)
+    page.click("[data-tab=words]")
+    page.fill("#text", "Good morning.")
+    page.click("summary")
+    page.fill("#size", "128")
+    page.select_option("#guidance", "sg")
+    assert "times as long" in page.text_content("#guidance option:checked")
+    shot(page, "A_guidance")
+    start(page)
+    wait_said(page, "done")

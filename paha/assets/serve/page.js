@@ -15,7 +15,7 @@ function problem(text) { $("problem").textContent = text; }
 
 // ---- photograph ----
 async function takePicture(file) {
-  picture = null; preview = null; problem("");
+  picture = null; preview = null; problem(""); $("picture-problem").textContent = "";
   $("warnings").replaceChildren();
   $("picture").src = URL.createObjectURL(file); $("picture").hidden = false;
   $("picture-said").textContent = "looking for the person …";
@@ -26,11 +26,12 @@ async function takePicture(file) {
     picture = file;
     $("picture").src = preview.picture;
     const hands = [preview.left_hand && "left", preview.right_hand && "right"].filter(Boolean);
-    $("picture-said").textContent = `what is lit will move: the face${hands.length ? `, the ${hands.join(" and ")} hand` : ", no hands"}`;
+    $("picture-said").textContent = `What is lit will move: head and face${
+      hands.length ? `, ${hands.join(" and ")} hand.` : ". No hands were found; they will be still."}`;
     $("warnings").replaceChildren(...preview.warnings.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   } catch (error) {
     $("picture-said").textContent = "";
-    problem(error.message);
+    $("picture-problem").textContent = `${error.message}.`;
   }
 }
 
@@ -46,7 +47,7 @@ function droppable(area, input, take) {
 let camera = null;
 function stopCamera() {
   camera?.getTracks().forEach((track) => track.stop());
-  camera = null; $("viewfinder").hidden = $("shoot").hidden = true; $("camera").textContent = "Take one";
+  camera = null; $("viewfinder").hidden = $("shoot").hidden = true; $("camera").textContent = "Use the camera";
 }
 $("camera").addEventListener("click", async () => {
   if (camera) return stopCamera();
@@ -67,7 +68,7 @@ $("shoot").addEventListener("click", () => {
 function takeSpeech(file) {
   speech = file; problem("");
   $("heard").src = URL.createObjectURL(file); $("heard").hidden = false;
-  $("audio-drop").querySelector("span").textContent = file.name || "recorded";
+  $("audio-drop").querySelector("span").textContent = file.name || "recorded here";
 }
 let tab = "file";
 for (const button of document.querySelectorAll("[data-tab]")) button.addEventListener("click", () => {
@@ -104,27 +105,30 @@ form.addEventListener("submit", async (event) => {
   if (tab === "words") {
     data.append("text", $("text").value);
     data.append("language", $("language").value); data.append("voice", $("voice").value);
-  } else if (speech) data.append("audio", speech, "speech");
+  } else if (speech) data.append("audio", speech, speech.name || "Recording");
   else return problem("give a recording, or a text");
   for (const name of ["seed", "size", "head", "hands", "mouth", "guidance"]) data.append(name, $(name).value);
   data.append("label", $("label").checked);
-  $("start").disabled = true;
+  $("start").disabled = true; $("start").textContent = "Sending …";
   try { show(await ask("api/jobs", { method: "POST", body: data })); }
   catch (error) { problem(error.message); }
-  $("start").disabled = false;
+  $("start").disabled = false; $("start").textContent = "Make the video";
 });
 
 function show(job) {
   current = { id: job.id, attempt: 0, state: "" };
-  $("now").hidden = false; $("player").removeAttribute("src"); $("player").load();
+  $("player").removeAttribute("src"); $("player").poster = job.picture; $("player").load();
+  $("now").hidden = false;
   follow(job.id); update(job); gallery();
   if (matchMedia("(max-width: 50rem)").matches) $("now").scrollIntoView();
 }
 
+const ENDED = ["done", "failed", "cancelled"];
 function follow(id) {
   events?.close();
   events = new EventSource(`api/jobs/${id}/events`);
   events.onmessage = (event) => update(JSON.parse(event.data));
+  events.onerror = () => { $("now-said").textContent = "the server does not answer; trying again …"; };
   events.addEventListener("gone", () => { events.close(); $("now").hidden = true; });
 }
 
@@ -133,22 +137,26 @@ function update(job) {
   const player = $("player");
   $("now-title").textContent = job.title;
   $("progress").value = job.total ? job.done / job.total : 0;
-  $("cancel").hidden = !["queued", "running"].includes(job.state);
+  $("cancel").hidden = ENDED.includes(job.state);
   $("progress").hidden = $("cancel").hidden;
   const left = job.seconds_left === null ? "" : `, about ${Math.ceil(job.seconds_left)} s left`;
   $("now-said").textContent = {
     queued: job.ahead ? `waiting, ${job.ahead} before it` : "waiting",
-    running: job.total ? `${job.done} of ${job.total} frames${left}` : "reading the photograph",
+    running: !job.total ? "reading the photograph" : job.done ? `${job.done} of ${job.total} frames${left}`
+      : `making the first of ${job.total} frames`,
     done: "done", failed: job.message, cancelled: "cancelled",
   }[job.state];
+  $("now-said").classList.toggle("problem", job.state === "failed");
+  $("now-warnings").replaceChildren(...job.warnings.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   if (job.stream && job.done > 15 && current.attempt !== job.attempt) {
     current.attempt = job.attempt;
     player.src = job.stream; player.play().catch(() => {});
   }
   if (job.state !== current.state) {
     current.state = job.state;
+    if (ENDED.includes(job.state)) events?.close();
+    player.hidden = ["failed", "cancelled"].includes(job.state);
     if (job.state === "done") {
-      events?.close();
       const at = player.currentTime, playing = !player.paused && current.attempt;
       const swap = () => { player.src = job.video; player.currentTime = at; if (playing) player.play().catch(() => {}); };
       // What plays goes on to its end; the whole file, which can be wound, takes its place then or at once.
@@ -167,6 +175,7 @@ $("cancel").addEventListener("click", async () => {
 async function gallery() {
   const jobs = await ask("api/jobs").catch((error) => { problem(error.message); return []; });
   $("gallery").replaceChildren(...jobs.map(card));
+  $("nothing").hidden = jobs.length > 0;
   return jobs;
 }
 function card(job) {
@@ -176,14 +185,17 @@ function card(job) {
   if (job.video) {
     const video = Object.assign(document.createElement("video"), { src: `${job.video}#t=0.1`, controls: true, preload: "metadata" });
     item.append(video);
-  }
+  } else item.append(Object.assign(document.createElement("img"), { src: job.picture, alt: "" }));
   const state = document.createElement("p");
   state.className = "note";
   state.textContent = job.state === "done" ? new Date(job.created * 1000).toLocaleString() : `${job.state}${job.message ? `: ${job.message}` : ""}`;
   const remove = Object.assign(document.createElement("button"), { type: "button", textContent: "Delete" });
-  remove.addEventListener("click", async () => { await ask(`api/jobs/${job.id}`, { method: "DELETE" }).catch((error) => problem(error.message)); gallery(); });
+  remove.addEventListener("click", async () => {
+    if (!confirm(`Delete “${job.title}”?`)) return;
+    await ask(`api/jobs/${job.id}`, { method: "DELETE" }).catch((error) => problem(error.message)); gallery();
+  });
   row.append(remove);
-  if (["queued", "running"].includes(job.state)) {
+  if (!ENDED.includes(job.state)) {
     const watch = Object.assign(document.createElement("button"), { type: "button", textContent: "Watch" });
     watch.addEventListener("click", () => show(job));
     row.append(watch);
@@ -192,9 +204,11 @@ function card(job) {
   return item;
 }
 
-function fill(select, values, chosen) {
-  select.replaceChildren(...values.map((value) => new Option(value, value, false, value === chosen)));
+function fill(select, values, chosen, shown = (value) => value) {
+  select.replaceChildren(...values.map((value) => new Option(shown(value), value, false, value === chosen)));
 }
+const GUIDANCE = {
+  none: "none", sg: "sequential (SG): about TIMES_SG times as long", dg: "differential (DG): about TIMES_DG times as long" };
 async function begin() {
   droppable($("picture-drop"), $("image"), takePicture);
   droppable($("audio-drop"), $("audio"), takeSpeech);
@@ -204,11 +218,11 @@ async function begin() {
   }
   limits = await ask("api/offer").catch((error) => { problem(error.message); return limits; });
   fill($("language"), limits.languages || [], "en-us"); fill($("voice"), limits.voices || [], "f2");
-  fill($("guidance"), limits.guidance || ["none"], "none");
+  fill($("guidance"), limits.guidance || ["none"], "none", (kind) => GUIDANCE[kind]);
   $("size").max = limits.max_size || 1280;
   if (!(limits.voices || []).length) document.querySelector("[data-tab=words]").title = $("text").placeholder = "espeak-ng is not installed";
   // A page that was loaded again goes on with what was under way.
-  const running = (await gallery()).find((job) => ["queued", "running"].includes(job.state));
+  const running = (await gallery()).find((job) => !ENDED.includes(job.state));
   if (running) show(running);
 }
 begin();
