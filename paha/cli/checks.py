@@ -114,7 +114,7 @@ def codecs() -> Iterator[Finding]:
 
 def registered_weights() -> Iterator[Finding]:
     """The shipped weights, then each of the registry: where it is, how large, under which licence."""
-    from paha.extractors.weights import WEIGHTS, cache_folder, find_weight
+    from paha.extractors.weights import DINOV2, WEIGHTS, cache_folder, find_weight
 
     for path in sorted(ASSETS.rglob("*.safetensors")):
         name = str(path.relative_to(ASSETS).parent)
@@ -132,21 +132,23 @@ def registered_weights() -> Iterator[Finding]:
         works = WITHOUT.get(name.split("-")[0], f"everything but {entry.what.split(':')[0]}")
         place = cache_folder() / entry.file
         yield Finding("weights", name, False, f"{about}; fetched on first use to {place}. Without it works: {works}")
-    yield _presence_model()
+    yield _model_folder("dinov2", DINOV2, "`prepare` works without it")
+    yield _model_folder("kokoro", ("kokoro",), "espeak-ng speaks without it")
 
 
-def _presence_model() -> Finding:
-    from paha.extractors.weights import DINOV2, MODEL_FOLDERS, cache_folder, find_model_folder
+def _model_folder(name: str, folders: tuple[str, ...], without: str) -> Finding:
+    """Of a model that is used where a person has put any one of its folders."""
+    from paha.extractors.weights import MODEL_FOLDERS, cache_folder, find_model_folder
 
-    about = f"{MODEL_FOLDERS[DINOV2[0]].what}; {MODEL_FOLDERS[DINOV2[0]].licence}"
+    entry = MODEL_FOLDERS[folders[0]]
+    about = f"{entry.what}; {entry.licence}"
     try:
-        found = next(filter(None, map(find_model_folder, DINOV2)), None)
+        found = next(filter(None, map(find_model_folder, folders)), None)
     except PahaError as error:
-        return Finding("weights", "dinov2", False, str(error))
+        return Finding("weights", name, False, str(error))
     if found is not None:
-        return Finding("weights", "dinov2", True, f"{about}: {found}")
-    place = cache_folder() / DINOV2[0]
-    return Finding("weights", "dinov2", False, f"{about}; never fetched, put it at {place}. `prepare` works without it")
+        return Finding("weights", name, True, f"{about}: {found}")
+    return Finding("weights", name, False, f"{about}; never fetched, put it at {cache_folder() / folders[0]}. {without}")
 
 
 def hub_models() -> Iterator[Finding]:

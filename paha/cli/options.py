@@ -66,15 +66,16 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; the best t
 class TextOptions:
     """Words instead of a recording."""
 
-    text: Annotated[str | None, typer.Option(help="Words to speak instead of AUDIO, by espeak-ng (paha[synth]).")] = (
-        None
-    )
+    text: Annotated[
+        str | None, typer.Option(help="Words to speak instead of AUDIO, by espeak-ng or Kokoro (paha[synth]).")
+    ] = None
     language: Annotated[
         str | None, typer.Option(help="Of --text: en-us, cmn, de ... (by its letters).", show_default=False)
     ] = None
-    voice: Annotated[str | None, typer.Option(help="Of --text: f1 to f5, m1 to m8 ... (f2).", show_default=False)] = (
-        None
-    )
+    voice: Annotated[
+        str | None,
+        typer.Option(help="Of --text: f1 to f5, m1 to m8 ... (f2); af_heart ... where Kokoro is.", show_default=False),
+    ] = None
 
     def speech(self, audio: Path | None) -> AudioInput:
         """The recording, or the text spoken. Raises PahaError for both, neither, and what cannot be spoken."""

@@ -103,7 +103,7 @@ DINOV2 = ("dinov2-small", "dinov2-base", "dinov2-large", "dinov2-giant")
 """Any will do; the first that is here is taken."""
 MODEL_FOLDERS: dict[str, ModelFolder] = {
     name: ModelFolder(f"facebook/{name}", "Apache-2.0", "patch features: are body parts present?") for name in DINOV2
-}
+} | {"kokoro": ModelFolder("onnx-community/Kokoro-82M-v1.0-ONNX", "Apache-2.0", "natural English voices of --text")}
 """Models that are used where a person has put their folder into $PAHA_WEIGHTS or the cache."""
 
 

@@ -194,6 +194,7 @@ def _add_page(app: FastAPI, settings: ServeSettings, workers: Workers) -> None:
             guidance=workers.guidance,
             languages=languages,
             voices=voices,
+            voice=spoken_text.default_voice(),
             worker=workers.state,
         )
 

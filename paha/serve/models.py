@@ -33,7 +33,8 @@ class Status(BaseModel):
 
 
 class Offer(BaseModel):
-    """What this server takes: its limits, the voices of --text, the guidance its model has classifiers for."""
+    """What this server takes: its limits, the voices of a text (voice: the one that is best), the guidance its model has
+    classifiers for."""
 
     max_upload_mb: int
     max_seconds: float
@@ -41,6 +42,7 @@ class Offer(BaseModel):
     guidance: list[str]
     languages: list[str]
     voices: list[str]
+    voice: str
     worker: str
 
 

@@ -217,7 +217,7 @@ async function begin() {
     range.addEventListener("input", say); say();
   }
   limits = await ask("api/offer").catch((error) => { problem(error.message); return limits; });
-  fill($("language"), limits.languages || [], "en-us"); fill($("voice"), limits.voices || [], "f2");
+  fill($("language"), limits.languages || [], "en-us"); fill($("voice"), limits.voices || [], limits.voice);
   fill($("guidance"), limits.guidance || ["none"], "none", (kind) => GUIDANCE[kind]);
   $("size").max = limits.max_size || 1280;
   if (!(limits.voices || []).length) document.querySelector("[data-tab=words]").title = $("text").placeholder = "espeak-ng is not installed";

@@ -22,6 +22,7 @@ ESPEAK_RATE_HZ = 22_050
 
 # espeak-ng/speak_lib.h
 _SYNCHRONOUS, _PHONEME_EVENTS, _PHONEME_IPA, _UTF8, _POSITION_CHARACTER = 2, 1, 2, 1, 1
+_IPA = 2
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _EVENT_LIST_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 
@@ -75,6 +76,26 @@ def synthesise(
             for parameter, value in ((_RATE, rate_wpm), (_PITCH, pitch), (_RANGE, pitch_range)):
                 library.espeak_SetParameter(parameter, int(value), 0)
             return _run(library, text)
+        finally:
+            library.espeak_Terminate()
+            _unload(library)
+
+
+def ipa(text: str, language: str) -> str:
+    """How a text without punctuation is pronounced, in IPA with stress marks. language: such as "en-us". Raises
+    PahaError."""
+    library_path, data_path = _paths()
+    with _lock:
+        library = ctypes.CDLL(library_path)
+        try:
+            if library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), 0) < 0:
+                raise PahaError(f"espeak-ng cannot start with {data_path}: reinstall it by pip install 'paha[synth]'")
+            _set_voice(library, language)
+            library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+            pointer, clauses = ctypes.c_char_p(text.encode()), []
+            while pointer.value:
+                clauses.append(library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA).decode())
+            return " ".join(clauses).strip()
         finally:
             library.espeak_Terminate()
             _unload(library)

@@ -28,6 +28,12 @@ def test_chinese_letters_are_spoken_as_chinese():
     assert {"f2", "m3"} <= set(voices())
 
 
+def test_every_language_offered_is_spoken():
+    assert {"en-gb", "fr-fr", "pt-pt", "zh", "no", "es-mx"} <= set(languages())
+    for language in languages():
+        assert len(speak("a 1", language=language)[0]) > 1000, language
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
@@ -35,7 +41,7 @@ def test_chinese_letters_are_spoken_as_chinese():
         (" \n", {}, "empty"),
         ("a", {"language": "xx"}, "no language 'xx'; it has: .*en-us"),
         ("a", {"language": "../../etc/passwd"}, "no language"),
-        ("a", {"voice": "nobody"}, "no voice 'nobody'; it has: .*f1"),
+        ("a", {"voice": "nobody"}, "no voice 'nobody'; there are: .*f1"),
         ("a" * 20_001, {}, "at most 20000"),
     ],
 )
@@ -46,7 +52,7 @@ def test_what_cannot_be_spoken_is_said_in_one_line(text, options, message):
 
 def test_without_espeak_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    spoken_text.languages.cache_clear()
+    spoken_text.language_files.cache_clear()
     with pytest.raises(PahaError, match=r"pip install 'paha\[synth\]'"):
         speak("hello")
 
