@@ -33,7 +33,7 @@ class Status(BaseModel):
 
 
 class Offer(BaseModel):
-    """What this server takes: its limits, the voices of a text (voice: the one that is best), the guidance its model has
+    """What this server takes: its limits, the voices of a text (voice: the best one), the guidance its model has
     classifiers for."""
 
     max_upload_mb: int
