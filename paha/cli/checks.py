@@ -148,7 +148,8 @@ def _model_folder(name: str, folders: tuple[str, ...], without: str) -> Finding:
         return Finding("weights", name, False, str(error))
     if found is not None:
         return Finding("weights", name, True, f"{about}: {found}")
-    return Finding("weights", name, False, f"{about}; never fetched, put it at {cache_folder() / folders[0]}. {without}")
+    place = cache_folder() / folders[0]
+    return Finding("weights", name, False, f"{about}; never fetched, put it at {place}. {without}")
 
 
 def hub_models() -> Iterator[Finding]:
