@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from paha.errors import PahaError
 from paha.media.remux import remux
 from paha.pipeline.inputs import PahaWarning
@@ -140,6 +142,20 @@ def guidance_kinds(pipeline: PahaPipeline) -> list[str]:
     return ["none", "sg", "dg"]
 
 
+def warm_up(pipeline: PahaPipeline) -> None:
+    """Make a first frame for nobody: libraries load much at first use, which the first job would wait for (1.3 s)."""
+    if pipeline.preset.codec.kind != "motion":  # a model of pixels may take minutes
+        return
+    from paha.pipeline.loading import SHIPPED_MODEL
+    from paha.pipeline.options import SampleOptions
+    from paha.types import FPS, SAMPLE_RATE_HZ
+
+    image = SHIPPED_MODEL.with_name("presenter_images") / "astronaut.png"
+    hum = np.sin(np.arange(SAMPLE_RATE_HZ) / 20).astype(np.float32)
+    segment = next(pipeline.stream(image, (hum, SAMPLE_RATE_HZ), SampleOptions(steps=1), num_frames=FPS))
+    next(segment.iter_frames())
+
+
 def _end_with_server() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
@@ -164,6 +180,7 @@ def main() -> None:
     except PahaError as error:
         sys.exit(f"paha: error: {error}")
     pipeline.set_progress_bar_config(disable=True)
+    warm_up(pipeline)
     print("ready", *guidance_kinds(pipeline), flush=True)
     work(pipeline, JobStore(args.folder), args.name, sign=args.sign, mark=args.mark)
 

@@ -14,12 +14,12 @@ from experiments.serve.server_process import Server
 from paha.media.audio_io import write_wav
 from paha.media.image_io import save_png
 from paha.media.provenance import read_provenance
-from paha.pipeline.loading import SHIPPED_MODEL
+from paha.pipeline.loading import SHIPPED_MODEL, load_pipeline
 from paha.pipeline.segment_store import SegmentStore
 from paha.serve.settings import ServeSettings
 from paha.serve.store import VIDEO, Job, JobStore
 from paha.serve.uploads import IMAGE, SPEECH
-from paha.serve.worker import guidance_kinds, run_job
+from paha.serve.worker import guidance_kinds, run_job, warm_up
 
 uvicorn = pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")
@@ -150,6 +150,15 @@ def test_a_title_is_one_line_of_what_can_be_read():
     assert title("", "../../etc/passwd") == "passwd"
     assert title("", "") == title("", "\u202e/") == "Recording"
     assert title("word " * 40, "") == ("word " * 40)[:79] + "…"
+
+
+def test_a_worker_warms_up_without_a_file_and_leaves_large_models_alone(pipeline, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    warm_up(load_pipeline(None))
+    began = time.monotonic()
+    warm_up(pipeline)
+    assert time.monotonic() - began < 0.05
+    assert not list(tmp_path.iterdir())
 
 
 def test_words_are_spoken(served, form):
