@@ -102,11 +102,13 @@ guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 
 # Both leave the step from pure noise alone: a push there moves everything (docs/log.md).
 # The paper's noise is white; the presenter's, of the second run, is shaped.
-guidance: $(WORK)/pce/lips_instrument/instrument.json
+$(WORK)/guided_white/paha.yaml: $(GUIDED)/paha.yaml
 	mkdir -p $(WORK)/guided_white && cp -r $(GUIDED)/. $(WORK)/guided_white
 	sed -i.bak -e 's/lip_noise: .*/lip_noise: 1.0/' -e 's/shift_noise: .*/shift_noise: 1.0/' $(WORK)/guided_white/paha.yaml
+
+guidance: $(WORK)/pce/lips_instrument/instrument.json $(WORK)/guided_white/paha.yaml
 	$(GUIDANCE) --model $(WORK)/guided_white --out out/guidance --people 40 --segments 2 --scales $(SCALES) \
-	  --settings none,sg/nf=0/skip_first=true,sg/face=0/skip_first=true,sg/skip_first=true,dg/skip_first=true
+	  --settings none,sg/nf=0/skip_first=true,sg/face=0/skip_first=true,sg/skip_first=true,sg/skip_first=true/reuse=3,sg/skip_first=true/reuse=4,dg/skip_first=true,dg/skip_first=true/reuse=5
 	$(GUIDANCE) --out out/guidance_demo --people 40 --segments 2 --steps 2 --cfg-scale 1.4 --scales $(SCALES) \
 	  --settings none,sg/nf=0/rate=1/skip_first=true,sg/face=0/rate=1/skip_first=true,sg/rate=1/skip_first=true,dg/rate=1/skip_first=true
 
@@ -121,9 +123,9 @@ par-pairs: $(VENV)/dev
 CLIPS ?= 24
 comma := ,
 par_pair = $(if $(wildcard $(WORK)/par/without_$(1)/model),--par-pair $(WORK)/par/with_$(1)/model$(comma)$(WORK)/par/without_$(1)/model)
-PAPER = $(BIN)/python -m experiments.paper.run --out out/tables --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument \
-  --scales $(SCALES) --skip-first --people $(PEOPLE) --segments 2 --steps 6 $(VOICES)
-tables: $(WORK)/pce/lips_instrument/instrument.json
+PAPER = $(BIN)/python -m experiments.paper.run --out out/tables --model $(WORK)/guided_white --instrument $(WORK)/pce/lips_instrument \
+  --scales $(SCALES) --skip-first --people $(PEOPLE) --segments 2 --steps 30 $(VOICES)
+tables: $(WORK)/pce/lips_instrument/instrument.json $(WORK)/guided_white/paha.yaml
 	$(PAPER) 1 2 3 5 6 7 $(foreach seed,0 1 2,$(call par_pair,$(seed)))
 	$(BIN)/python -m experiments.paper.figures --out out/tables --model $(GUIDED) --scales $(SCALES) $(VOICES)
 

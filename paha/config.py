@@ -194,6 +194,9 @@ class SampleConfig(Section):
     paper's: its own scales are found by a sweep."""
     guidance_skip_first: bool = False
     """Leave the step from pure noise unguided, where a small model's classifier has nothing to see."""
+    guidance_reuse: int = Field(default=1, ge=1)
+    """Gradients and DG's difference are computed anew every so many guided steps; what it saves and costs is measured
+    (docs/results.md)."""
     motion_smoothing: float = Field(default=0.0, ge=0)
     """Motion latents: strength of the band limit on sampled motion (`paha.motion.smoothing`), 1 as it was chosen."""
     lip_noise: float = Field(default=1.0, ge=0, le=1)

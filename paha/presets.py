@@ -76,6 +76,7 @@ PRESENTER = PahaConfig(
         # Of the shipped classifiers; a push in the step from pure noise moves everything (docs/log.md).
         guidance_scales=(4.0, 1.0, 0.25),
         guidance_skip_first=True,
+        guidance_reuse=4,
     ),
 )
 

@@ -159,7 +159,7 @@ class AnimateOptions:
 
 @dataclass(frozen=True)
 class GuidanceFlags:
-    """Classifier guidance on the command line. Scales and smoothing that are not given are the model's preset's."""
+    """Classifier guidance on the command line. Scales, smoothing and reuse are the model's preset's where not given."""
 
     guidance: Annotated[
         Guidance, typer.Option(help="Guide by the classifiers: none, sg (Sequential) or dg (Differential).")
@@ -170,8 +170,9 @@ class GuidanceFlags:
     ] = None
     dg_form: Annotated[DgForm, typer.Option(help="Reading of Eq. 12.")] = DgForm.compensate
     guidance_reuse: Annotated[
-        int, typer.Option(help="Gradients anew only every so many guided steps: faster, approximate.", min=1)
-    ] = 1
+        int | None,
+        typer.Option(help="Gradients anew only every so many guided steps (the model's own by default).", min=1),
+    ] = None
     reuse_deep: Annotated[
         bool, typer.Option("--reuse-deep", help="DG: deep features once for its three solver steps; approximate.")
     ] = False
@@ -200,7 +201,7 @@ class GuidanceFlags:
             kind=self.guidance.value,
             rate=self.guidance_rate,
             dg_form=self.dg_form.value,
-            reuse=self.guidance_reuse,
+            reuse=self.guidance_reuse or 1,
             share_deep=self.reuse_deep,
             redetect=self.redetect_face,
             skip_first=self.skip_first,
@@ -210,6 +211,8 @@ class GuidanceFlags:
         options = replace(options, **scales)
         by_preset = tuple(name for name in SCALES if name not in scales)
         by_preset += () if self.guidance_smoothing is not None else ("smoothing",)
+        # A face that is found again every so many steps wants gradients as often.
+        by_preset += () if self.guidance_reuse is not None or self.redetect_face else ("reuse",)
         return GuidanceChoice(options, face_box, by_preset=by_preset) if options.active else None
 
 

@@ -46,6 +46,7 @@ def preset_guidance(sample: SampleConfig, scales: str | None = None) -> dict[str
     """The options of `GuidanceOptions` that a preset has its own values for; scales: those given by hand instead."""
     own: dict[str, Any] = dict(zip(SCALES, sample.guidance_scales, strict=True))
     own |= {"skip_first": sample.guidance_skip_first, "smoothing": sample.guidance_smoothing}
+    own["reuse"] = sample.guidance_reuse
     return own if scales is None else own | parse_scales(scales)
 
 

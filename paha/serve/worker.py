@@ -86,7 +86,7 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
     reference = ReferenceOptions(asked["size"], asked["size"], box, strength=MotionStrength(*asked["strength"]))
     kind, choice = asked["guidance"], None
     if kind != "none":
-        choice = GuidanceChoice(GuidanceOptions(kind=kind), box, by_preset=(*SCALES, "smoothing"))
+        choice = GuidanceChoice(GuidanceOptions(kind=kind), box, by_preset=(*SCALES, "smoothing", "reuse"))
     image = folder / IMAGE
     options = guide(SampleOptions(seed=asked["seed"]), pipeline, image, choice)
     growing = folder / stream_name(job.attempt)
