@@ -127,7 +127,7 @@ PAPER = $(BIN)/python -m experiments.paper.run --out out/tables --model $(WORK)/
   --scales $(SCALES) --skip-first --people $(PEOPLE) --segments 2 --steps 30 $(VOICES)
 tables: $(WORK)/pce/lips_instrument/instrument.json $(WORK)/guided_white/paha.yaml
 	$(PAPER) 1 2 3 5 6 7 $(foreach seed,0 1 2,$(call par_pair,$(seed)))
-	$(BIN)/python -m experiments.paper.figures --out out/tables --model $(GUIDED) --scales $(SCALES) $(VOICES)
+	$(BIN)/python -m experiments.paper.figures --out out/tables --model $(WORK)/guided_white --scales $(SCALES) --segments 2 $(VOICES)
 
 table-1-videos: $(VENV)/dev
 	$(BIN)/paha synth $(WORK)/tables_data --clips $(CLIPS) --seed 900000 --size 256 --seconds 4 5

@@ -27,7 +27,7 @@ from experiments.paper.run import SEED
 from paha.errors import PahaError
 from paha.evaluation.metrics.accents import deceleration, onsets_at_frames
 from paha.evaluation.metrics.keypoints import GESTURE
-from paha.guidance.choice import GuidanceChoice, guide, preset_guidance
+from paha.guidance.choice import PAPER_STEPS, GuidanceChoice, guide, preset_guidance
 from paha.guidance.classifier_gradient import GuidanceOptions
 from paha.media.audio_io import read_audio
 from paha.media.image_io import contact_sheet, read_image, save_png
@@ -67,7 +67,8 @@ def figure_6(out: Path, pipeline: PahaPipeline, image: Path, audio: Path, option
     shown = np.linspace(0, inputs.num_frames - 1, FRAMES).round().astype(int)
     rows = []
     for each in options:
-        chosen = guide(SampleOptions(), pipeline, picture, GuidanceChoice(each) if each.active else None)
+        plain = SampleOptions(steps=PAPER_STEPS, cfg_scale=1.0)
+        chosen = guide(plain, pipeline, picture, GuidanceChoice(each) if each.active else None)
         frames = np.concatenate([segment.frames for segment in pipeline.generate(inputs, chosen)])
         rows += list(frames[shown])
     save_png(out / "figure_6.png", contact_sheet(rows, columns=FRAMES))
@@ -113,7 +114,7 @@ def main(
     image: Annotated[Path, typer.Option(help="Photograph of figure 6.")] = IMAGES / "astronaut.png",
     audio: Annotated[Path, typer.Option(help="Speech of figure 6.")] = IMAGES / "astronaut_speech.ogg",
     scales: Annotated[str | None, typer.Option(help="NON_FACE,FACE,DIFF; the model's own by default.")] = None,
-    segments: Annotated[int, typer.Option(help="Of the run.", min=2)] = 3,
+    segments: Annotated[int, typer.Option(help="Of the run.", min=2)] = 2,
     speech: Annotated[Path | None, typer.Option(help="Folder of aligned natural speech, of the run.")] = None,
     person: Annotated[int, typer.Option(help="Whose motion figure 7 shows.", min=0)] = 0,
 ) -> None:
@@ -122,9 +123,7 @@ def main(
     own = preset_guidance(pipeline.preset.sample, scales)
     kinds = [GuidanceOptions(), GuidanceOptions(kind="sg", **own), GuidanceOptions(kind="dg", **own)]
     figure_1c(out)
-    # Of the demo's two steps the first is pure noise, in which a classifier sees nothing.
-    every = own | {"rate": 1.0, "skip_first": True}
-    figure_6(out, pipeline, image, audio, [GuidanceOptions(kind=k.kind, **every) for k in kinds])
+    figure_6(out, pipeline, image, audio, kinds)
     frames = segments * (pipeline.preset.num_frames - 1) + 1
     voice: dict[str, Any] = {"num_frames": frames, "speech": speech, "hands": True, "held_out": True}
     someone = draw_people(model_config(model), person + 1, seed=SEED, **voice)[person]
