@@ -113,13 +113,15 @@ def evaluate_videos(
     real_set = measure_set(reals, instruments, out / "measured" / "real", workers=workers, say=say, **kept)
     if cache is not None:
         cache.tidy()
+    _check_some(real, *real_set)
     paired: dict[str, Any] = {"truths": sides.truths, "against": real_set[0]}
-    fake_set = measure_set(fakes, instruments, out / "measured" / "generated", workers=workers, say=say, **paired)
+    with ThreadPoolExecutor(1) as beside:  # its rows need the real set alone
+        scored = beside.submit(score_real, real_set[0], instruments, seed=seed, ceilings=ceilings)
+        fake_set = measure_set(fakes, instruments, out / "measured" / "generated", workers=workers, say=say, **paired)
+    _check_some(fake, *fake_set)
     failed = {"real": real_set[1], "generated": fake_set[1]}
-    for side, folder in (("real", real), ("generated", fake)):
-        if len(failed[side]) == len(reals if side == "real" else fakes):
-            raise PahaError(f"no video of {folder} can be read: {next(iter(failed[side].values()))}")
-    rows = score_rows(name, real_set[0], fake_set[0], instruments, seed=seed, ceilings=ceilings)
+    whole, rows = scored.result()
+    rows = [score_generated(name, real_set[0], whole, fake_set[0], instruments, seed=seed), *rows]
     measured_clips = {clip.clip_id for clip in fake_set[0].clips}
     rows[0].values["tc"] = time_cost(fake, measured_clips)
     rows[0].values["tc_per_s"] = time_cost_per_second(fake, measured_clips)
@@ -138,6 +140,11 @@ def evaluate_videos(
     told = warnings_of(len(real_set[0].clips), len(fake_set[0].clips))
     videos = {c.clip_id: (c.video, t.video if (t := sides.truths.get(c.clip_id)) else None) for c in fakes}
     return Evaluation(rows, failed, len(fake_set[0].truths), provenance, instruments.heading(), told, videos)
+
+
+def _check_some(folder: Path, kept: MeasuredSet, failed: dict[str, str]) -> None:
+    if not kept.clips:
+        raise PahaError(f"no video of {folder} can be read: {next(iter(failed.values()))}")
 
 
 def warnings_of(real: int, fake: int) -> list[str]:
@@ -201,20 +208,6 @@ def speech_of(clip: Clip, truth: Clip | None) -> np.ndarray:
         if truth is None:
             raise
         return speech(truth)
-
-
-def score_rows(
-    name: str,
-    real: MeasuredSet,
-    fake: MeasuredSet,
-    instruments: Instruments,
-    *,
-    seed: int = 0,
-    ceilings: bool = True,
-) -> list[EvaluatedRow]:
-    """The generated set's row, the floor, and those of corrupted real clips."""
-    whole, rows = score_real(real, instruments, seed=seed, ceilings=ceilings)
-    return [score_generated(name, real, whole, fake, instruments, seed=seed), *rows]
 
 
 def score_real(
