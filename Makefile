@@ -64,6 +64,7 @@ presenter-report: $(VENV)/dev
 # negatives that are tried, HARD_FACE and HARD_NON_FACE those that are shipped (0 is the paper). SCALES: of guidance.
 SHIPPED = paha/assets/presenter
 GUIDED ?= $(WORK)/guided
+BY = $(or $(wildcard $(GUIDED)),$(SHIPPED))
 PAIRS  ?= 600
 NEGATIVE_STEPS   ?= 6
 NEGATIVE_LENGTHS ?= 30,60
@@ -94,7 +95,7 @@ classifiers: $(VENV)/dev
 $(WORK)/pce/lips_instrument/instrument.json: | $(VENV)/dev
 	$(BIN)/python -m experiments.guidance.sync_instrument --out $(WORK)/pce/lips_instrument $(VOICES)
 
-GUIDANCE = $(BIN)/python -m experiments.guidance.motion_guidance --model $(GUIDED) --instrument $(WORK)/pce/lips_instrument $(VOICES)
+GUIDANCE = $(BIN)/python -m experiments.guidance.motion_guidance --model $(BY) --instrument $(WORK)/pce/lips_instrument $(VOICES)
 # Strengths on people of their own: each region alone. Read out/guidance_sweep/report.md, then give SCALES.
 guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 	$(GUIDANCE) --out out/guidance_sweep --seed 660000 --people 12 --segments 3 --steps 10 --scales 0,0,0.25 \
@@ -102,8 +103,9 @@ guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 
 # Both leave the step from pure noise alone: a push there moves everything (docs/log.md).
 # The paper's noise is white; the presenter's, of the second run, is shaped.
-$(WORK)/guided_white/paha.yaml: $(GUIDED)/paha.yaml
-	mkdir -p $(WORK)/guided_white && cp -r $(GUIDED)/. $(WORK)/guided_white
+# With the classifiers of `make classifiers`, where it was run, else the shipped ones.
+$(WORK)/guided_white/paha.yaml: $(wildcard $(GUIDED)/paha.yaml)
+	mkdir -p $(WORK)/guided_white && cp -r $(BY)/. $(WORK)/guided_white
 	sed -i.bak -e 's/lip_noise: .*/lip_noise: 1.0/' -e 's/shift_noise: .*/shift_noise: 1.0/' $(WORK)/guided_white/paha.yaml
 
 guidance: $(WORK)/pce/lips_instrument/instrument.json $(WORK)/guided_white/paha.yaml
@@ -131,7 +133,7 @@ tables: $(WORK)/pce/lips_instrument/instrument.json $(WORK)/guided_white/paha.ya
 
 table-1-videos: $(VENV)/dev
 	$(BIN)/paha synth $(WORK)/tables_data --clips $(CLIPS) --seed 900000 --size 256 --seconds 4 5
-	$(BIN)/paha tables 1 --data $(WORK)/tables_data --split all --clips $(CLIPS) --model $(GUIDED) --guidance-scales $(SCALES) --out out/table_1_videos
+	$(BIN)/paha tables 1 --data $(WORK)/tables_data --split all --clips $(CLIPS) --model $(BY) --guidance-scales $(SCALES) --out out/table_1_videos
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
