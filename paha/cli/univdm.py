@@ -117,7 +117,7 @@ def fit_motion(out: Path, config: PahaConfig, options: UniVDMOptions) -> None:
 
 def load_footage(options: UniVDMOptions, config: PahaConfig) -> Footage:
     """The filmed clips of --data; says how much there is and what was left out."""
-    from paha.training.univdm.footage import FootageDataset
+    from paha.training.univdm.footage import IN_STEP, FootageDataset
     from paha.training.univdm.motion_job import Footage
 
     train = FootageDataset(options.data, config=config, split=options.split.value)
@@ -129,6 +129,11 @@ def load_footage(options: UniVDMOptions, config: PahaConfig) -> Footage:
     common.tell(f"footage: {len(train.clips)} clips, {train.seconds:.0f} s, of {len(train.people)} people")
     for name, why in train.skipped.items():
         common.tell(f"left out {name}: {why}")
+    if train.lips_r < IN_STEP:
+        common.tell(
+            f"warning: the mouths hardly follow the sound (r {train.lips_r:.2f} to its loudness, speech has 0.3 and "
+            "more): lips will get worse; is it the film's own sound, and in step?"
+        )
     return Footage(train, test, options.footage_share)
 
 

@@ -15,9 +15,9 @@ from paha.errors import PahaError
 from paha.media.audio_io import write_wav
 from paha.motion.geometry import Geometry
 from paha.motion.motion_codec import PersonGrid
-from paha.motion.person import move_points
+from paha.motion.person import measure, move_points
 from paha.presets import preset
-from paha.training.univdm.footage import FootageDataset, FootageMix, filled
+from paha.training.univdm.footage import IN_STEP, FootageDataset, FootageMix, filled
 from paha.training.univdm.motion_probe import lip_scores
 from paha.types import FACE, LEFT_HAND, ClipRecord, Keypoints
 
@@ -25,7 +25,7 @@ CONFIG = preset("presenter")
 FRAMES = 60
 
 
-def make_film(folder, *, clips=2, num_frames=FRAMES, change=lambda points, scores: None):
+def make_film(folder, *, clips=2, num_frames=FRAMES, change=lambda points, scores: None, in_step=False):
     """A dataset as `paha prepare` leaves it (but for the picture, which nobody reads): people who move gently."""
     records = []
     for number in range(clips):
@@ -38,7 +38,9 @@ def make_film(folder, *, clips=2, num_frames=FRAMES, change=lambda points, score
             stem.with_suffix(".safetensors"), ClipAnnotations(Keypoints(points, seen), np.zeros((num_frames, 4)))
         )
         noise = np.random.default_rng(number).normal(0, 0.1, num_frames * 640).astype(np.float32)
-        write_wav(stem.with_suffix(".wav"), noise, 16_000)
+        if in_step:
+            noise *= np.repeat(measure(points).mouth_open, 640).astype(np.float32) * 20
+        write_wav(stem.with_suffix(".wav"), noise.clip(-1, 1), 16_000)
         stem.with_suffix(".mp4").write_bytes(name.encode())
         records.append(
             ClipRecord(
@@ -124,6 +126,11 @@ def test_clips_without_a_face_or_too_short_are_left_out_and_told(tmp_path):
         FootageDataset([make_film(tmp_path / "short", clips=1, num_frames=20)], config=CONFIG)
 
 
+def test_a_film_with_another_s_sound_is_told_from_its_own(film, tmp_path):
+    own = make_film(tmp_path, in_step=True)
+    assert FootageDataset([film], config=CONFIG).lips_r < IN_STEP < 0.5 < FootageDataset([own], config=CONFIG).lips_r
+
+
 @pytest.mark.parametrize(("share", "filmed"), [(0.5, 2), (0.0, 1), (0.3, 1), (1.0, 4)])
 def test_the_share_of_a_batch_that_is_filmed(film, share, filmed):
     stream = MotionDataset(CONFIG, workers=0)
@@ -139,6 +146,7 @@ def test_fine_tuning_starts_from_the_shipped_model_and_notes_the_film(film, tmp_
         raise result.exception
     assert result.exit_code == 0, result.output
     assert "footage: 2 clips, 5 s, of 1 people" in result.output
+    assert "warning: the mouths hardly follow the sound" in result.output
     note = json.loads((out / "model/training_data.json").read_text())["datasets"][0]
     assert note["clips"].keys() == {"film-0", "film-1"}
     assert (out / "model/univdm/diffusion_pytorch_model.safetensors").is_file()
