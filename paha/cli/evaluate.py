@@ -59,7 +59,8 @@ class EvaluateOptions:
     ] = None
     split: SplitChoice = Split.test
     size: Annotated[
-        int | None, typer.Option(help="Shorter side to which both sides are brought first (256: the paper).", min=32)
+        int | None,
+        typer.Option(help="Shorter side to which both sides are brought first (256: the paper).", min=32, max=8192),
     ] = None
     limit: Annotated[int | None, typer.Option(help="Only the first so many clips of each folder.", min=1)] = None
     workers: Workers = None

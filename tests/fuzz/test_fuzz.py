@@ -153,11 +153,13 @@ def check(count: int, seed: int, good: Path, tmp_path: Path, capfd) -> None:
     """Make that many wrong calls; all that went wrong is listed."""
     torch.set_num_threads(1)
     bad, out = write_bad_files(good.parent / f"bad{seed}", good), good.parent / "cwd"
-    inputs = Hashes([good, *[path for path in bad.values() if path.parent.name == f"bad{seed}"]])
+    empty = bad["empty folder"]  # that a call may write into where it is OUT
+    inputs = Hashes([good, *[p for p in bad.values() if p.parent.name == f"bad{seed}" and p != empty]])
     before, faults, slow = inputs.take(), [], []
     for call in calls(good, bad, out, count=count, seed=seed):
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
+        for folder in (out, empty):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
         began = time.monotonic()
         found = faults_of(call, capfd, out)
         slow.append((time.monotonic() - began, call.wrong))

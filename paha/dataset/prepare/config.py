@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from paha.errors import PahaError
+from paha.types import FPS
 
 FORMAT = 1
 """Raised whenever the same footage would give another dataset."""
@@ -22,7 +23,7 @@ class PrepareConfig(BaseModel):
     width: int = Field(default=512, ge=32, multiple_of=2)
     height: int = Field(default=512, ge=32, multiple_of=2)
     min_s: float = Field(default=2.0, gt=0)
-    max_s: float = Field(default=15.0, gt=0)
+    max_s: float = Field(default=15.0, ge=1 / FPS)
     exact_frames: int | None = Field(default=None, ge=1)
     """Every clip has so many frames; what is left over is too short."""
     sound_rate_hz: int | None = Field(default=None, ge=8000)
