@@ -171,7 +171,7 @@ def test_a_guided_video(page):
     page.click("[data-tab=words]")
     page.fill("#text", "Hello.")
     page.click("summary")
-    page.fill("#size", "128")
+    page.fill("#size", "256")
     page.select_option("#guidance", "sg")
     assert "times as long" in page.text_content("#guidance option:checked")
     shot(page, "A_guidance")
