@@ -35,7 +35,7 @@ def _triangles(nodes: np.ndarray) -> np.ndarray:
     division = cv2.Subdiv2D((int(left), int(top), int(right - left), int(bottom - top)))
     division.insert(nodes.tolist())
     number = {place: n for n, place in enumerate(map(tuple, nodes.tolist()))}
-    corners = division.getTriangleList().reshape(-1, 3, 2).tolist()
+    corners = np.asarray(division.getTriangleList()).reshape(-1, 3, 2).tolist()
     return np.array([[number[tuple(corner)] for corner in triangle] for triangle in corners], int).reshape(-1, 3)
 
 

@@ -1,5 +1,7 @@
 """Lips as the acoustic model hears them, in sampled motion."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -45,7 +47,7 @@ def test_no_share_is_the_sample_to_the_bit_and_a_given_frame_is_kept():
 
 
 def test_lips_are_heard_in_the_units_of_motion():
-    scale = {"lip_mean": (0.04, 0.0, 0.1), "lip_deviation": (0.02, 0.01, 0.3)}
+    scale: dict[str, Any] = {"lip_mean": (0.04, 0.0, 0.1), "lip_deviation": (0.02, 0.01, 0.3)}
     torch.manual_seed(0)
     encoder = AcousticEncoder(AcousticModel(stem_channels=16, channels=16, phones=("a",), **scale))
     encoded = encoder.encode(np.random.default_rng(0).normal(size=16_000).astype(np.float32), 25)

@@ -77,7 +77,7 @@ def acoustic_job(
 
 def acoustic_job_on(data: AcousticData, *, batch_size: int, channels: int = CHANNELS) -> Job:
     """The same on speech in memory."""
-    scale = {"lip_mean": tuple(data.mean.tolist()), "lip_deviation": tuple(data.deviation.tolist())}
+    scale: dict[str, Any] = {"lip_mean": tuple(data.mean.tolist()), "lip_deviation": tuple(data.deviation.tolist())}
     model: Any = AcousticModel(phones=data.phones, channels=channels, **scale)
     return Job(
         name="acoustic-model",
