@@ -102,11 +102,12 @@ guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 	  --settings none,sg/face=1/skip_first=true,sg/face=3/skip_first=true,sg/face=10/skip_first=true,sg/nf=3/skip_first=true,sg/nf=10/skip_first=true
 
 # Both leave the step from pure noise alone: a push there moves everything (docs/log.md).
-# The paper's noise is white; the presenter's, of the second run, is shaped.
+# The paper's noise is white, and its lips are sampled; the presenter's noise, of the second run, is shaped.
 # With the classifiers of `make classifiers`, where it was run, else the shipped ones.
 $(WORK)/guided_white/paha.yaml: $(wildcard $(GUIDED)/paha.yaml)
 	mkdir -p $(WORK)/guided_white && cp -r $(BY)/. $(WORK)/guided_white
-	sed -i.bak -e 's/lip_noise: .*/lip_noise: 1.0/' -e 's/shift_noise: .*/shift_noise: 1.0/' $(WORK)/guided_white/paha.yaml
+	sed -i.bak -e 's/lip_noise: .*/lip_noise: 1.0/' -e 's/shift_noise: .*/shift_noise: 1.0/' \
+	  -e 's/heard_lips: .*/heard_lips: 0.0/' $(WORK)/guided_white/paha.yaml
 
 guidance: $(WORK)/pce/lips_instrument/instrument.json $(WORK)/guided_white/paha.yaml
 	$(GUIDANCE) --model $(WORK)/guided_white --out out/guidance --people 40 --segments 2 --scales $(SCALES) \

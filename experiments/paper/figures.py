@@ -65,9 +65,8 @@ def figure_6(out: Path, pipeline: PahaPipeline, image: Path, audio: Path, option
     sound = samples[: round(SECONDS * rate_hz)], rate_hz
     inputs = pipeline.encode_inputs(picture, sound, ReferenceOptions(WIDTH, WIDTH))
     shown = np.linspace(0, inputs.num_frames - 1, FRAMES).round().astype(int)
-    rows = []
+    rows, plain = [], SampleOptions(steps=PAPER_STEPS, cfg_scale=1.0)
     for each in options:
-        plain = SampleOptions(steps=PAPER_STEPS, cfg_scale=1.0)
         chosen = guide(plain, pipeline, picture, GuidanceChoice(each) if each.active else None)
         frames = np.concatenate([segment.frames for segment in pipeline.generate(inputs, chosen)])
         rows += list(frames[shown])

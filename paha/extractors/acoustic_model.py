@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from paha.errors import PahaError
 from paha.extractors.mel import MELS_PER_FRAME
 from paha.runtime.network import Network, register_to_config
 
@@ -58,11 +59,11 @@ class AcousticModel(Network):
         dilations: tuple[int, ...] = (1, 1, 2, 3, 4, 1),
         features: int = 160,
         phones: tuple[str, ...] = (),
-        lip_mean: tuple[float, ...] = (0.0, 0.0, 0.0),
-        lip_deviation: tuple[float, ...] = (1.0, 1.0, 1.0),
+        lip_mean: tuple[float, ...] = (),
+        lip_deviation: tuple[float, ...] = (),
     ) -> None:
         """phones: IPA symbols of classes 1, 2 ...; features: D, a multiple of mel_bands. lip_mean, lip_deviation: of
-        LIPS in the speech that it was trained on, in the units of `PersonMotion`."""
+        LIPS in the speech that it was trained on, in the units of `PersonMotion`; older models do not know them."""
         super().__init__()
         if features % mel_bands:
             raise ValueError(f"features {features} must fill rows of mel_bands {mel_bands}")
@@ -90,6 +91,14 @@ class AcousticModel(Network):
         return Heard(features, self.lip_head(features), phones)
 
     def lips(self, features: Tensor) -> Tensor:
-        """LIPS (..., 3) in the units of `PersonMotion`, from neutral, of features (..., D)."""
+        """LIPS (..., 3) in the units of `PersonMotion`, from neutral, of features (..., D).
+
+        Raises PahaError where it does not know the units, as those trained before they were kept.
+        """
+        if not self.config["lip_mean"]:
+            raise PahaError(
+                "the acoustic model does not know in which units it reads lips; train it again, or set "
+                "sample.heard_lips to 0 in the model's paha.yaml"
+            )
         mean, deviation = (features.new_tensor(self.config[name]) for name in ("lip_mean", "lip_deviation"))
         return mean + deviation * self.lip_head(features)

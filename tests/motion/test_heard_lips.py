@@ -58,6 +58,12 @@ def test_lips_are_heard_in_the_units_of_motion():
     assert torch.allclose(lips, raw * torch.tensor([0.02, 0.01, 0.3]) + torch.tensor([0.04, 0.0, 0.1]))
 
 
+def test_a_model_that_knows_no_units_is_refused():
+    encoder = AcousticEncoder(AcousticModel(stem_channels=16, channels=16, phones=("a",)))
+    with pytest.raises(PahaError, match="heard_lips"):
+        encoder.lips(torch.zeros(5, 6, 80))
+
+
 def test_the_papers_settings_hear_no_lips_and_ears_that_read_none_are_refused():
     features = torch.zeros(5, 4, 80)
     for name in ("paper", "debug"):
