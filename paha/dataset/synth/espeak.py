@@ -10,6 +10,8 @@ from __future__ import annotations
 import _ctypes
 import ctypes
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,38 +66,37 @@ def synthesise(
     voice: an espeak-ng voice with an optional variant, such as "en-us+f2" or "cmn". rate_wpm: 80 to 450 words a minute.
     pitch, pitch_range: 0 to 100. Raises PahaError for a missing library and an unknown voice.
     """
-    library_path, data_path = _paths()
-    with _lock:
-        library = ctypes.CDLL(library_path)
-        try:
-            if library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), _PHONEME_EVENTS | _PHONEME_IPA) < 0:
-                raise PahaError(f"espeak-ng cannot start with {data_path}: reinstall it by pip install 'paha[synth]'")
-            # Breath and noise are random, seeded by the clock when the library starts.
-            library.espeak_ng_SetRandSeed(ctypes.c_long(0))
-            _set_voice(library, voice)
-            for parameter, value in ((_RATE, rate_wpm), (_PITCH, pitch), (_RANGE, pitch_range)):
-                library.espeak_SetParameter(parameter, int(value), 0)
-            return _run(library, text)
-        finally:
-            library.espeak_Terminate()
-            _unload(library)
+    with _started(_PHONEME_EVENTS | _PHONEME_IPA) as library:
+        # Breath and noise are random, seeded by the clock when the library starts.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(0))
+        _set_voice(library, voice)
+        for parameter, value in ((_RATE, rate_wpm), (_PITCH, pitch), (_RANGE, pitch_range)):
+            library.espeak_SetParameter(parameter, int(value), 0)
+        return _run(library, text)
 
 
 def ipa(text: str, language: str) -> str:
     """How a text without punctuation is pronounced, in IPA with stress marks. language: such as "en-us". Raises
     PahaError."""
+    with _started(0) as library:
+        _set_voice(library, language)
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        pointer, clauses = ctypes.c_char_p(text.encode()), []
+        while pointer.value:
+            clauses.append(library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA).decode())
+        return " ".join(clauses).strip()
+
+
+@contextmanager
+def _started(options: int) -> Iterator[ctypes.CDLL]:
+    """The library, started for one task at a time and unloaded afterwards. Raises PahaError where it cannot start."""
     library_path, data_path = _paths()
     with _lock:
         library = ctypes.CDLL(library_path)
         try:
-            if library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), 0) < 0:
+            if library.espeak_Initialize(_SYNCHRONOUS, 0, data_path.encode(), options) < 0:
                 raise PahaError(f"espeak-ng cannot start with {data_path}: reinstall it by pip install 'paha[synth]'")
-            _set_voice(library, language)
-            library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-            pointer, clauses = ctypes.c_char_p(text.encode()), []
-            while pointer.value:
-                clauses.append(library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA).decode())
-            return " ".join(clauses).strip()
+            yield library
         finally:
             library.espeak_Terminate()
             _unload(library)
