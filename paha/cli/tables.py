@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paha.cli.animate import DgForm
 from paha.cli.evaluate import InstrumentOptions, Workers, share_cores
+from paha.cli.guidance_flags import DgForm
 from paha.cli.options import FOLDER, MODEL, Device, ModelFolder, Overwrite, SampleSteps, Split, SplitChoice, tell
 from paha.errors import PahaError
 from paha.runtime.paths import Output

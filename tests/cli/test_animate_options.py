@@ -8,7 +8,8 @@ import pytest
 from classifier_toys import toy_classifier
 from toy import toy_image, toy_pipeline
 
-from paha.cli.animate import AnimateOptions, Guidance, GuidanceFlags, animate_jobs
+from paha.cli.animate import AnimateOptions, animate_jobs
+from paha.cli.guidance_flags import Guidance, GuidanceFlags
 from paha.cli.jobs import frame_folders, read_jobs
 from paha.cli.tables import TableOptions
 from paha.config import override

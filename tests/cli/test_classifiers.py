@@ -11,8 +11,9 @@ import torch
 from toy import toy_codec
 
 from paha import config as configuration
-from paha.cli.animate import AnimateOptions, Guidance, GuidanceFlags
+from paha.cli.animate import AnimateOptions
 from paha.cli.classifier import ClassifierOptions, Region, train_classifier
+from paha.cli.guidance_flags import Guidance, GuidanceFlags
 from paha.cli.negatives import NegativesFlags, negatives
 from paha.cli.univdm import PlanOptions, UniVDMOptions, train_univdm
 from paha.dataset.manifest import read_manifest
