@@ -31,7 +31,8 @@ def check_face(box: np.ndarray) -> None:
     height = float(box[3] - box[1])
     if height < MIN_FACE_PX:
         raise PahaError(
-            f"the face is {height:.0f} pixels high, at least {MIN_FACE_PX} are needed; use a larger picture of it"
+            f"the face is {height:.0f} pixels high, at least {MIN_FACE_PX} are needed; use a larger picture of it, "
+            "or ask for a larger video"
         )
 
 

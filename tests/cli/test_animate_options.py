@@ -1,5 +1,6 @@
 """Options of `paha animate`: guidance scales mean what they mean in `paha tables`, and frames of a list stay apart."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def test_scales_that_are_not_given_are_the_models_own_in_every_verb(pipeline, tm
     tabled = TableOptions(tmp_path, tmp_path, guidance_scales=text).guidance(pipeline, "dg").settings()
     assert tuple(animated[name] for name in SCALES) == expected
     assert tuple(tabled[name] for name in SCALES) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, 4), ({"guidance_reuse": 1}, 1), ({"guidance_reuse": 2}, 2), ({"redetect_face": 3}, 1)],
+)
+def test_gradients_are_reused_as_the_model_has_it_unless_told_or_the_face_is_found_again(changes, expected):
+    choice = GuidanceFlags(guidance=Guidance.sg, **changes).choice((10.0, 5.0, 30.0, 25.0))
+    assert choice is not None
+    own = override(override(preset("debug"), OWN), {"sample.guidance_reuse": 4, "sample.steps": 4})
+    reusing = toy_pipeline(own)
+    for region in ("face", "non_face"):
+        reusing.add_classifier(toy_classifier(region))
+    plain = replace(choice, options=replace(choice.options, redetect=0))  # a toy has nothing that finds faces
+    settings = guide(SampleOptions(), reusing, toy_image(), plain).guidance_settings
+    assert settings is not None
+    assert settings["reuse"] == expected
 
 
 def test_frames_of_equal_names_in_two_folders_stay_apart(pipeline, tmp_path):
