@@ -127,7 +127,7 @@ FOUND = (
     ),
     Fault(
         "two values of --guidance-scales: the third one differs between verbs",
-        "paha/cli/animate.py",
+        "paha/cli/guidance_flags.py",
         (
             (
                 "by_preset = tuple(name for name in SCALES if name not in scales)",
