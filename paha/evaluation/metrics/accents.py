@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from paha.evaluation.metrics.beats import NO_ARMS
 from paha.evaluation.metrics.keypoints import FORE, GESTURE, MIN_SCORE, fill_unseen
@@ -53,6 +52,8 @@ def accent_alignment(keypoints: Keypoints, mono: np.ndarray, *, fps: float = FPS
 
 def deceleration(points: np.ndarray, *, fps: float = FPS) -> np.ndarray:
     """(T,) mean over points (T, K, 2) of how fast each one's speed falls, a second squared; 0 while it rises."""
+    from scipy.ndimage import gaussian_filter1d
+
     smooth = gaussian_filter1d(np.asarray(points, np.float64), JITTER_S * fps, axis=0)
     speed = np.linalg.norm(np.gradient(smooth, axis=0), axis=-1) * fps
     return np.maximum(0, -np.gradient(speed, axis=0) * fps).mean(1)
@@ -80,6 +81,8 @@ def circular_z(motion: np.ndarray, sound: np.ndarray, *, fps: float = FPS) -> fl
 
 def _standardised(curve: np.ndarray, fps: float) -> np.ndarray | None:
     """Band-passed, mean 0, variance 1; None for a constant."""
+    from scipy.ndimage import gaussian_filter1d
+
     if np.ptp(curve) <= 1e-9 * max(1.0, float(np.abs(curve).max())):
         return None
     fine, slow = (gaussian_filter1d(curve, s * fps, mode="wrap") for s in (SMOOTHING_S, TREND_S))

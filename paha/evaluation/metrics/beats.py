@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from paha.evaluation.metrics.keypoints import FORE, GESTURE, MIN_SCORE, fill_unseen
 from paha.evaluation.metrics.onsets import STEP_S, onset_frames
@@ -70,6 +69,8 @@ def gesture_speed(keypoints: Keypoints, *, fps: float = FPS, min_score: float = 
 
 def speed_minima(speed: np.ndarray, *, smoothing: float) -> np.ndarray:
     """Indices of the strict local minima of the speed, smoothed by a Gaussian of `smoothing` steps (0: not at all)."""
+    from scipy.ndimage import gaussian_filter1d
+
     smooth = gaussian_filter1d(speed, smoothing) if smoothing > 0 else speed
     falls = np.diff(smooth)
     return np.flatnonzero((falls[:-1] < 0) & (falls[1:] > 0)) + 1

@@ -7,9 +7,11 @@ frozen on the first, noisy, or with another clip's speech (what a bad set scores
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -70,8 +72,13 @@ class MeasuredSet:
     clips: list[Clip]
     truths: dict[str, Clip] = field(default_factory=dict)
 
+    @staticmethod
+    def name(clip: Clip) -> str:
+        """Of the file of a clip's measurement."""
+        return f"{clip.clip_id}.safetensors"
+
     def path(self, clip: Clip) -> Path:
-        return self.folder / f"{clip.clip_id}.safetensors"
+        return self.folder / self.name(clip)
 
 
 def evaluate_videos(
@@ -109,18 +116,18 @@ def evaluate_videos(
         )
     if sides.apart:
         say(f"{len(sides.apart)} generated clips belong to real ones outside --split {split} and are left out")
-    kept: dict[str, Any] = {"variants": ceilings, "cache": cache}
-    real_set = measure_set(reals, instruments, out / "measured" / "real", workers=workers, say=say, **kept)
-    if cache is not None:
-        cache.tidy()
-    _check_some(real, *real_set)
-    paired: dict[str, Any] = {"truths": sides.truths, "against": real_set[0]}
-    with ThreadPoolExecutor(1) as beside:  # its rows need the real set alone
-        scored = beside.submit(score_real, real_set[0], instruments, seed=seed, ceilings=ceilings)
-        fake_set = measure_set(fakes, instruments, out / "measured" / "generated", workers=workers, say=say, **paired)
+    with _pool(workers) as pool:  # one for both sides, so that no core waits for the last real clip
+        measure = partial(begin_set, instruments=instruments, pool=pool, say=say)
+        begun = measure(reals, out / "measured" / "real", variants=ceilings, cache=cache)
+        made = measure(fakes, out / "measured" / "generated", truths=sides.truths, against=begun)
+        real_set = begun.finish(say)
+        if cache is not None:
+            cache.tidy()
+        _check_some(real, *real_set)
+        whole, rows = score_real(real_set[0], instruments, seed=seed, ceilings=ceilings)
+        fake_set = made.finish(say)
     _check_some(fake, *fake_set)
     failed = {"real": real_set[1], "generated": fake_set[1]}
-    whole, rows = scored.result()
     rows = [score_generated(name, real_set[0], whole, fake_set[0], instruments, seed=seed), *rows]
     measured_clips = {clip.clip_id for clip in fake_set[0].clips}
     rows[0].values["tc"] = time_cost(fake, measured_clips)
@@ -158,6 +165,37 @@ def warnings_of(real: int, fake: int) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class BegunSet:
+    """Clips of one folder that are being measured. waiting: by clip, why it cannot be read, or None."""
+
+    folder: Path
+    clips: Sequence[Clip]
+    truths: dict[str, Clip]
+    waiting: dict[str, Future[str | None]]
+
+    def finish(self, say: Say) -> tuple[MeasuredSet, dict[str, str]]:
+        """Wait for all: the readable ones, and the others with the reason."""
+        for number, clip in enumerate(self.clips, 1):
+            self.waiting[clip.clip_id].result()
+            if number % 10 == 0 or number == len(self.clips):
+                say(f"{self.folder.name}: {number} of {len(self.clips)} measured")
+        failed = {name: why for name, one in self.waiting.items() if (why := one.result()) is not None}
+        kept = [clip for clip in self.clips if clip.clip_id not in failed]
+        truths = {name: truth for name, truth in self.truths.items() if name not in failed}
+        return MeasuredSet(self.folder, kept, truths), failed
+
+
+@contextmanager
+def _pool(workers: int | None) -> Iterator[ThreadPoolExecutor]:
+    """Threads, one a core by default; where the work is given up, what has not begun is not begun any more."""
+    pool = ThreadPoolExecutor(workers or num_cores())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def measure_set(
     clips: Sequence[Clip],
     instruments: Instruments,
@@ -171,33 +209,45 @@ def measure_set(
     say: Say = print,
 ) -> tuple[MeasuredSet, dict[str, str]]:
     """Measure clips into `folder`; the readable ones, and the others with the reason. cache: as `measured`."""
-    truths = {} if truths is None or against is None else truths
-    failed: dict[str, str] = {}
+    with _pool(workers) as pool:
+        kept: dict[str, Any] = {"variants": variants, "truths": truths, "against": against, "cache": cache}
+        return begin_set(clips, folder, instruments=instruments, pool=pool, say=say, **kept).finish(say)
 
-    def work(clip: Clip) -> None:
+
+def begin_set(
+    clips: Sequence[Clip],
+    folder: Path,
+    *,
+    instruments: Instruments,
+    pool: ThreadPoolExecutor,
+    say: Say,
+    variants: bool = False,
+    truths: dict[str, Clip] | None = None,
+    against: MeasuredSet | BegunSet | None = None,
+    cache: MeasurementCache | None = None,
+) -> BegunSet:
+    """Let `pool` measure clips into `folder`. A clip waits for its real one where that one's set was begun before, in
+    the same pool."""
+    truths = {} if truths is None or against is None else truths
+
+    def work(clip: Clip) -> str | None:
         truth = truths.get(clip.clip_id)
-        truth_path = None if truth is None or against is None else against.path(truth)
+        truth_path = None
+        if truth is not None and against is not None:
+            truth_path = against.folder / MeasuredSet.name(truth)
+            if isinstance(against, BegunSet):
+                against.waiting[truth.clip_id].result()
         try:
-            measured(
-                clip,
-                instruments,
-                folder / f"{clip.clip_id}.safetensors",
-                truth=truth,
-                truth_path=truth_path,
-                variants=variants,
-                cache=cache,
-            )
+            path = folder / MeasuredSet.name(clip)
+            measured(clip, instruments, path, truth=truth, truth_path=truth_path, variants=variants, cache=cache)
             speech_of(clip, truth)
         except (PahaError, OSError, ValueError, MemoryError) as error:
-            failed[clip.clip_id] = " ".join(str(error).split())
-            say(f"left out {clip.clip_id}: {failed[clip.clip_id]}")
+            why = " ".join(str(error).split())
+            say(f"left out {clip.clip_id}: {why}")
+            return why
+        return None
 
-    with ThreadPoolExecutor(workers or num_cores()) as pool:
-        for number, _ in enumerate(pool.map(work, clips), 1):
-            if number % 10 == 0 or number == len(clips):
-                say(f"{folder.name}: {number} of {len(clips)} measured")
-    kept = [clip for clip in clips if clip.clip_id not in failed]
-    return MeasuredSet(folder, kept, {name: truth for name, truth in truths.items() if name not in failed}), failed
+    return BegunSet(folder, clips, truths, {clip.clip_id: pool.submit(work, clip) for clip in clips})
 
 
 def speech_of(clip: Clip, truth: Clip | None) -> np.ndarray:
@@ -232,10 +282,11 @@ def score_generated(
     name: str, real: MeasuredSet, whole: RowScores, fake: MeasuredSet, instruments: Instruments, *, seed: int = 0
 ) -> EvaluatedRow:
     """The row of a generated set. whole: the real set's scores (`score_real`)."""
-    row = RowScores(instruments, seed=seed)
+    row, readable = RowScores(instruments, seed=seed), {clip.clip_id for clip in real.clips}
     for clip in fake.clips:
         truth = fake.truths.get(clip.clip_id)
-        row.add(_load(fake, clip), speech_of(clip, truth), truth=None if truth is None else _load(real, truth))
+        true = _load(real, truth) if truth is not None and truth.clip_id in readable else None
+        row.add(_load(fake, clip), speech_of(clip, truth), truth=true)
     return _row(name, row, row.results(whole))
 
 

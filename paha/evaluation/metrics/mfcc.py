@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import dct
 
 from paha.types import SAMPLE_RATE_HZ
 
@@ -19,6 +18,8 @@ def mfcc(mono: np.ndarray) -> np.ndarray:
     Samples are taken as 16-bit integers, which the energy and SyncNet's weights depend on. Windows of 25 ms without
     taper, the last one filled up with zeros.
     """
+    from scipy.fft import dct
+
     x = np.clip(np.rint(np.asarray(mono, np.float64) * 32768), -32768, 32767)
     x = np.append(x[:1], x[1:] - PREEMPHASIS * x[:-1])
     count = 1 + max(0, -(-(len(x) - WINDOW) // HOP))

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from paha.evaluation.metrics.keypoints import MIN_SCORE
 from paha.evaluation.metrics.mfcc import MFCC_RATE_HZ, mfcc
@@ -128,6 +127,8 @@ def face_track(keypoints: Keypoints, face_box: np.ndarray, protocol: SyncProtoco
 def crop_boxes(face_box: np.ndarray, protocol: SyncProtocol) -> np.ndarray:
     """Squares (T, 4) px that SyncNet sees: from s above the middle to 1.8 s below it, 1.4 s to the sides, s half the
     longer side of the box; all smoothed by a median over 13 frames."""
+    from scipy.ndimage import median_filter
+
     top = face_box[:, 1] - protocol.grow_up * (face_box[:, 3] - face_box[:, 1])
     width, height = face_box[:, 2] - face_box[:, 0], face_box[:, 3] - top
     kernel = min(protocol.smoothing_frames, len(face_box) - 1 + len(face_box) % 2)
