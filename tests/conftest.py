@@ -4,6 +4,7 @@ import os
 
 # Before torch is imported anywhere: spinning threads of one process starve every other on a small machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own, as `paha.cli` has it
 
 import atexit
 import shutil

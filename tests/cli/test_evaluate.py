@@ -1,9 +1,11 @@
 """`paha evaluate`, `paha tables 1`, `paha study` and `paha train pose-autoencoder` as a person types them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from toy_videos import make_dataset, make_method
@@ -121,3 +123,12 @@ def test_train_the_pose_autoencoder(data, tmp_path):
     )
     config = json.loads((tmp_path / "ae/model/config.json").read_text())
     assert (config["num_frames"], config["fps"]) == (16, 25.0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not list its threads")
+def test_numpy_multiplies_in_the_thread_that_asks():
+    run = "import os, paha.cli.main, numpy as np; a = np.ones((600, 600)); a @ a\n"
+    run += "print(len(os.listdir('/proc/self/task')))"
+    alone = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    ended = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, env=alone, check=True)
+    assert int(ended.stdout) == 1

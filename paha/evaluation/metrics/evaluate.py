@@ -145,8 +145,9 @@ def evaluate_videos(
         ),
     }
     told = warnings_of(len(real_set[0].clips), len(fake_set[0].clips))
+    paired = sum(truth.clip_id not in real_set[1] for truth in fake_set[0].truths.values())
     videos = {c.clip_id: (c.video, t.video if (t := sides.truths.get(c.clip_id)) else None) for c in fakes}
-    return Evaluation(rows, failed, len(fake_set[0].truths), provenance, instruments.heading(), told, videos)
+    return Evaluation(rows, failed, paired, provenance, instruments.heading(), told, videos)
 
 
 def _check_some(folder: Path, kept: MeasuredSet, failed: dict[str, str]) -> None:

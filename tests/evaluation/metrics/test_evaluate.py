@@ -275,6 +275,17 @@ def test_a_bad_video_is_left_out_and_named(real, instruments, tmp_path):
     assert "clip2" in said[0]
 
 
+def test_a_pair_whose_real_clip_is_bad_counts_for_what_needs_no_pair(real, instruments, tmp_path):
+    data = tmp_path / "real"
+    shutil.copytree(real, data)
+    (data / find_clips(data)[1].video.relative_to(data)).write_bytes(b"nothing")
+    made: Any = evaluate_videos(data, real, tmp_path / "out", instruments, ceilings=False, say=lambda _: None)
+    assert list(made.failed["real"]) == ["clip1"]
+    assert made.rows[0].clips == 4
+    assert made.rows[0].values["psnr_frame"].num == 3
+    assert made.paired == 3
+
+
 def test_a_folder_that_cannot_be_read_is_one_line(real, instruments, tmp_path):
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake/clip0.mp4").write_bytes(b"nothing")
