@@ -6,8 +6,12 @@ import pytest
 from paha.dataset.synth.character import sample_character
 from paha.dataset.synth.clip import ClipPlan, plan_scene
 from paha.dataset.synth.renderer import Renderer
+from paha.errors import PahaError
 from paha.extractors.choose import PRESENTER_READER
 from paha.extractors.pose import PresenterPose
+from paha.media.image_io import read_image
+from paha.motion.landmarks import find_landmarks
+from paha.motion.motion_reference import fit_size
 from paha.pipeline.loading import SHIPPED_MODEL
 from paha.pipeline.options import SampleOptions
 from paha.pipeline.pipeline import PahaPipeline
@@ -29,6 +33,22 @@ def made(pipeline, name, *, num_frames=40):
     )
     outputs = list(pipeline.generate(inputs, SampleOptions(seed=0, steps=2)))
     return inputs, np.concatenate([output.frames for output in outputs]), outputs
+
+
+def test_a_reading_begun_ahead_is_the_one_that_is_used(pipeline):
+    hum = np.sin(np.arange(16_000) / 20).astype(np.float32)
+    image, sound = read_image(IMAGES / "rosa.png"), (hum, 16_000)
+    options = ReferenceOptions(256, 256, landmarks="own").begun(image, pipeline.preset)
+    assert options.begun(image, pipeline.preset).reading is options.reading
+    reference = pipeline.encode_inputs(image, sound, options).reference
+    assert reference.landmarks is options.reading.landmarks
+    assert "mask" not in vars(reference.landmarks)  # which only frames need
+    again = find_landmarks(fit_size(image, 256), detector="own")
+    assert np.array_equal(reference.landmarks.points, again.points)
+    assert np.array_equal(reference.landmarks.mask, again.mask)
+    nobody = ReferenceOptions().begun(np.full((200, 200, 3), 128, np.uint8), pipeline.preset)
+    with pytest.raises(PahaError, match="no face"):
+        pipeline.encode_inputs(np.full((200, 200, 3), 128, np.uint8), sound, nobody)
 
 
 def test_weights_fit_the_limits():

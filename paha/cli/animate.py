@@ -39,10 +39,15 @@ from paha.cli.options import (
 from paha.errors import PahaError
 from paha.pipeline.outputs import FRAMES_FOLDER, VIDEO, check_outputs, sheet_path
 from paha.pipeline.segment_store import SegmentStore
+from paha.runtime.quick_start import quick_start
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from paha.config import PahaConfig
     from paha.guidance.choice import GuidanceChoice
     from paha.media.audio_io import AudioInput
+    from paha.media.image_io import ImageInput
     from paha.pipeline.pipeline import PahaPipeline
     from paha.pipeline.reference import ReferenceOptions
 
@@ -75,6 +80,13 @@ class LoadOptions:
     low_vram: Annotated[
         bool, typer.Option("--low-vram", help="A small GPU: fp16, one network at a time there, decoding in chunks.")
     ] = False
+
+    def preset(self) -> PahaConfig:
+        """What the model was made with."""
+        from paha.pipeline.loading import SHIPPED_MODEL
+        from paha.pipeline.model_folder import find_model, read_config
+
+        return read_config(find_model(SHIPPED_MODEL if self.model is None else self.model))
 
     def load(self) -> PahaPipeline:
         """The pipeline."""
@@ -173,25 +185,40 @@ def animate(
         return
     else:
         options.check([image] if audio is None else [image, audio], out)
-    choice = flags.choice(options.reference().face_box)  # bad options fail before anything is loaded
+    with quick_start():
+        reference = options.reference()  # bad options fail before anything is loaded
+        choice = flags.choice(reference.face_box)
+        inputs = None if image is None else read_inputs(image, text.speech(audio))
+        if inputs is not None:
+            reference = reference.begun(inputs[0], load.preset())
+        pipeline = load.load()
     if jobs is not None:
-        animate_jobs(load.load(), jobs, options, choice)
-    elif image is not None and out is not None:
-        speech = text.speech(audio)
-        animate_one(load.load(), image, speech, out, options, choice, stream=stream)
+        animate_jobs(pipeline, jobs, options, choice)
+    elif inputs is not None and out is not None:
+        animate_one(pipeline, *inputs, out, options, choice, reference, stream=stream)
+
+
+def read_inputs(image: Path, audio: AudioInput) -> tuple[np.ndarray, tuple[np.ndarray, int]]:
+    """The picture and the sound, read once, as they may be pipes."""
+    from paha.media.audio_io import as_audio
+    from paha.media.image_io import as_image
+
+    return as_image(image), as_audio(audio)
 
 
 def animate_one(
     pipeline: PahaPipeline,
-    image: Path,
+    image: ImageInput,
     audio: AudioInput,
     out: Path,
     options: AnimateOptions,
     choice: GuidanceChoice | None = None,
+    reference: ReferenceOptions | None = None,
     *,
     stream: bool = False,
 ) -> None:
-    """One video; says where it is. stream: as it is made, which it is on standard output."""
+    """One video; says where it is. reference: the options', whose reading may have begun. stream: as it is made, which
+    it is on standard output."""
     from paha.guidance.choice import guide
     from paha.media.audio_io import as_audio, cut_audio
     from paha.media.image_io import as_image
@@ -199,8 +226,8 @@ def animate_one(
     from paha.pipeline.options import SampleOptions
 
     sheet = sheet_path(out) if options.contact_sheet else None
-    reference = options.reference()
-    # Once, as they may be pipes; and before OUT is opened.
+    reference = reference or options.reference()
+    # Before OUT is opened.
     picture, sound = as_image(image), as_audio(audio)
     sound = as_audio(cut_audio(sound, start_s=options.start, duration_s=options.duration))
     begin = time.monotonic()

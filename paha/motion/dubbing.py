@@ -125,7 +125,7 @@ def dub_frame(frame: np.ndarray, mesh: np.ndarray, motion: PersonMotion, t: int)
     own = mesh - np.array([left, top, 0], np.float32)
     points, scores = np.zeros((NUM_KEYPOINTS, 2), np.float32), np.zeros(NUM_KEYPOINTS, np.float32)
     points[FACE], scores[FACE] = own[IBUG_68, :2], 1
-    landmarks = Landmarks(own, points, scores, np.zeros(crop.shape[:2], np.float32), "", ())
+    landmarks = Landmarks(own, points, scores, lambda: np.zeros(crop.shape[:2], np.float32), "", ())
     moved = Renderer(Photograph(crop, landmarks), face_alone=True).frame(motion, t)
     share = lower_face(own, crop.shape[:2], height)
     out = frame.copy()

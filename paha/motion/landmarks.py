@@ -7,8 +7,9 @@ is shipped (`paha.motion.keypoint_estimator`).
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -62,16 +63,22 @@ class Landmarks:
     face: (478, 3) float32, MediaPipe's face mesh topology; x, y in pixels, z in pixels (negative toward the viewer).
     points: (133, 2) float32 COCO-WholeBody (body 17, feet 6, 68 iBUG face points, left hand 21, right hand 21; left
     and right are the person's). scores: (133,) float32 in [0, 1]; 0 for what is not seen (hands absent, hips hidden or
-    outside the picture). mask: (H, W) float32 in [0, 1], soft mask of this person at the picture's size. source: the
-    detector that read it, "mediapipe" or "own". warnings: one line each for people.
+    outside the picture). make_mask: see `mask`. source: the detector that read it, "mediapipe" or "own". warnings: one
+    line each for people.
     """
 
     face: np.ndarray
     points: np.ndarray
     scores: np.ndarray
-    mask: np.ndarray
+    make_mask: Callable[[], np.ndarray]
     source: str
     warnings: tuple[str, ...]
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1], soft mask of this person at the picture's size: made when it is first asked for,
+        since frames need it, but what is sampled does not."""
+        return self.make_mask()
 
     @property
     def face_height(self) -> float:
@@ -131,9 +138,12 @@ def read_landmarks(
     if reading is None:
         raise PahaError("a face was found but its points cannot be read; use a sharper picture, seen from the front")
     others = others[~_holds_hand(others, reading)]
-    mask = refine_mask(keep_nearest(reading.mask, faces[chosen, :4], others), image)
     told = warnings_of(image, reading, box=faces[chosen], others=others, named=face_box is not None)
-    return Landmarks(reading.face, reading.points, reading.scores, mask, reader.source, told)
+
+    def make_mask() -> np.ndarray:
+        return refine_mask(keep_nearest(reading.mask, faces[chosen, :4], others), image)
+
+    return Landmarks(reading.face, reading.points, reading.scores, make_mask, reader.source, told)
 
 
 def choose_face(faces: np.ndarray, *, face_box: tuple[float, float, float, float] | None, size: tuple[int, ...]) -> int:

@@ -30,6 +30,7 @@ from paha.motion.landmark_checks import MIN_FACE_PX
 from paha.motion.landmarks import PersonReading
 from paha.motion.person_crop import PERSON_POINTS, person_input, person_square
 from paha.types import FACE, LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
+from paha.univdm.pretrained import load_part
 
 SHIPPED_ESTIMATOR = Path(str(files("paha"))) / "assets" / "presenter" / "keypoint_estimator"
 _IS_FACE = 0.93
@@ -69,7 +70,7 @@ class OwnLandmarks:
         """With the weights of a folder. Raises PahaError where there are none."""
         if not (folder / "config.json").is_file():
             raise PahaError(f"no keypoint estimator in {folder}; make one with `paha train keypoint-estimator`")
-        estimator = KeypointEstimator.from_pretrained(folder)
+        estimator = load_part(KeypointEstimator, folder)
         return cls(estimator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
     def find_faces(self, image: np.ndarray) -> np.ndarray:

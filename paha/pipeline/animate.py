@@ -74,10 +74,12 @@ def animate(
     check_outputs(out, **may, sheet=sheet, frames=frames_folder)
     remove_leftovers(out, sheet=sheet, frames=frames_folder)
     picture, sound = as_image(image), as_audio(audio)
+    reference = reference.begun(picture, pipeline.preset)
+    model = model_fingerprint(pipeline.univdm, pipeline.codec)
     encoded = pipeline.encode_inputs(picture, sound, reference, num_frames=num_frames)
     encoded.reference.prepare()
     options = options.of_preset(pipeline.preset.sample)
-    settings = _what_decides(pipeline, picture, sound, encoded, options, reference)
+    settings = _what_decides(pipeline, picture, sound, encoded, options, reference, model=model)
     if num_frames is not None:
         sound = sound[0][: round(num_frames * sound[1] / FPS)], sound[1]
     video = VideoWriter(
@@ -115,12 +117,15 @@ def _what_decides(
     encoded: EncodedInputs,
     options: SampleOptions,
     reference: ReferenceOptions,
+    *,
+    model: str,
 ) -> dict[str, object]:
-    """All that a segment's latents depend on, as plain data: `SegmentStore` refuses to go on with anything else."""
+    """All that a segment's latents depend on, as plain data: `SegmentStore` refuses to go on with anything else.
+    model: its fingerprint."""
     return {
         "image": fingerprint(picture),
         "audio": fingerprint(sound[0], str(sound[1])),
-        "model": model_fingerprint(pipeline.univdm, pipeline.codec),
+        "model": model,
         "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
         "frames": [encoded.num_frames, encoded.height, encoded.width],
         "strength": list(astuple(reference.strength)),

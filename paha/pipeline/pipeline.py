@@ -130,10 +130,11 @@ class PahaPipeline:
         """
         image, audio = as_image(image), as_audio(audio)
         segments = plan_video(audio, num_frames, self.preset.num_frames)
+        options = options.begun(image, self.preset)
         total = segments[-1].start + segments[-1].emitted.stop
         speech = speech_for_model(*audio)
-        reference = make_reference(self.codec, image, self.preset, options)
         audio_features = self.audio_encoder.encode(speech, total)
+        reference = make_reference(self.codec, image, self.preset, options)
         return EncodedInputs(
             reference=reference,
             image_tokens=self.image_encoder.encode(reference.pooled, getattr(reference, "pixels", None)),

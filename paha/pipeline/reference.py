@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from paha.config import PahaConfig
 from paha.errors import PahaError
 from paha.media.pixels import image_to_pixels
-from paha.motion.landmarks import Detector
+from paha.motion.landmarks import Detector, Landmarks
 from paha.motion.strength import MotionStrength
 from paha.pipeline.inputs import PahaWarning, frame_size
 
@@ -52,7 +53,7 @@ class ReferenceOptions:
     width, height: of the video; the preset's by default. With motion latents the larger one is what the picture's
     longer side is shrunk to (1280 by default), and the picture keeps its shape. face_box: x0 y0 x1 y1 in pixels of the
     image, which of several people. landmarks: who reads the photograph, "mediapipe", "own" or "auto". strength: how
-    much of the motion is made; of motion latents only.
+    much of the motion is made; of motion latents only. reading: what `begun` began, of this one image.
     """
 
     width: int | None = None
@@ -60,6 +61,38 @@ class ReferenceOptions:
     face_box: tuple[float, float, float, float] | None = None
     landmarks: Detector = "auto"
     strength: MotionStrength = field(default_factory=MotionStrength)
+    reading: Reading | None = field(default=None, compare=False, repr=False)
+
+    def begun(self, image: np.ndarray, preset: PahaConfig) -> Self:
+        """The same; with motion latents the person in the image (H, W, 3) uint8 is being read on another thread, which
+        takes about as long as what else is to be loaded."""
+        wanted = preset.codec.kind == "motion" and self.reading is None
+        return replace(self, reading=Reading(image, self)) if wanted else self
+
+
+class Reading:
+    """A photograph at the video's size, and what a thread of its own reads of it. image: (H, W, 3) uint8."""
+
+    def __init__(self, image: np.ndarray, options: ReferenceOptions) -> None:
+        from paha.motion.landmarks import find_landmarks
+        from paha.motion.motion_reference import DEFAULT_SIZE, fit_size
+
+        longest = max(options.width or 0, options.height or 0) or DEFAULT_SIZE
+        self.image = fit_size(image, longest)
+        box = options.face_box
+        if box is not None:
+            scale = self.image.shape[1] / image.shape[1]
+            box = (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
+        pool = ThreadPoolExecutor(1)
+        self._found: Future[Landmarks] = pool.submit(
+            find_landmarks, self.image, detector=options.landmarks, face_box=box
+        )
+        pool.shutdown(wait=False)
+
+    @property
+    def landmarks(self) -> Landmarks:
+        """Waits for them. Raises PahaError where the person cannot be read."""
+        return self._found.result()
 
 
 def make_reference(codec: Any, image: np.ndarray, preset: PahaConfig, options: ReferenceOptions) -> Reference:
@@ -76,16 +109,10 @@ def make_reference(codec: Any, image: np.ndarray, preset: PahaConfig, options: R
 
 
 def _motion_reference(codec: Any, image: np.ndarray, options: ReferenceOptions) -> Reference:
-    from paha.motion.landmarks import find_landmarks
-    from paha.motion.motion_reference import DEFAULT_SIZE, MotionReference, fit_size
+    from paha.motion.motion_reference import MotionReference
 
-    longest = max(options.width or 0, options.height or 0) or DEFAULT_SIZE
-    fitted = fit_size(image, longest)
-    box = options.face_box
-    if box is not None:
-        scale = fitted.shape[1] / image.shape[1]
-        box = (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
-    landmarks = find_landmarks(fitted, detector=options.landmarks, face_box=box)
+    reading = options.reading or Reading(image, options)
+    landmarks = reading.landmarks
     for line in landmarks.warnings:
         warnings.warn(line, PahaWarning, stacklevel=4)
-    return MotionReference(codec, fitted, landmarks, options.strength)
+    return MotionReference(codec, reading.image, landmarks, options.strength)

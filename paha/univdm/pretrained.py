@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from paha.errors import PahaError
 from paha.univdm.svd_weights import load_folder
@@ -22,12 +23,10 @@ def load_part(cls: type[Part], folder: Path, *, remedy: str = REMEDY) -> Part:
     cls: a model class of diffusers or of this package. remedy: what to do, the end of a message. Every key and shape
     must fit. Raises PahaError that names the file, and the key where one is missing, extra or of another shape.
     """
-    from accelerate import init_empty_weights
-
     settings = _read_settings(folder / "config.json", cls.__name__, remedy)
     weights = load_folder(folder)
     try:
-        with init_empty_weights(include_buffers=False):
+        with _Uninitialised():
             model: Any = cls.from_config(settings)  # pyright: ignore[reportAttributeAccessIssue]
     except (TypeError, ValueError, KeyError, PahaError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -37,6 +36,17 @@ def load_part(cls: type[Part], folder: Path, *, remedy: str = REMEDY) -> Part:
     copies = {k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True) for k, v in weights.items()}
     model.load_state_dict(copies, strict=True, assign=True)
     return model.eval().requires_grad_(False)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Weights of modules that are built inside, on this thread, are whatever their memory holds: `torch.nn.init` does
+    nothing, which for large networks takes longer than reading them. (accelerate's `init_empty_weights` acts on all
+    threads, and takes a tenth of a second to import.)"""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], folder: Path, remedy: str) -> None:

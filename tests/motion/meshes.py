@@ -68,4 +68,4 @@ def photograph(
     cv2.ellipse(mask, (x, y + round(1.9 * unit)), (round(0.9 * unit), round(1.2 * unit)), 0, 0, 360, 1.0, -1)
     points = keypoints(unit, (float(middle[0]), float(middle[1]))).astype(np.float32)
     seen = scores(hands=False, hips=False, body=body)
-    return Photograph(image, Landmarks(face, points, seen, cv2.GaussianBlur(mask, (0, 0), 2), "own", ()))
+    return Photograph(image, Landmarks(face, points, seen, lambda: cv2.GaussianBlur(mask, (0, 0), 2), "own", ()))

@@ -55,7 +55,7 @@ def photograph(kind: str = "apart") -> Photograph:
     face[:, :2] += middle
     seen = np.ones(133, np.float32)
     seen[11:23] = 0
-    return Photograph(image, Landmarks(face, points.astype(np.float32), seen, mask, "own", ()))
+    return Photograph(image, Landmarks(face, points.astype(np.float32), seen, lambda: mask, "own", ()))
 
 
 def _drawn(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +185,8 @@ def test_pictures_of_any_size(scale: float) -> None:
     photo = photograph()
     image, mask = (cv2.resize(x, None, fx=scale, fy=scale) for x in (photo.image, photo.landmarks.mask))
     known = photo.landmarks
-    scaled = replace(known, face=known.face * np.float32(scale), points=known.points * np.float32(scale), mask=mask)
+    face, points = known.face * np.float32(scale), known.points * np.float32(scale)
+    scaled = replace(known, face=face, points=points, make_mask=lambda: mask)
     renderer = Renderer(Photograph(image, scaled))
     assert len(renderer.arms) == 2
     np.testing.assert_array_equal(renderer.frame(PersonMotion.rest(1), 0), image)
