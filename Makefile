@@ -50,10 +50,12 @@ STILLS ?=
 MEDIA  ?= ../shared/media
 presenter: $(VENV)/dev
 	$(BIN)/paha train acoustic-model --out $(WORK)/acoustic_model $(if $(SPEECH),--speech "$(SPEECH)")
+	$(BIN)/paha train lip-reader --out $(WORK)/lip_reader $(if $(SPEECH),--speech "$(SPEECH)")
 	$(BIN)/paha train univdm --preset presenter --set audio.name=$(WORK)/acoustic_model/model --out $(WORK)/univdm \
 	  $(if $(SPEECH),--speech "$(SPEECH)")
 	$(if $(STILLS),$(BIN)/paha train keypoint-estimator --stills "$(STILLS)" --out $(WORK)/keypoint_estimator)
-	$(BIN)/python -m paha.training.univdm.ship --univdm $(WORK)/univdm $(if $(STILLS),--keypoint-estimator $(WORK)/keypoint_estimator)
+	$(BIN)/python -m paha.training.univdm.ship --univdm $(WORK)/univdm --lip-reader $(WORK)/lip_reader \
+	  $(if $(STILLS),--keypoint-estimator $(WORK)/keypoint_estimator)
 
 presenter-report: $(VENV)/dev
 	$(BIN)/python -m experiments.presenter.report --stills "$(or $(STILLS),../shared/stills)" --media "$(MEDIA)" \

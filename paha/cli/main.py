@@ -24,6 +24,7 @@ from paha.cli.presenter import (
     train_acoustic_model,
     train_codec,
     train_keypoint_estimator,
+    train_lip_reader,
     train_pose_autoencoder,
     train_pose_reader,
 )
@@ -66,6 +67,7 @@ for _name, _function in {
     "codec": train_codec,
     "keypoint-estimator": train_keypoint_estimator,
     "acoustic-model": train_acoustic_model,
+    "lip-reader": train_lip_reader,
     "pose-reader": train_pose_reader,
     "pose-autoencoder": train_pose_autoencoder,
     "univdm": train_univdm,

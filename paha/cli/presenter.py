@@ -1,4 +1,5 @@
-"""`paha train codec`, `pose-reader`, `pose-autoencoder`, `keypoint-estimator`, `acoustic-model`: the small networks."""
+"""`paha train codec`, `pose-reader`, `pose-autoencoder`, `keypoint-estimator`, `acoustic-model`, `lip-reader`: small
+networks."""
 
 from __future__ import annotations
 
@@ -78,6 +79,17 @@ def train_acoustic_model(*, options: AcousticTraining, init: common.Init = None)
     config = common.configuration("presenter", options.settings, steps=options.steps, train=ACOUSTIC_TRAIN)
     speech = None if options.speech is None else str(options.speech)
     job = acoustic_job(speech, config.train)
+    fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
+
+
+def train_lip_reader(*, options: AcousticTraining, init: common.Init = None) -> None:
+    """Train a larger acoustic model that reads the lips alone; it drops in without training UniVDM again."""
+    from paha.training.loop import fit
+    from paha.training.motion.acoustic_job import LIP_READER, LIP_READER_SPEECHES, LIP_READER_TRAIN, acoustic_job
+
+    config = common.configuration("presenter", options.settings, steps=options.steps, train=LIP_READER_TRAIN)
+    speech = None if options.speech is None else str(options.speech)
+    job = acoustic_job(speech, config.train, name="lip-reader", sizes=LIP_READER, **LIP_READER_SPEECHES)
     fit(job, config.train, options.out, init=init, stop_after_s=common.seconds(options.stop_after_minutes))
 
 

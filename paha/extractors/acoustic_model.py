@@ -31,19 +31,43 @@ class Heard(NamedTuple):
     phone_logits: Tensor
 
 
-class ResidualBlock(nn.Module):
-    """A dilated convolution of three and a pointwise one, with batch norms, added to what came in."""
+class SqueezeExcite(nn.Module):
+    """Channels weighed by what the whole recording is like: its speaker, its room (Hu et al. 2018; for speech Han et
+    al. 2020, ContextNet). Begins as the identity."""
 
-    def __init__(self, channels: int, dilation: int) -> None:
+    def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
+        self.squeeze, self.excite = (
+            nn.Linear(channels, channels // reduction),
+            nn.Linear(channels // reduction, channels),
+        )
+        nn.init.zeros_(self.excite.weight)
+        nn.init.zeros_(self.excite.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, n) to the same."""
+        return 2 * x * self.excite(F.relu(self.squeeze(x.mean(-1)))).sigmoid()[..., None]
+
+
+class ResidualBlock(nn.Module):
+    """A dilated convolution of three and a pointwise one, with batch norms, added to what came in.
+
+    reduction: of `SqueezeExcite`, 0 for none.
+    """
+
+    def __init__(self, channels: int, dilation: int, *, reduction: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.conv1 = nn.Conv1d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
         self.norm1 = nn.BatchNorm1d(channels)
         self.conv2 = nn.Conv1d(channels, channels, 1, bias=False)
         self.norm2 = nn.BatchNorm1d(channels)
+        self.gate = SqueezeExcite(channels, reduction) if reduction else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, n) to the same."""
-        return F.relu(x + self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x))))))
+        inner = self.dropout(F.relu(self.norm1(self.conv1(x))))
+        return F.relu(x + self.gate(self.norm2(self.conv2(inner))))
 
 
 class AcousticModel(Network):
@@ -58,6 +82,8 @@ class AcousticModel(Network):
         channels: int = 224,
         dilations: tuple[int, ...] = (1, 1, 2, 3, 4, 1),
         features: int = 160,
+        reduction: int = 0,
+        dropout: float = 0.0,
         phones: tuple[str, ...] = (),
         lip_mean: tuple[float, ...] = (),
         lip_deviation: tuple[float, ...] = (),
@@ -76,7 +102,9 @@ class AcousticModel(Network):
             nn.BatchNorm1d(channels),
             nn.ReLU(),
         )
-        self.blocks = nn.Sequential(*(ResidualBlock(channels, dilation) for dilation in dilations))
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(channels, d, reduction=reduction, dropout=dropout) for d in dilations)
+        )
         self.to_features = nn.Conv1d(channels, features, 1)
         self.lip_head = nn.Linear(features, len(LIPS))
         self.phone_head = nn.Linear(features, PHONES_PER_FRAME * (len(phones) + 1))

@@ -28,10 +28,12 @@ from paha.extractors.mel import (
     power_spectra,
 )
 from paha.extractors.pretrained import load_pretrained
-from paha.univdm.pretrained import load_part
+from paha.univdm.pretrained import REMEDY, load_part
 
 AUDIO_ENCODER_FOLDER = "audio_encoder"
 """Where a model folder may carry the weights of its audio encoder."""
+LIP_READER_FOLDER = "lip_reader"
+"""Below it: a second acoustic model, for the lips alone."""
 SHIPPED_ACOUSTIC_MODEL = Path(str(files("paha"))) / "assets" / "presenter" / AUDIO_ENCODER_FOLDER
 """What an acoustic encoder without a name is."""
 
@@ -80,46 +82,65 @@ class LogMelEncoder:
 
 
 class AcousticEncoder:
-    """Log-mel bands, and below them what an `AcousticModel` hears: L = 4 rows of bands, then D / bands rows of it."""
+    """Log-mel bands, and below them what an `AcousticModel` hears: L = 4 rows of bands, then D / bands rows of it.
+
+    lip_reader: a larger acoustic model that reads the lips (`lips`) and nothing else, so that it may be exchanged
+    without training UniVDM again, which knows the features of the other.
+    """
 
     CHUNK_FRAMES: int = 500
-    CONTEXT_FRAMES = 16
-    """More than the network sees to one side."""
+    CONTEXT_FRAMES = 24
+    """More than the networks see to one side."""
 
-    def __init__(self, model: AcousticModel) -> None:
+    def __init__(self, model: AcousticModel, lip_reader: AcousticModel | None = None) -> None:
         self.model = model.float().eval().requires_grad_(False)
+        self.lip_reader = None if lip_reader is None else lip_reader.float().eval().requires_grad_(False)
         self.mel = LogMelEncoder(mel_bands=model.config["mel_bands"])
 
     @classmethod
     def load(cls, folder: Path | str) -> AcousticEncoder:
         """From a folder of `paha train acoustic-model`. Raises PahaError that names it where it is none."""
         remedy = "train one with `paha train acoustic-model` and give its model folder as audio.name"
-        return cls(load_part(AcousticModel, Path(folder), remedy=remedy))
+        reader = Path(folder) / LIP_READER_FOLDER
+        lips = load_part(AcousticModel, reader, remedy=REMEDY) if reader.is_dir() else None
+        return cls(load_part(AcousticModel, Path(folder), remedy=remedy), lips)
 
     def save(self, folder: Path) -> None:
-        """Write the model as fp16 safetensors."""
+        """Write the models as fp16 safetensors."""
         copy.deepcopy(self.model).half().save_pretrained(folder)
+        if self.lip_reader is not None:
+            copy.deepcopy(self.lip_reader).half().save_pretrained(folder / LIP_READER_FOLDER)
 
     @torch.no_grad()
     def encode(self, mono_16k: np.ndarray, num_frames: int) -> Tensor:
         """(M,) samples to (num_frames, L, mel_bands); see `AudioEncoder.encode`."""
         mel = self.mel.encode(mono_16k, num_frames)
-        heard = []
-        for start in range(0, num_frames, self.CHUNK_FRAMES):
-            stop = min(start + self.CHUNK_FRAMES, num_frames)
-            first, last = max(0, start - self.CONTEXT_FRAMES), min(num_frames, stop + self.CONTEXT_FRAMES)
-            around = mel[first:last].flatten(0, 1)[None].to(self.model.device)
-            heard.append(self.model(around).features[0, start - first : stop - first].cpu())
-        return torch.cat([mel, torch.cat(heard).unflatten(1, (-1, mel.shape[2]))], dim=1)
+        return torch.cat([mel, self._features(self.model, mel).unflatten(1, (-1, mel.shape[2]))], dim=1)
 
     @torch.no_grad()
     def lips(self, encoded: Tensor) -> Tensor:
-        """Lips (T, 3) as the model hears them (`AcousticModel.lips`), on the CPU, of what `encode` gave."""
-        return self.model.lips(encoded[:, MELS_PER_FRAME:].flatten(1).to(self.model.device)).cpu()
+        """Lips (T, 3) as the lip reader hears them, or the model where there is none (`AcousticModel.lips`), on the
+        CPU, of what `encode` gave."""
+        if self.lip_reader is None:
+            return self.model.lips(encoded[:, MELS_PER_FRAME:].flatten(1).to(self.model.device)).cpu()
+        features = self._features(self.lip_reader, encoded[:, :MELS_PER_FRAME])
+        return self.lip_reader.lips(features.to(self.lip_reader.device)).cpu()
+
+    def _features(self, model: AcousticModel, mel: Tensor) -> Tensor:
+        """(T, D) on the CPU, of bands (T, 4, M), in pieces with context, so that memory does not grow with T."""
+        features, num_frames = [], len(mel)
+        for start in range(0, num_frames, self.CHUNK_FRAMES):
+            stop = min(start + self.CHUNK_FRAMES, num_frames)
+            first, last = max(0, start - self.CONTEXT_FRAMES), min(num_frames, stop + self.CONTEXT_FRAMES)
+            around = mel[first:last].flatten(0, 1)[None].to(model.device)
+            features.append(model(around).features[0, start - first : stop - first].cpu())
+        return torch.cat(features)
 
     def to(self, device: torch.device | str) -> AcousticEncoder:
         """Itself, its weights moved."""
-        self.model.to(device)  # pyright: ignore[reportArgumentType]
+        for model in (self.model, self.lip_reader):
+            if model is not None:
+                model.to(device)  # pyright: ignore[reportArgumentType]
         return self
 
 

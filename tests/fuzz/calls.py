@@ -50,6 +50,7 @@ def bases(good: Path) -> dict[tuple[str, ...], dict[str, Any]]:
         ("doctor",): {"model": raw},
         ("evaluate",): {"real": data, "fake": data, "out": "OUT", "pose": "exact", "replicates": 10, "workers": 1},
         ("train", "acoustic-model"): {"out": "OUT", "speech": raw, "steps": 1},
+        ("train", "lip-reader"): {"out": "OUT", "speech": raw, "steps": 1},
         ("train", "classifier"): training,
         ("train", "codec"): {"data": data, "out": "OUT", **debug},
         ("train", "keypoint-estimator"): {"stills": raw, "out": "OUT", "steps": 1},

@@ -59,15 +59,30 @@ class HeardSpeech:
         return len(self.lips)
 
 
-def hear(count: int, *, speech: str | None, seed: int, held_out: bool = False) -> list[HeardSpeech]:
+def hear(
+    count: int,
+    *,
+    speech: str | None,
+    seed: int,
+    held_out: bool = False,
+    natural_share: float = 0.7,
+    clean_share: float = 0.0,
+) -> list[HeardSpeech]:
     """The first speeches of the stream that UniVDM's clips are cut from, voices more varied. Held-out ones: natural
-    voices alone where there are some."""
-    stream = MotionStream(seed=seed, speech=speech, held_out=held_out, speed_spread=0.12)
-    if held_out and speech is not None:
-        stream = replace(stream, natural_share=1.0)
+    voices alone where there are some.
+
+    natural_share: of them in natural voices. clean_share: of them as they were spoken, in no room.
+    """
+    share = 1.0 if held_out and speech is not None else natural_share
+    stream = MotionStream(seed=seed, speech=speech, held_out=held_out, speed_spread=0.12, natural_share=share)
     clips = MotionClips(stream, AudioConfig(kind="logmel"))
+    clean = np.random.default_rng(seed).random(count) < clean_share
     what = "held-out speech" if held_out else "speech"
-    return [HeardSpeech.of(clips.acted(i)) for i in tracked(range(count), what, total=count)]
+    return [_heard(clips.acted(i), clean=bool(clean[i])) for i in tracked(range(count), what, total=count)]
+
+
+def _heard(acted: ActedSpeech, *, clean: bool) -> HeardSpeech:
+    return HeardSpeech.of(replace(acted, samples=acted.speech.samples) if clean else acted)
 
 
 def symbols_at(phonemes: Sequence[Phoneme], count: int) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,20 @@ ACOUSTIC_TRAIN = TrainConfig(
 )
 SPEECHES, HELD_OUT_SPEECHES = 1700, 40
 CROP_FRAMES = 150
-CHANNELS = 288
+EARS: dict[str, Any] = {"channels": 288}
+"""Sizes of the network whose features UniVDM is trained on."""
+LIP_READER_TRAIN = ACOUSTIC_TRAIN.model_copy(update={"steps": 7800})
+LIP_READER_SPEECHES: dict[str, Any] = {"speeches": 3300, "natural_share": 0.8, "clean_share": 0.15}
+"""What it hears (`paha.training.motion.acoustic_examples.hear`): lips are read off good recordings as well."""
+LIP_READER: dict[str, Any] = {
+    "stem_channels": 160,
+    "channels": 384,
+    "dilations": (1, 1, 2, 3, 4, 6, 1),
+    "features": 320,
+    "reduction": 8,
+    "dropout": 0.1,
+}
+"""Sizes of the network that reads the lips alone, off the same bands: no UniVDM has to be trained on what it hears."""
 PHONE_SHARE = 0.3
 """Weight of the phones' cross-entropy beside the lips' squared errors."""
 LABEL_SMOOTHING = 0.05
@@ -52,9 +65,18 @@ class AcousticData:
     deviation: Tensor
 
 
-def load_data(speech: str | None, *, speeches: int, held_out: int, seed: int, num_frames: int) -> AcousticData:
-    """Hear the stream's speeches. Raises PahaError for a folder of speech that cannot be used."""
-    heard = hear(speeches, speech=speech, seed=seed)
+def load_data(
+    speech: str | None,
+    *,
+    speeches: int,
+    held_out: int,
+    seed: int,
+    num_frames: int,
+    natural_share: float = 0.7,
+    clean_share: float = 0.0,
+) -> AcousticData:
+    """Hear the stream's speeches (`hear`). Raises PahaError for a folder of speech that cannot be used."""
+    heard = hear(speeches, speech=speech, seed=seed, natural_share=natural_share, clean_share=clean_share)
     phones, lips = inventory(heard), torch.cat([each.lips for each in heard])
     crops = Crops(heard, phones, num_frames=num_frames, mel_bands=80)
     probed = hear(held_out, speech=speech, seed=seed, held_out=True)
@@ -65,28 +87,32 @@ def acoustic_job(
     speech: str | None,
     config: TrainConfig,
     *,
+    name: str = "acoustic-model",
+    sizes: Mapping[str, Any] = EARS,
     speeches: int = SPEECHES,
     held_out: int = HELD_OUT_SPEECHES,
     num_frames: int = CROP_FRAMES,
-    channels: int = CHANNELS,
+    **shares: float,
 ) -> Job:
-    """The job; speech: a folder of aligned natural speech, beside espeak-ng."""
-    data = load_data(speech, speeches=speeches, held_out=held_out, seed=config.seed, num_frames=num_frames)
-    return acoustic_job_on(data, batch_size=config.batch_size, channels=channels)
+    """The job; speech: a folder of aligned natural speech, beside espeak-ng. sizes: of the network. shares: the natural
+    and the clean one of `load_data`."""
+    counts: dict[str, Any] = {"speeches": speeches, "held_out": held_out, "num_frames": num_frames, **shares}
+    data = load_data(speech, seed=config.seed, **counts)
+    return acoustic_job_on(data, batch_size=config.batch_size, name=name, sizes=sizes)
 
 
-def acoustic_job_on(data: AcousticData, *, batch_size: int, channels: int = CHANNELS) -> Job:
+def acoustic_job_on(data: AcousticData, *, batch_size: int, name: str, sizes: Mapping[str, Any]) -> Job:
     """The same on speech in memory."""
     scale: dict[str, Any] = {"lip_mean": tuple(data.mean.tolist()), "lip_deviation": tuple(data.deviation.tolist())}
-    model: Any = AcousticModel(phones=data.phones, channels=channels, **scale)
+    model: Any = AcousticModel(phones=data.phones, **sizes, **scale)
     return Job(
-        name="acoustic-model",
+        name=name,
         model=model,
         loss=partial(acoustic_loss, data=data, batch_size=batch_size),
         save=save_acoustic_model,
         sample=partial(save_curves, held_out=data.held_out, data=data),
         probe=partial(probe_acoustic_model, held_out=data.held_out),
-        fingerprint={"speeches": len(data.crops.heard), "phones": list(data.phones), "channels": channels},
+        fingerprint={"speeches": len(data.crops.heard), "phones": list(data.phones), **sizes},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from paha.config import TrainConfig
 from paha.dataset.synth.speech import Phoneme
 from paha.errors import PahaError
-from paha.extractors.acoustic_model import AcousticModel
+from paha.extractors.acoustic_model import AcousticModel, ResidualBlock
 from paha.extractors.audio import AcousticEncoder, LogMelEncoder
 from paha.training.loop import fit
 from paha.training.motion.acoustic_examples import Crops, HeardSpeech, masked, symbols_at
@@ -59,7 +61,7 @@ def test_masks_keep_what_is_given_and_hide_some_of_it():
 
 
 def test_lips_are_heard_after_a_few_steps_and_a_saved_model_hears_the_same(data, tmp_path):
-    job = acoustic_job_on(data, batch_size=4, channels=16)
+    job = acoustic_job_on(data, batch_size=4, name="acoustic-model", sizes={"channels": 16})
     assert abs(probe_acoustic_model(job.model, 0, held_out=data.held_out)["held_out_mouth_open"]) < 0.8
     fit(job, TRAIN, tmp_path, progress=False)
     encoder = AcousticEncoder.load(tmp_path / "model")
@@ -77,6 +79,35 @@ def test_features_are_bands_and_what_is_heard_whatever_the_chunk():
     assert torch.equal(whole[:, :4], LogMelEncoder().encode(mono, 75))
     encoder.CHUNK_FRAMES = 20
     torch.testing.assert_close(encoder.encode(mono, 75), whole, atol=1e-5, rtol=1e-4)
+
+
+def test_a_gate_begins_as_the_identity_and_hears_the_whole_recording():
+    torch.manual_seed(0)
+    plain = ResidualBlock(8, 1).eval()
+    gated = ResidualBlock(8, 1, reduction=4).eval()
+    gated.load_state_dict(plain.state_dict(), strict=False)
+    x = torch.randn(1, 8, 40)
+    assert torch.equal(gated(x), plain(x))
+    gated.load_state_dict({"gate.excite.weight": torch.randn(8, 2)}, strict=False)
+    other = x.clone()
+    other[..., -1] += 5
+    assert not torch.allclose(gated(other)[..., 0], gated(x)[..., 0])
+    assert torch.equal(plain(other)[..., 0], plain(x)[..., 0])
+
+
+def test_lips_are_the_readers_where_there_is_one(tmp_path):
+    torch.manual_seed(0)
+    scale: dict[str, Any] = {"lip_mean": (0.0, 0.0, 0.0), "lip_deviation": (1.0, 1.0, 1.0)}
+    ears, reader = (AcousticModel(stem_channels=8, channels=8, reduction=r, **scale) for r in (0, 4))
+    AcousticEncoder(ears, reader).save(tmp_path)
+    both = AcousticEncoder.load(tmp_path)
+    mono = np.random.default_rng(0).normal(0, 0.1, 16_000 * 3).astype(np.float32)
+    features = both.encode(mono, 75)
+    assert torch.equal(features, AcousticEncoder(both.model).encode(mono, 75))
+    assert both.lip_reader is not None
+    alone = AcousticEncoder(both.lip_reader)
+    torch.testing.assert_close(both.lips(features), alone.lips(alone.encode(mono, 75)))
+    assert not torch.allclose(both.lips(features), AcousticEncoder(both.model).lips(features))
 
 
 def test_a_saved_encoder_tells_of_no_folder_and_a_wrong_one_is_named(tmp_path):

@@ -7,6 +7,8 @@ from toy import toy_pipeline
 from typer.testing import CliRunner
 
 from paha.errors import PahaError
+from paha.extractors.acoustic_model import AcousticModel
+from paha.extractors.audio import AUDIO_ENCODER_FOLDER, AcousticEncoder
 from paha.pipeline.pipeline import PahaPipeline
 from paha.training.univdm import ship as program
 from paha.training.univdm.ship import ESTIMATOR_FOLDER, ship
@@ -28,7 +30,7 @@ def test_half_the_size_the_same_model_and_its_log(run, tmp_path):
     (out / "other.txt").write_text("stays")
     (tmp_path / "estimator" / "model").mkdir(parents=True)
     (tmp_path / "estimator" / "model" / "weights").write_text("an estimator")
-    assert ship(run, out, estimator=tmp_path / "estimator") == out
+    assert ship(out, univdm=run, estimator=tmp_path / "estimator") == out
     whole, half = load_file(run / "model" / WEIGHTS), load_file(out / WEIGHTS)
     assert whole.keys() == half.keys()
     for key, value in half.items():
@@ -42,10 +44,26 @@ def test_half_the_size_the_same_model_and_its_log(run, tmp_path):
 
 def test_a_run_without_a_model_is_named_and_nothing_is_written(run, tmp_path):
     with pytest.raises(PahaError, match=r"has no model yet; train it with `paha train univdm"):
-        ship(tmp_path, tmp_path / "out")
+        ship(tmp_path / "out", univdm=tmp_path)
     with pytest.raises(PahaError, match="paha train keypoint-estimator"):
-        ship(run, tmp_path / "out", estimator=tmp_path)
+        ship(tmp_path / "out", univdm=run, estimator=tmp_path)
+    with pytest.raises(PahaError, match="paha train lip-reader"):
+        ship(tmp_path / "out", reader=tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_lip_reader_goes_beside_the_ears_and_nothing_else_is_touched(run, tmp_path):
+    ears, reader = (AcousticModel(stem_channels=8, channels=8, reduction=reduction) for reduction in (0, 4))
+    out = tmp_path / "out"
+    AcousticEncoder(ears).save(out / AUDIO_ENCODER_FOLDER)
+    before = (out / AUDIO_ENCODER_FOLDER / "config.json").read_bytes()
+    reader.save_pretrained(tmp_path / "reader" / "model")
+    ship(out, reader=tmp_path / "reader")
+    loaded = AcousticEncoder.load(out / AUDIO_ENCODER_FOLDER).lip_reader
+    assert loaded is not None
+    assert loaded.config["reduction"] == 4
+    assert (out / AUDIO_ENCODER_FOLDER / "config.json").read_bytes() == before
+    assert sorted(path.name for path in out.iterdir()) == [AUDIO_ENCODER_FOLDER]
 
 
 def test_as_a_program(run, tmp_path):
