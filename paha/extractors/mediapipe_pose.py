@@ -25,6 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from paha.extractors.mediapipe_faces import faces_in
 from paha.extractors.mediapipe_points import (
     BODY_OF_POSE,
     BODY_POINTS,
@@ -207,13 +208,11 @@ class MediaPipePose:
 
     def _faces(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray | None] | None:
         """Mesh (478, 2) px and blendshapes of the largest face in a picture."""
-        result = self._tasks.face.detect(_padded(crop))
-        meshes = [np.array([(p.x, p.y) for p in face], np.float32) for face in result.face_landmarks]
-        if not meshes:
+        found = faces_in(self._tasks.face, _padded(crop))
+        mesh, shapes = max(found, key=lambda face: float(np.ptp(face[0][:, 0])), default=(None, None))
+        if mesh is None or shapes is None:
             return None
-        best = max(range(len(meshes)), key=lambda k: float(np.ptp(meshes[k][:, 0])))
-        shapes = np.array([s.score for s in result.face_blendshapes[best]]) if result.face_blendshapes else None
-        return meshes[best] * max(crop.shape[:2]), shapes
+        return mesh * max(crop.shape[:2]), shapes if len(shapes) else None
 
     def _read_hands(self, frame: np.ndarray, person: _Person | None, points: np.ndarray, scores: np.ndarray) -> None:
         crop, corner = frame, np.zeros(2, np.float32)

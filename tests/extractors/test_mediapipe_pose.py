@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from paha.extractors.faces import MediaPipePeople
+from paha.extractors.mediapipe_faces import faces_in
 from paha.extractors.mediapipe_points import BODY_OF_POSE, FACE_OF_MESH, FEET_OF_POSE, assign_sides
 from paha.extractors.mediapipe_pose import MediaPipePose
+from paha.extractors.mediapipe_tasks import image_of, load_tasks
 from paha.media.image_io import read_image
 from paha.media.video_io import iter_video
 from paha.types import BODY, FACE, FEET, LEFT_HAND, RIGHT_HAND
@@ -68,6 +70,20 @@ def test_a_frame_reads_the_same_in_any_company(pose, half_body):
     assert (again.keypoints.scores[0] == 0).all()
     assert (again.face_box[0] == 0).all()
     assert again.mouth_open[0] == 0
+
+
+def test_faces_read_off_memory_are_those_of_the_public_interface(shared, pose, half_body):
+    frame = half_body[0]
+    square, tasks = image_of(np.ascontiguousarray(frame[: min(frame.shape[:2])])), pose._tasks
+    with_shapes = load_tasks(num_faces=2, num_hands=2, num_poses=2, blendshapes=True)
+    for task, num_shapes in ((tasks.face, 0), (with_shapes.face, 52)):
+        public = task.detect(square)
+        (face,) = faces_in(task, square)
+        assert np.array_equal(face[0], np.array([(p.x, p.y) for p in public.face_landmarks[0]], np.float32))
+        assert len(face[1]) == num_shapes
+        for read, shape in zip(face[1], public.face_blendshapes[0] if num_shapes else [], strict=True):
+            assert read == shape.score
+    with_shapes.close()
 
 
 def test_a_head_alone_has_a_face_and_no_hands(pose, shared):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -101,20 +101,25 @@ def worst_clips(evaluation: Evaluation) -> list[WorstClip]:
         name = (max if more_is_worse else min)(values, key=lambda clip: values[clip])
         found[name] = f"{title} {values[name]:.3g} (mean {_mean(row, key):.3g})"
     with ThreadPoolExecutor(num_cores()) as pool:
-        shown = pool.map(lambda item: _side_by_side(evaluation, *item), found.items())
-    return [clip for clip in shown if clip]
+        videos = [path for name in found for path in evaluation.videos.get(name, ()) if path is not None]
+        small = {path: pool.submit(_small, path) for path in videos}  # begun first: six of them leave no core idle
+        shown = [pool.submit(_side_by_side, evaluation, name, why, small) for name, why in found.items()]
+    return [clip for one in shown if (clip := one.result())]
 
 
 def _mean(row: EvaluatedRow, key: str) -> float:
     return float(np.mean(list(row.by_clip[key].values())))
 
 
-def _side_by_side(evaluation: Evaluation, name: str, why: str) -> WorstClip | None:
+def _side_by_side(
+    evaluation: Evaluation, name: str, why: str, small: Mapping[Path, Future[np.ndarray]]
+) -> WorstClip | None:
     fake, real = evaluation.videos.get(name, (None, None))
     if fake is None:
         return None
     try:
-        shown = {side: _small(path) for side, path in (("real", real), ("generated", fake)) if path is not None}
+        paths = {"real": real, "generated": fake}
+        shown = {side: small[path].result() for side, path in paths.items() if path is not None}
         length = min(map(len, shown.values()))
         frames = np.concatenate([part[:length] for part in shown.values()], axis=2)
         sides = tuple((side, part.shape[2]) for side, part in shown.items())
