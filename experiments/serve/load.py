@@ -142,7 +142,8 @@ def first_second(folder: Path, *, size: int, times: int) -> dict[str, Any]:
         "first job, s": waited[0],
         "later jobs, s": waited[1:],
         "worker's CPU of each, s": used,
-        "cold, s": _cold(size),
+        "fresh process, s": [_fresh(size) for _ in range(times + 1)][1:],  # the first may compile Python's files
+        "load": [round(value, 1) for value in os.getloadavg()],
     }
 
 
@@ -151,7 +152,7 @@ def _cpu_s(processes: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
-def _cold(size: int) -> dict[str, float]:
+def _fresh(size: int) -> dict[str, float]:
     """Seconds from the start of `paha animate -o -` to its first byte and to a second of video."""
     command = [
         sys.executable,
@@ -165,8 +166,10 @@ def _cold(size: int) -> dict[str, float]:
         "--size",
         str(size),
     ]
+    # As a person's shell has it: what Python compiled is kept.
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     begin, fragments, first = time.monotonic(), 0, 0.0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=own) as process:
         assert process.stdout is not None
         while data := os.read(process.stdout.fileno(), 1 << 16):
             first = first or time.monotonic() - begin

@@ -226,9 +226,9 @@ def animate_one(
     from paha.pipeline.options import SampleOptions
 
     sheet = sheet_path(out) if options.contact_sheet else None
-    reference = reference or options.reference()
     # Before OUT is opened.
     picture, sound = as_image(image), as_audio(audio)
+    reference = (reference or options.reference()).begun(picture, pipeline.preset)
     sound = as_audio(cut_audio(sound, start_s=options.start, duration_s=options.duration))
     begin = time.monotonic()
     sample = SampleOptions(steps=options.steps, seed=options.seed, cfg_scale=options.cfg_scale)
@@ -239,7 +239,16 @@ def animate_one(
             picture,
             sound,
             place,
-            guide(sample, pipeline, picture, choice, width=reference.width, height=reference.height, say=tell),
+            guide(
+                sample,
+                pipeline,
+                picture,
+                choice,
+                width=reference.width,
+                height=reference.height,
+                reading=reference.reading,
+                say=tell,
+            ),
             reference,
             resume=options.resume,
             overwrite=options.overwrite,

@@ -21,7 +21,7 @@ from paha.pce.classifier import PCEClassifier
 from paha.pce.regions import Region
 from paha.pipeline.inputs import frame_size
 from paha.pipeline.options import GuidanceFactory, SampleOptions
-from paha.pipeline.reference import ReferenceOptions, make_reference
+from paha.pipeline.reference import Reading, ReferenceOptions, make_reference
 from paha.runtime.fingerprint import model_fingerprint
 
 if TYPE_CHECKING:
@@ -77,13 +77,14 @@ def guide(
     *,
     width: int | None = None,
     height: int | None = None,
+    reading: Reading | None = None,
     observe: Observe | None = None,
     say: Callable[[str], None] | None = None,
 ) -> SampleOptions:
     """The options with the chosen guidance for one reference image; as they are where none was chosen.
 
-    say: called with a line on where the face is and what found it. Raises PahaError where a classifier is not in the
-    model folder, no face is found, or no step would be guided.
+    reading: of that image, where it has begun. say: called with a line on where the face is and what found it. Raises
+    PahaError where a classifier is not in the model folder, no face is found, or no step would be guided.
     """
     if choice is None:
         return sample
@@ -93,7 +94,7 @@ def guide(
     sample = _with_guided_steps(sample, options, pipeline.preset.sample.steps)
     classifiers: dict[Region, PCEClassifier] = {region: pipeline.classifier(region) for region in options.regions}
     guidance, box = build_guidance(
-        pipeline, image, options, by_hand=choice.face_box, width=width, height=height, observe=observe
+        pipeline, image, options, by_hand=choice.face_box, width=width, height=height, reading=reading, observe=observe
     )
     if say is not None:
         corners = ", ".join(f"{value:.2f}" for value in box.box)
@@ -129,10 +130,12 @@ def build_guidance(
     by_hand: tuple[float, float, float, float] | None = None,
     width: int | None = None,
     height: int | None = None,
+    reading: Reading | None = None,
     observe: Observe | None = None,
 ) -> tuple[GuidanceFactory, FaceBox]:
     """(what `SampleOptions.guidance` takes, the face box that its masks are drawn from)."""
-    box = _face_box(pipeline, as_image(image), by_hand=by_hand, width=width, height=height)
+    wanted = ReferenceOptions(width, height, by_hand, reading=reading)
+    box = _face_box(pipeline, as_image(image), wanted)
     if pipeline.preset.codec.kind == "motion":
         width = height = None  # the grid about the person, whatever the size of the picture
     width, height = frame_size(pipeline.preset, width, height)
@@ -152,18 +155,10 @@ def build_guidance(
     return guidance, box
 
 
-def _face_box(
-    pipeline: PahaPipeline,
-    image: np.ndarray,
-    *,
-    by_hand: tuple[float, float, float, float] | None,
-    width: int | None,
-    height: int | None,
-) -> FaceBox:
+def _face_box(pipeline: PahaPipeline, image: np.ndarray, wanted: ReferenceOptions) -> FaceBox:
     """The face in [0, 1] of what the latents cover: the grid about the person, or the frame."""
     if pipeline.preset.codec.kind == "motion":
-        options = ReferenceOptions(width, height, by_hand)
-        reference: Any = make_reference(pipeline.codec, image, pipeline.preset, options)
+        reference: Any = make_reference(pipeline.codec, image, pipeline.preset, wanted)
         return FaceBox(reference.face_box, f"landmarks ({reference.landmarks.source})")
-    width, height = frame_size(pipeline.preset, width, height)
-    return find_face_box(image, width=width, height=height, pose_reader=PRESENTER_READER, by_hand=by_hand)
+    width, height = frame_size(pipeline.preset, wanted.width, wanted.height)
+    return find_face_box(image, width=width, height=height, pose_reader=PRESENTER_READER, by_hand=wanted.face_box)

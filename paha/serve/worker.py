@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paha.errors import PahaError
+from paha.media.image_io import as_image
 from paha.media.remux import remux
 from paha.pipeline.inputs import PahaWarning
 from paha.serve.store import VIDEO, Job, JobStore, stream_name
@@ -87,8 +88,9 @@ def _make(pipeline: PahaPipeline, folder: Path, job: Job, advance, sign: Path | 
     kind, choice = asked["guidance"], None
     if kind != "none":
         choice = GuidanceChoice(GuidanceOptions(kind=kind), box, by_preset=(*SCALES, "smoothing", "reuse"))
-    image = folder / IMAGE
-    options = guide(SampleOptions(seed=asked["seed"]), pipeline, image, choice)
+    image = as_image(folder / IMAGE)
+    reference = reference.begun(image, pipeline.preset)
+    options = guide(SampleOptions(seed=asked["seed"]), pipeline, image, choice, reading=reference.reading)
     growing = folder / stream_name(job.attempt)
 
     def make(*, resume: bool = False, overwrite: bool = False) -> None:
