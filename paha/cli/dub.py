@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from paha.cli.animate import STANDARD_OUTPUT, Landmarks, LoadOptions, check_signing, open_stream
-from paha.cli.animate import sign as sign_file
+from paha.cli.animate import Landmarks, LoadOptions
 from paha.cli.options import FILE, STREAM_IN, Mark, Overwrite, SampleSteps, Sign, TextOptions, tell
+from paha.cli.written import STANDARD_OUTPUT, check_signing, open_stream
+from paha.cli.written import sign as sign_file
 from paha.pipeline.outputs import VIDEO
 
 _STAGES = {"faces": "reading the face", "speech": "making the motion", "frames": "writing frames"}

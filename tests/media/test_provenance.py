@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from paha.cli.animate import check_signing
 from paha.cli.main import app
+from paha.cli.written import check_signing
 from paha.errors import PahaError
 from paha.media.provenance import CERTIFICATE, KEY, read_provenance, sign_video
 from paha.media.video_io import read_video, write_video
