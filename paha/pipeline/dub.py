@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -12,6 +13,7 @@ import numpy as np
 
 from paha.errors import PahaError
 from paha.media.audio_io import AudioInput, as_audio, num_video_frames
+from paha.media.containers import exact_duration_s, open_media, picture_of, start_s
 from paha.media.video_io import iter_video
 from paha.media.video_writer import VideoWriter
 from paha.motion.dubbing import FaceTrack, FaceTracker, dub_frames, mouth_motion
@@ -56,6 +58,7 @@ def dub(
         )
     sound = as_audio(audio)
     count = num_video_frames(len(sound[0]), sound[1])
+    _refuse_short(Path(video), count)
     track, reference = _read(Path(video), count, FaceTracker(landmark_reader(landmarks), face_box), advance)
     wanted = predict_mouth(pipeline, reference, track, sound, options, landmarks=landmarks, advance=advance)
     motion = mouth_motion(wanted, track.state, track.presence)
@@ -98,6 +101,23 @@ def predict_mouth(
     return replace(state, mouth_open=np.maximum(state.mouth_open, 0))
 
 
+def _refuse_short(video: Path, count: int) -> None:
+    """Raises PahaError where the file itself says that it has fewer than `count` frames, before any is read."""
+    with open_media(video) as container:
+        stream = picture_of(container)
+        if stream is None or (length := exact_duration_s(container, stream)) is None:
+            return
+        late = (stream.start_time or 0) * Fraction(stream.time_base or 0) - start_s(container)
+        if (late + length) * FPS < count - 1:
+            raise _too_short(video, count, float(late + length))
+
+
+def _too_short(video: Path, count: int, have_s: float) -> PahaError:
+    return PahaError(
+        f"the speech is {count / FPS:.2f} s long, {video} only {have_s:.2f} s: give a longer video, or less speech"
+    )
+
+
 def _read(
     video: Path, count: int, tracker: FaceTracker, advance: Callable[[str, int, int], None]
 ) -> tuple[FaceTrack, tuple[int, np.ndarray]]:
@@ -108,10 +128,7 @@ def _read(
         read += 1
         advance("faces", read, count)
     if read < count:
-        raise PahaError(
-            f"the speech is {count / FPS:.2f} s long, {video} only {read / FPS:.2f} s: give a longer video, or less "
-            "speech"
-        )
+        raise _too_short(video, count, read / FPS)
     track = tracker.track()
     if track is None:
         raise PahaError(f"no face was found in {video}; give a video of a person seen from the front")
