@@ -39,6 +39,7 @@ from paha.types import FPS, SAMPLE_RATE_HZ, Keypoints
 FVD_DIM, EXPRESSION_DIM = 400, 52
 NO_FACE = "no face was seen"
 NO_HAND = "no hand was seen"
+UNSEEN = "never seen"
 NOT_ON_COPIES = "not measured on a corrupted copy"
 Value: TypeAlias = "Interval | str"
 """A number with its interval, or why there is none."""
@@ -173,8 +174,10 @@ class RowScores:
         absent = self.instruments.absent
         made: dict[str, Value] = {name: bootstrap(list(values.values())) for name, values in self.scalars.items()}
         made |= {name: next(iter(why.values())) for name, why in self.dropped.items() if name not in made}
+        if "psnr_frame" in made:
+            made = {f"{kind}_{name}": UNSEEN for kind in ("psnr", "ssim") for name in self.regions} | made
         for name, side in self.regions.items():
-            made[f"frd_{name}"] = frechet_interval(real.regions[name], side, floor=MIN_DEVIATION) or "never seen"
+            made[f"frd_{name}"] = frechet_interval(real.regions[name], side, floor=MIN_DEVIATION) or UNSEEN
         if self.gestures is not None and real.gestures is not None:
             made["fgd"] = frechet_interval(real.gestures, self.gestures) or "too few windows"
             made["div"] = self.diversity.interval(1) or "too few windows"
@@ -197,7 +200,7 @@ class RowScores:
         if self.instruments.arcface is None:
             made["csim"] = absent.get("arcface", "no face network")
         if "pose" in absent:
-            unseen = (NO_FACE, NO_HAND, NO_ARMS, "never seen", "too short or unseen", "no face or short")
+            unseen = (NO_FACE, NO_HAND, NO_ARMS, UNSEEN, "too short or unseen", "no face or short")
             made |= {name: absent["pose"] for name, value in made.items() if value in unseen}
         return made
 

@@ -61,6 +61,7 @@ def test_circles_have_no_score_of_a_person_and_nothing_is_bold(folder, tmp_path,
     for row in found.rows:
         told = {name: row.values.get(name, "absent") for name in SEEN}
         assert all(isinstance(value, str) for value in told.values()), told
+    assert isinstance(found.rows[0].values["psnr_face"], str)  # told, not a dash
     assert found.rows[0].values["arms_seen"].mean == pytest.approx(0, abs=0.1)  # pyright: ignore
     text = "".join(to_markdown(table) for table in tables(found))
     assert "**" not in text
