@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from paha.errors import PahaError
-from paha.extractors.pose import PoseTrack
+from paha.extractors.pose import PoseTrack, join_tracks
 from paha.extractors.weights import find_weight, weight
 
 KINDS = ("presenter", "mediapipe", "dwpose")
@@ -76,19 +78,33 @@ class Readers:
     Only for extractors that read every frame by itself; a clip's frames may be read by several of them.
     """
 
-    def __init__(self, make: Callable[[], PoseExtractor]) -> None:
-        self._make, self._idle = make, [make()]
+    def __init__(self, make: Callable[[], PoseExtractor], *, threads: int = 1) -> None:
+        """threads: that share the frames of one call; the answer is the same."""
+        self._make, self.threads, self._idle = make, threads, [make()]
 
     def detect(self, frames: np.ndarray) -> PoseTrack:
         """Pose of frames (T, H, W, 3) uint8, in their pixels."""
+        if self.threads == 1:
+            return self._detect(frames)
+        with ThreadPoolExecutor(self.threads) as pool:
+            parts = np.array_split(frames, min(self.threads, len(frames)))
+            return join_tracks(list(pool.map(self._detect, parts)))
+
+    @contextmanager
+    def borrowed(self) -> Iterator[PoseExtractor]:
+        """One of them, for this thread alone."""
         try:
             reader = self._idle.pop()
         except IndexError:
             reader = self._make()
         try:
-            return reader.detect(frames)
+            yield reader
         finally:
             self._idle.append(reader)
+
+    def _detect(self, frames: np.ndarray) -> PoseTrack:
+        with self.borrowed() as reader:
+            return reader.detect(frames)
 
 
 def fetch_weights(kind: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from paha.extractors.choose import PoseExtractor
+from paha.extractors.choose import PoseExtractor, Readers
 from paha.extractors.dwpose import DWPose
 from paha.extractors.mediapipe_pose import MediaPipePose
 from paha.extractors.pose import PoseTrack
@@ -45,6 +45,18 @@ def people_reader(kind: str, extractor: PoseExtractor) -> PeopleReader:
     """The reader that goes with a pose extractor (`paha.extractors.choose.KINDS`)."""
     readers: dict[str, Any] = {"presenter": PresenterPeople, "mediapipe": MediaPipePeople, "dwpose": DWPosePeople}
     return readers[kind](extractor)
+
+
+class PeopleReaders:
+    """Reads for several threads, each with an extractor of its own."""
+
+    def __init__(self, kind: str, readers: Readers) -> None:
+        self._kind, self._readers = kind, readers
+
+    def read(self, frame: np.ndarray) -> PeopleReading:
+        """The people in a frame (H, W, 3) uint8."""
+        with self._readers.borrowed() as extractor:
+            return people_reader(self._kind, extractor).read(frame)
 
 
 class MediaPipePeople:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,21 @@ class PoseTrack:
     face_box: np.ndarray
     mouth_open: np.ndarray | None
     expression: np.ndarray | None = None
+
+
+def join_tracks(tracks: Sequence[PoseTrack]) -> PoseTrack:
+    """The pose of a clip whose parts were read one after another."""
+    points = np.concatenate([track.keypoints.points for track in tracks])
+    scores = np.concatenate([track.keypoints.scores for track in tracks])
+    boxes = np.concatenate([track.face_box for track in tracks])
+    mouths = [track.mouth_open for track in tracks if track.mouth_open is not None]
+    shapes = [track.expression for track in tracks]
+    width = next((shape.shape[1] for shape in shapes if shape is not None), 0)
+    full = [
+        np.full((len(t.face_box), width), np.nan, np.float32) if t.expression is None else t.expression for t in tracks
+    ]
+    mouth = np.concatenate(mouths) if len(mouths) == len(tracks) else None
+    return PoseTrack(Keypoints(points, scores), boxes, mouth, np.concatenate(full) if width else None)
 
 
 MAX_FACE_SPREAD = 2.5

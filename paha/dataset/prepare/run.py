@@ -97,8 +97,9 @@ def prepare_dataset(
         passing = 0
         if todo:
             _clear_partial(out)
-        tasks = [(source, out, config) for source in todo]
-        workers = min(workers or num_cores(), max(1, len(tasks)))
+        cores = workers or num_cores()
+        workers = min(cores, max(1, len(todo)))
+        tasks = [(source, out, config, cores // workers) for source in todo]  # one long film has all cores
         outcomes = run_tasks(prepare_source, tasks, workers=workers, engine=engine)
         for index, result, error in _tracked(outcomes, todo, enabled=progress):
             source = todo[index]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from paha.media.audio_io import read_audio, to_mono_16k
 from paha.media.containers import open_media, picture_of
 from paha.media.video_io import iter_video
 from paha.runtime.atomic import write_bytes
+from paha.runtime.threads import map_in_order
 from paha.types import FPS
 
 THUMB_WIDTH = 160
@@ -72,12 +75,13 @@ class Scan:
         return self.thumbs[start : int(self.thumb_ends[second])].tobytes()
 
 
-def scan_file(path: Path, reader: PeopleReader, config: PrepareConfig) -> Scan:
-    """Measure a raw file. Raises PahaError that names it where it cannot be decoded or has no picture or no sound."""
+def scan_file(path: Path, reader: PeopleReader, config: PrepareConfig, *, threads: int = 1) -> Scan:
+    """Measure a raw file. threads: that `reader` is called in. Raises PahaError that names the file where it cannot be
+    decoded or has no picture or no sound."""
     samples, rate_hz = read_audio(path)  # first: what has no sound need not be decoded
     picture = _Picture(path, reader, stride=FPS // config.scan_fps, threshold=config.cut_threshold)
-    for frame in iter_video(path):
-        picture.add(frame)
+    for people in map_in_order(picture.read, picture.add_all(iter_video(path)), workers=threads):
+        picture.people.append(people)
     count = len(picture.luma)
     return Scan(
         level_db=levels_db(to_mono_16k(samples, rate_hz), count),
@@ -104,6 +108,10 @@ def load_scan(path: Path) -> Scan | None:
         return None
 
 
+ToRead: TypeAlias = tuple[int, np.ndarray, np.ndarray, float]
+"""A frame's number, its black bars, the frame at the size at which it is read, and that size's scale."""
+
+
 class _Picture:
     """Collects the measures of the frames as they come."""
 
@@ -117,10 +125,18 @@ class _Picture:
         self.luma: list[float] = []
         self._motion: list[float] = []
         self._cuts: list[int] = []
-        self._people: list[tuple[np.ndarray, ...]] = []
+        self.people: list[tuple[np.ndarray, ...]] = []
         self._thumbs: list[bytes] = []
 
-    def add(self, frame: np.ndarray) -> None:
+    def add_all(self, frames: Iterable[np.ndarray]) -> Iterator[ToRead]:
+        """Measure the frames as they are asked for; gives those on which people are to be looked for."""
+        for frame in frames:
+            found = self.add(frame)
+            if found is not None:
+                yield found
+
+    def add(self, frame: np.ndarray) -> ToRead | None:
+        """Measure a frame; what is to be read of it, if anything."""
         import cv2
         from scenedetect import FrameTimecode
 
@@ -137,27 +153,28 @@ class _Picture:
         bgr = cv2.cvtColor(thumb, cv2.COLOR_RGB2BGR)
         for cut in self._detector.process_frame(FrameTimecode(number, float(FPS)), bgr):
             self._cuts.append(int(cut.frame_num))
-        if number % self._stride == 0:
-            self._people.append((np.array(number), black_bars(grey), *self._read(frame)))
         if number % FPS == 0:
             self._thumbs.append(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
-
-    def _read(self, frame: np.ndarray) -> tuple[np.ndarray, ...]:
-        import cv2
-
+        if number % self._stride:
+            return None
         scale = min(1.0, _READ_SIDE / max(frame.shape[:2]))
         small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else frame
+        return number, black_bars(grey), small, scale
+
+    def read(self, wanted: ToRead) -> tuple[np.ndarray, ...]:
+        """The people of a frame, as `Scan` has them. Several threads may read at once, where the reader lets them."""
+        number, bars, small, scale = wanted
         reading = self._reader.read(small)
         track = reading.track
         mouth = np.zeros(1, np.float32) if track.mouth_open is None else track.mouth_open
         points, box = track.keypoints.points[0] / scale, track.face_box[0] / scale
-        return points, track.keypoints.scores[0], box, mouth[0], np.array(reading.other_face)
+        return np.array(number), bars, points, track.keypoints.scores[0], box, mouth[0], np.array(reading.other_face)
 
     def arrays(self, *, source_fps: float) -> dict[str, np.ndarray]:
         is_cut = np.zeros(len(self.luma), bool)
         is_cut[[cut for cut in self._cuts if 0 < cut < len(is_cut)]] = True
         names = ("at", "bars", "points", "scores", "face_box", "mouth", "other_face")
-        people = {name: np.stack(values) for name, values in zip(names, zip(*self._people, strict=True), strict=True)}
+        people = {name: np.stack(values) for name, values in zip(names, zip(*self.people, strict=True), strict=True)}
         return {
             "luma": np.array(self.luma, np.float32),
             "motion": np.array(self._motion, np.float32),

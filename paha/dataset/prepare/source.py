@@ -21,8 +21,9 @@ from paha.dataset.prepare.presence import check_presence
 from paha.dataset.prepare.scan import Scan, load_scan, save_scan, scan_file
 from paha.dataset.prepare.smoothing import smooth_keypoints
 from paha.errors import MediaError, PahaError
-from paha.extractors.choose import PoseExtractor, pose_extractor
-from paha.extractors.faces import people_reader
+from paha.extractors.choose import PoseExtractor, Readers, pose_extractor
+from paha.extractors.faces import PeopleReaders
+from paha.extractors.pose import PoseTrack
 from paha.extractors.presence import PartFeatures, PresentPose
 from paha.media.audio_io import read_audio, to_mono_16k, write_wav
 from paha.media.image_io import fit_image
@@ -90,17 +91,17 @@ def result_path(out: Path, source: Source) -> Path:
     return out / "sources" / f"{source.source_id}.json"
 
 
-def prepare_source(source: Source, out: Path, config: PrepareConfig) -> dict[str, Any]:
+def prepare_source(source: Source, out: Path, config: PrepareConfig, threads: int = 1) -> dict[str, Any]:
     """Scan, cut, write; returns the source's result and leaves it in OUT/sources/<source_id>.json.
 
-    A scan and clips that are there already are kept: they are whole, being written under temporary names. A file that
-    cannot be used gives a result with its `error`, one line. Raises PahaError for what is no fault of the file: a full
-    disk, missing weights.
+    threads: that may read people at once. A scan and clips that are there already are kept: they are whole, being
+    written under temporary names. A file that cannot be used gives a result with its `error`, one line. Raises
+    PahaError for what is no fault of the file: a full disk, missing weights.
     """
     try:
-        scan = _scanned(source, out, config)
+        scan = _scanned(source, out, config, threads)
         cuts, rejected = plan_cuts(scan, config, source.listed)
-        records = write_clips(source, scan, cuts, out, config)
+        records = write_clips(source, cuts, out, config, threads=threads)
         result = _result(source, scan=scan, clips=records, rejected=[asdict(item) for item in rejected])
     except MediaError as error:  # anything else may pass, and is not remembered as the file's fault
         result = _result(source, error=one_line(error, path=source.path, name=source.name))
@@ -108,15 +109,21 @@ def prepare_source(source: Source, out: Path, config: PrepareConfig) -> dict[str
     return result
 
 
-def write_clips(source: Source, scan: Scan, cuts: list[Cut], out: Path, config: PrepareConfig) -> list[ClipRecord]:
+def write_clips(
+    source: Source, cuts: list[Cut], out: Path, config: PrepareConfig, *, threads: int = 1
+) -> list[ClipRecord]:
     """Write the clips of a source that are not there yet; returns the records of all."""
     records = [_record(source, cut, config) for cut in cuts]
     missing = [(cut, record) for cut, record in zip(cuts, records, strict=True) if not is_whole(out, record)]
     if missing:
         samples, rate_hz = read_audio(source.path)
         mono = to_mono_16k(samples, rate_hz)
+        reader: PoseExtractor = _readers(config.pose, threads)
+        if config.presence:
+            reader = PresentPose(reader, _part_features(config.presence), limit=config.presence_limit)
         for (_, record), cut, frames in _frames_of(Path(source.path), missing, config):
-            _write_clip(frames, cut, record, out, config, sound=(samples, rate_hz), mono=mono, name=source.name)
+            track = reader.detect(frames)
+            _write_clip(frames, track, cut, record, out, config, sound=(samples, rate_hz), mono=mono, name=source.name)
     return records
 
 
@@ -142,12 +149,12 @@ def filled_boxes(boxes: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _extractor(kind: str) -> PoseExtractor:
-    """One a process: loading takes seconds."""
+def _readers(kind: str, threads: int) -> Readers:
+    """One set a process: loading takes seconds. Only MediaPipe's read in several threads."""
     import torch
 
     torch.set_num_threads(1)  # a worker a core; and the same sums in the same order everywhere
-    return pose_extractor(kind)
+    return Readers(lambda: pose_extractor(kind), threads=threads if kind == "mediapipe" else 1)
 
 
 @cache
@@ -156,11 +163,13 @@ def _part_features(name: str) -> PartFeatures:
     return PartFeatures.load(name)
 
 
-def _scanned(source: Source, out: Path, config: PrepareConfig) -> Scan:
+def _scanned(source: Source, out: Path, config: PrepareConfig, threads: int) -> Scan:
     path = out / "sources" / f"{source.source_id}.safetensors"
     scan = load_scan(path)
     if scan is None:
-        scan = scan_file(Path(source.path), people_reader(config.pose, _extractor(config.pose)), config)
+        readers = _readers(config.pose, threads)
+        reader = PeopleReaders(config.pose, readers)
+        scan = scan_file(Path(source.path), reader, config, threads=readers.threads)
         if config.presence:
             scan = check_presence(scan, Path(source.path), _part_features(config.presence), limit=config.presence_limit)
         save_scan(path, scan)
@@ -187,6 +196,7 @@ def _frames_of(
 
 def _write_clip(
     frames: np.ndarray,
+    track: PoseTrack,
     cut: Cut,
     record: ClipRecord,
     out: Path,
@@ -196,10 +206,6 @@ def _write_clip(
     mono: np.ndarray,
     name: str,
 ) -> None:
-    extractor = _extractor(config.pose)
-    if config.presence:
-        extractor = PresentPose(extractor, _part_features(config.presence), limit=config.presence_limit)
-    track = extractor.detect(frames)
     keypoints = smooth_keypoints(track.keypoints, config.smooth)
     found = np.asarray((track.keypoints.scores[:, FACE] > 0).any(1))
     samples, rate_hz = sound

@@ -22,7 +22,7 @@ from paha.evaluation.metrics.measured import Measured, MeasurementCache, load_me
 from paha.evaluation.metrics.parts import mean_lab, mouth_opening
 from paha.evaluation.metrics.regions import Boxes, describe, psnr_db, region_boxes, region_errors, region_masks
 from paha.evaluation.metrics.sync import crop_boxes, crop_faces, embed_lips, embed_sound, face_track
-from paha.extractors.pose import PoseTrack
+from paha.extractors.pose import PoseTrack, join_tracks
 from paha.extractors.weights import file_sha256
 from paha.media.image_io import fit_image
 from paha.media.video_io import iter_video
@@ -97,7 +97,7 @@ def measure(
         if start < wanted:
             window.append(frames[: wanted - start])
         start += len(frames)
-    track = _join(tracks)
+    track = join_tracks(tracks)
     lips, sound, no_sync = _sync(clip, track, instruments)
     fvd = _fvd(np.concatenate(window), instruments, variants=variants) if window else {}
     return Measured(
@@ -235,20 +235,6 @@ def _mean_colours(frame: np.ndarray, boxes: Boxes, index: int) -> np.ndarray:
     return np.stack(
         [mean_lab(frame[masks[name]]) if masks[name].any() else np.full(3, np.nan) for name in ("face", "background")]
     )
-
-
-def _join(tracks: list[PoseTrack]) -> PoseTrack:
-    points = np.concatenate([track.keypoints.points for track in tracks])
-    scores = np.concatenate([track.keypoints.scores for track in tracks])
-    boxes = np.concatenate([track.face_box for track in tracks])
-    mouths = [track.mouth_open for track in tracks if track.mouth_open is not None]
-    shapes = [track.expression for track in tracks]
-    width = next((shape.shape[1] for shape in shapes if shape is not None), 0)
-    full = [
-        np.full((len(t.face_box), width), np.nan, np.float32) if t.expression is None else t.expression for t in tracks
-    ]
-    mouth = np.concatenate(mouths) if len(mouths) == len(tracks) else None
-    return PoseTrack(Keypoints(points, scores), boxes, mouth, np.concatenate(full) if width else None)
 
 
 def _fvd_frames(instruments: Instruments) -> int:
