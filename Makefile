@@ -50,11 +50,11 @@ STILLS ?=
 MEDIA  ?= ../shared/media
 presenter: $(VENV)/dev
 	$(BIN)/paha train acoustic-model --out $(WORK)/acoustic_model $(if $(SPEECH),--speech "$(SPEECH)")
-	$(BIN)/paha train lip-reader --out $(WORK)/lip_reader $(if $(SPEECH),--speech "$(SPEECH)")
+	for i in 1 2; do $(BIN)/paha train lip-reader --set train.seed=$$i --out $(WORK)/lip_reader_$$i $(if $(SPEECH),--speech "$(SPEECH)") || exit; done
 	$(BIN)/paha train univdm --preset presenter --set audio.name=$(WORK)/acoustic_model/model --out $(WORK)/univdm \
 	  $(if $(SPEECH),--speech "$(SPEECH)")
 	$(if $(STILLS),$(BIN)/paha train keypoint-estimator --stills "$(STILLS)" --out $(WORK)/keypoint_estimator)
-	$(BIN)/python -m paha.training.univdm.ship --univdm $(WORK)/univdm --lip-reader $(WORK)/lip_reader \
+	$(BIN)/python -m paha.training.univdm.ship --univdm $(WORK)/univdm --lip-reader $(WORK)/lip_reader_1 --lip-reader $(WORK)/lip_reader_2 \
 	  $(if $(STILLS),--keypoint-estimator $(WORK)/keypoint_estimator)
 
 presenter-report: $(VENV)/dev

@@ -83,7 +83,7 @@ def train_acoustic_model(*, options: AcousticTraining, init: common.Init = None)
 
 
 def train_lip_reader(*, options: AcousticTraining, init: common.Init = None) -> None:
-    """Train a larger acoustic model that reads the lips alone; it drops in without training UniVDM again."""
+    """Train a larger acoustic model, for the lips alone; it is shipped beside the ears, and UniVDM stays as it is."""
     from paha.training.loop import fit
     from paha.training.motion.acoustic_job import LIP_READER, LIP_READER_SPEECHES, LIP_READER_TRAIN, acoustic_job
 

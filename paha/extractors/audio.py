@@ -6,6 +6,7 @@ T video frames, L layers of a frame's feature, D its width. Frame f's feature is
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
@@ -28,12 +29,12 @@ from paha.extractors.mel import (
     power_spectra,
 )
 from paha.extractors.pretrained import load_pretrained
-from paha.univdm.pretrained import REMEDY, load_part
+from paha.univdm.pretrained import load_part
 
 AUDIO_ENCODER_FOLDER = "audio_encoder"
 """Where a model folder may carry the weights of its audio encoder."""
-LIP_READER_FOLDER = "lip_reader"
-"""Below it: a second acoustic model, for the lips alone."""
+LIP_READER_FOLDER = "lip_reader_{}"
+"""Below it, from 1: further acoustic models, for the lips alone."""
 SHIPPED_ACOUSTIC_MODEL = Path(str(files("paha"))) / "assets" / "presenter" / AUDIO_ENCODER_FOLDER
 """What an acoustic encoder without a name is."""
 
@@ -84,32 +85,33 @@ class LogMelEncoder:
 class AcousticEncoder:
     """Log-mel bands, and below them what an `AcousticModel` hears: L = 4 rows of bands, then D / bands rows of it.
 
-    lip_reader: a larger acoustic model that reads the lips (`lips`) and nothing else, so that it may be exchanged
-    without training UniVDM again, which knows the features of the other.
+    lip_readers: further acoustic models, whose lips are averaged with its own (`lips`), as their errors are not the
+    same; they may be exchanged without training UniVDM again, which knows the features of the first.
     """
 
     CHUNK_FRAMES: int = 500
     CONTEXT_FRAMES = 24
     """More than the networks see to one side."""
 
-    def __init__(self, model: AcousticModel, lip_reader: AcousticModel | None = None) -> None:
+    def __init__(self, model: AcousticModel, lip_readers: Sequence[AcousticModel] = ()) -> None:
         self.model = model.float().eval().requires_grad_(False)
-        self.lip_reader = None if lip_reader is None else lip_reader.float().eval().requires_grad_(False)
+        self.lip_readers = [reader.float().eval().requires_grad_(False) for reader in lip_readers]
         self.mel = LogMelEncoder(mel_bands=model.config["mel_bands"])
 
     @classmethod
     def load(cls, folder: Path | str) -> AcousticEncoder:
         """From a folder of `paha train acoustic-model`. Raises PahaError that names it where it is none."""
         remedy = "train one with `paha train acoustic-model` and give its model folder as audio.name"
-        reader = Path(folder) / LIP_READER_FOLDER
-        lips = load_part(AcousticModel, reader, remedy=REMEDY) if reader.is_dir() else None
-        return cls(load_part(AcousticModel, Path(folder), remedy=remedy), lips)
+        readers = sorted(Path(folder).glob(LIP_READER_FOLDER.format("*")))
+        return cls(
+            load_part(AcousticModel, Path(folder), remedy=remedy), [load_part(AcousticModel, r) for r in readers]
+        )
 
     def save(self, folder: Path) -> None:
         """Write the models as fp16 safetensors."""
         copy.deepcopy(self.model).half().save_pretrained(folder)
-        if self.lip_reader is not None:
-            copy.deepcopy(self.lip_reader).half().save_pretrained(folder / LIP_READER_FOLDER)
+        for number, reader in enumerate(self.lip_readers, 1):
+            copy.deepcopy(reader).half().save_pretrained(folder / LIP_READER_FOLDER.format(number))
 
     @torch.no_grad()
     def encode(self, mono_16k: np.ndarray, num_frames: int) -> Tensor:
@@ -119,12 +121,10 @@ class AcousticEncoder:
 
     @torch.no_grad()
     def lips(self, encoded: Tensor) -> Tensor:
-        """Lips (T, 3) as the lip reader hears them, or the model where there is none (`AcousticModel.lips`), on the
-        CPU, of what `encode` gave."""
-        if self.lip_reader is None:
-            return self.model.lips(encoded[:, MELS_PER_FRAME:].flatten(1).to(self.model.device)).cpu()
-        features = self._features(self.lip_reader, encoded[:, :MELS_PER_FRAME])
-        return self.lip_reader.lips(features.to(self.lip_reader.device)).cpu()
+        """Lips (T, 3) as they are heard (`AcousticModel.lips`), on the CPU, of what `encode` gave."""
+        mel, own = encoded[:, :MELS_PER_FRAME], encoded[:, MELS_PER_FRAME:].flatten(1)
+        heard = [(self.model, own)] + [(reader, self._features(reader, mel)) for reader in self.lip_readers]
+        return torch.stack([model.lips(features.to(model.device)).cpu() for model, features in heard]).mean(0)
 
     def _features(self, model: AcousticModel, mel: Tensor) -> Tensor:
         """(T, D) on the CPU, of bands (T, 4, M), in pieces with context, so that memory does not grow with T."""
@@ -138,9 +138,8 @@ class AcousticEncoder:
 
     def to(self, device: torch.device | str) -> AcousticEncoder:
         """Itself, its weights moved."""
-        for model in (self.model, self.lip_reader):
-            if model is not None:
-                model.to(device)  # pyright: ignore[reportArgumentType]
+        for model in (self.model, *self.lip_readers):
+            model.to(device)  # pyright: ignore[reportArgumentType]
         return self
 
 

@@ -48,7 +48,7 @@ def test_a_run_without_a_model_is_named_and_nothing_is_written(run, tmp_path):
     with pytest.raises(PahaError, match="paha train keypoint-estimator"):
         ship(tmp_path / "out", univdm=run, estimator=tmp_path)
     with pytest.raises(PahaError, match="paha train lip-reader"):
-        ship(tmp_path / "out", reader=tmp_path)
+        ship(tmp_path / "out", lip_readers=[tmp_path])
     assert not (tmp_path / "out").exists()
 
 
@@ -58,9 +58,8 @@ def test_a_lip_reader_goes_beside_the_ears_and_nothing_else_is_touched(run, tmp_
     AcousticEncoder(ears).save(out / AUDIO_ENCODER_FOLDER)
     before = (out / AUDIO_ENCODER_FOLDER / "config.json").read_bytes()
     reader.save_pretrained(tmp_path / "reader" / "model")
-    ship(out, reader=tmp_path / "reader")
-    loaded = AcousticEncoder.load(out / AUDIO_ENCODER_FOLDER).lip_reader
-    assert loaded is not None
+    ship(out, lip_readers=[tmp_path / "reader"])
+    (loaded,) = AcousticEncoder.load(out / AUDIO_ENCODER_FOLDER).lip_readers
     assert loaded.config["reduction"] == 4
     assert (out / AUDIO_ENCODER_FOLDER / "config.json").read_bytes() == before
     assert sorted(path.name for path in out.iterdir()) == [AUDIO_ENCODER_FOLDER]
