@@ -41,6 +41,7 @@ def test_a_reading_begun_ahead_is_the_one_that_is_used(pipeline):
     options = ReferenceOptions(256, 256, landmarks="own").begun(image, pipeline.preset)
     assert options.begun(image, pipeline.preset).reading is options.reading
     reference = pipeline.encode_inputs(image, sound, options).reference
+    assert options.reading is not None
     assert reference.landmarks is options.reading.landmarks
     assert "mask" not in vars(reference.landmarks)  # which only frames need
     again = find_landmarks(fit_size(image, 256), detector="own")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from experiments.serve.load import PICTURE, SPEECH
 from paha.guidance.choice import SCALES, GuidanceChoice, guide
-from paha.guidance.classifier_gradient import GuidanceOptions
+from paha.guidance.classifier_gradient import GuidanceKind, GuidanceOptions
 from paha.media.audio_io import cut_audio, read_audio
 from paha.media.image_io import read_image
 from paha.pipeline.animate import animate
@@ -26,10 +26,10 @@ from paha.pipeline.pipeline import PahaPipeline
 from paha.pipeline.reference import ReferenceOptions
 from paha.serve.worker import warm_up
 
-KINDS = ("none", "sg", "dg")
+KINDS: tuple[GuidanceKind, ...] = ("none", "sg", "dg")
 
 
-def make(pipeline: PahaPipeline, kind: str, *, seconds: float, size: int, seed: int) -> tuple[float, float]:
+def make(pipeline: PahaPipeline, kind: GuidanceKind, *, seconds: float, size: int, seed: int) -> tuple[float, float]:
     """Seconds of CPU and by the clock of one video."""
     begin, clock = time.process_time(), time.monotonic()
     choice = GuidanceChoice(GuidanceOptions(kind=kind), by_preset=(*SCALES, "smoothing", "reuse"))
