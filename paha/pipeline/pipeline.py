@@ -330,8 +330,10 @@ class PahaPipeline:
         if not torch.isfinite(z_0).all():
             raise PahaError("what was sampled is not finite: lower the guidance scales, or take float32")
         given = first is not None
-        z_0 = inputs.follow_heard_lips(z_0, segment, share=self.preset.sample.heard_lips, given_first=given)
-        return band_limited(z_0, self.preset, given_first=given)[0]
+        z_0 = band_limited(z_0, self.preset, given_first=given)
+        # What is heard has no noise in time to be limited, and lips lose by a blur.
+        share = self.preset.sample.heard_lips
+        return inputs.follow_heard_lips(z_0, segment, share=share, given_first=given)[0]
 
     def predictor(self, conditioning: Conditioning, cfg_scale: float = 1.0) -> Predict:
         """UniVDM as the sampler calls it: float32 latents in and out, whatever type the network has."""
