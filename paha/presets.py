@@ -72,7 +72,7 @@ PRESENTER = PahaConfig(
         motion_smoothing=1.0,
         lip_noise=0.25,
         shift_noise=1.75,
-        heard_lips=0.7,
+        heard_lips=0.8,
         # Of the shipped classifiers; a push in the step from pure noise moves everything (docs/log.md).
         guidance_scales=(4.0, 1.0, 0.25),
         guidance_skip_first=True,
