@@ -33,6 +33,8 @@ from paha.univdm.pretrained import load_part
 
 AUDIO_ENCODER_FOLDER = "audio_encoder"
 """Where a model folder may carry the weights of its audio encoder."""
+QUIET_SHARE = 0.05
+"""Of a recording's mel frames: in each band as many are quieter than its quiet."""
 LIP_READER_FOLDER = "lip_reader_{}"
 """Below it, from 1: further acoustic models, for the lips alone."""
 SHIPPED_ACOUSTIC_MODEL = Path(str(files("paha"))) / "assets" / "presenter" / AUDIO_ENCODER_FOLDER
@@ -121,10 +123,18 @@ class AcousticEncoder:
 
     @torch.no_grad()
     def lips(self, encoded: Tensor) -> Tensor:
-        """Lips (T, 3) as they are heard (`AcousticModel.lips`), on the CPU, of what `encode` gave."""
-        mel, own = encoded[:, :MELS_PER_FRAME], encoded[:, MELS_PER_FRAME:].flatten(1)
-        heard = [(self.model, own)] + [(reader, self._features(reader, mel)) for reader in self.lip_readers]
-        return torch.stack([model.lips(features.to(model.device)).cpu() for model, features in heard]).mean(0)
+        """Lips (T, 3) as they are heard (`AcousticModel.lips`), on the CPU, of what `encode` gave.
+
+        Before and after it the recording's own quiet goes on: at a bare end nobody knows whether a breath, with open
+        lips, and another phrase follow.
+        """
+        mel, margin = encoded[:, :MELS_PER_FRAME], self.CONTEXT_FRAMES
+        frames = mel.flatten(0, 1)
+        quiet = frames.kthvalue(1 + int(QUIET_SHARE * len(frames)), dim=0).values.expand(margin, MELS_PER_FRAME, -1)
+        mel = torch.cat([quiet, mel, quiet])
+        models = (self.model, *self.lip_readers)
+        heard = [model.lips(self._features(model, mel)[margin:-margin].to(model.device)).cpu() for model in models]
+        return torch.stack(heard).mean(0)
 
     def _features(self, model: AcousticModel, mel: Tensor) -> Tensor:
         """(T, D) on the CPU, of bands (T, 4, M), in pieces with context, so that memory does not grow with T."""

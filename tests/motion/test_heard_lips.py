@@ -50,12 +50,13 @@ def test_lips_are_heard_in_the_units_of_motion():
     scale: dict[str, Any] = {"lip_mean": (0.04, 0.0, 0.1), "lip_deviation": (0.02, 0.01, 0.3)}
     torch.manual_seed(0)
     encoder = AcousticEncoder(AcousticModel(stem_channels=16, channels=16, phones=("a",), **scale))
-    encoded = encoder.encode(np.random.default_rng(0).normal(size=16_000).astype(np.float32), 25)
+    encoded = encoder.encode(np.random.default_rng(0).normal(size=48_000).astype(np.float32), 75)
     presenter = override(preset("presenter"), {"sample.heard_lips": 0.5})
     lips = hear_lips(encoder, encoded, presenter)
     assert lips is not None
     raw = encoder.model.lip_head(encoded[:, 4:].flatten(1))
-    assert torch.allclose(lips, raw * torch.tensor([0.02, 0.01, 0.3]) + torch.tensor([0.04, 0.0, 0.1]))
+    wanted = raw * torch.tensor([0.02, 0.01, 0.3]) + torch.tensor([0.04, 0.0, 0.1])
+    torch.testing.assert_close(lips[24:-24], wanted[24:-24])  # where no frame sees an end
 
 
 def test_a_model_that_knows_no_units_is_refused():

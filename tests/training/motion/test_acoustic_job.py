@@ -13,6 +13,7 @@ from paha.dataset.synth.speech import Phoneme
 from paha.errors import PahaError
 from paha.extractors.acoustic_model import AcousticModel, ResidualBlock
 from paha.extractors.audio import AcousticEncoder, LogMelEncoder
+from paha.extractors.mel import MELS_PER_FRAME
 from paha.training.loop import fit
 from paha.training.motion.acoustic_examples import Crops, HeardSpeech, masked, symbols_at
 from paha.training.motion.acoustic_job import AcousticData, acoustic_job_on, probe_acoustic_model, save_curves
@@ -38,6 +39,13 @@ def data() -> AcousticData:
     crops = Crops(heard, ("a",), num_frames=FRAMES, mel_bands=80)
     lips = torch.cat([each.lips for each in heard])
     return AcousticData(crops, [toy(rng) for _ in range(2)], ("a",), lips.mean(0), lips.std(0))
+
+
+@pytest.fixture
+def encoder_with_units() -> AcousticEncoder:
+    torch.manual_seed(0)
+    scale: dict[str, Any] = {"lip_mean": (0.0, 0.0, 0.0), "lip_deviation": (1.0, 1.0, 1.0)}
+    return AcousticEncoder(AcousticModel(stem_channels=8, channels=8, **scale))
 
 
 def test_symbols_stand_where_they_are_said():
@@ -109,6 +117,17 @@ def test_lips_are_the_mean_of_all_who_read_them(tmp_path):
     assert len(each) == 3
     assert each.std(0).max() > 1e-3
     torch.testing.assert_close(together.lips(features), each.mean(0))
+
+
+def test_lips_are_heard_as_if_the_recording_s_quiet_went_on(encoder_with_units):
+    hum = 0.3 * np.sin(np.arange(16_000) * 1.3).astype(np.float32)
+    quiet = 0.001 * np.sin(np.arange(32_000) * 0.9).astype(np.float32)
+    short, long = np.concatenate([quiet[:8000], hum]), np.concatenate([quiet[:8000], hum, quiet])
+    heard = encoder_with_units.lips(encoder_with_units.encode(short, 37))
+    features = encoder_with_units.encode(long, 87)[:, MELS_PER_FRAME:].flatten(1)
+    bare = encoder_with_units.encode(short, 37)[:, MELS_PER_FRAME:].flatten(1)
+    whole, cut = (encoder_with_units.model.lips(each)[:37] for each in (features, bare))
+    assert (heard - whole)[-5:].abs().max() < 0.5 * (cut - whole)[-5:].abs().max()
 
 
 def test_a_saved_encoder_tells_of_no_folder_and_a_wrong_one_is_named(tmp_path):
