@@ -14,6 +14,8 @@ from paha.errors import PahaError
 _WIDEST = 65_536
 """Beyond it a number of channels, tokens or clips is a slip of the pen that would end in want of memory."""
 MAX_CFG_SCALE = 100.0
+MAX_STEPS = 100_000_000
+"""Of a training: years of it; more is a slip of the pen."""
 Width = Annotated[int, Field(ge=1, le=_WIDEST)]
 
 
@@ -145,7 +147,7 @@ class TrainConfig(Section):
 
     batch_size: int = Field(default=8, ge=1, le=_WIDEST)
     """Clips of one part of a step (see num_micro_batches)."""
-    steps: int = Field(default=100_000, ge=1)
+    steps: int = Field(default=100_000, ge=1, le=MAX_STEPS)
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_steps: int = Field(default=0, ge=0)

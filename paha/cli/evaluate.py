@@ -73,7 +73,9 @@ class EvaluateOptions:
     cache: Annotated[
         bool, typer.Option(help="Keep the real clips' measurements in the user's cache for the next evaluation.")
     ] = True
-    replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10)] = 100
+    replicates: Annotated[int, typer.Option(help="Bootstrap replicates of Frechet distances.", min=10, max=100_000)] = (
+        100
+    )
     overwrite: Overwrite = False
 
 

@@ -95,6 +95,8 @@ def train_univdm(options: UniVDMOptions, cost: PlanOptions) -> None:
         fit_motion(options.out, config, options)
     elif not options.data or options.out is None:
         raise PahaError(f"the preset {config.name} trains on clips: give --data DATASET and --out RUN (or --plan)")
+    elif options.speech is not None:
+        raise PahaError(f"the preset {config.name} trains on clips, which have their own sound: leave out --speech")
     else:
         fit_univdm(options.data, options.out, config, options)
 

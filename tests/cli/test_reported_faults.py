@@ -268,3 +268,12 @@ def test_the_sound_out_of_a_pipe(paha, model, inputs, tmp_path):
         out = tmp_path / "o.mp4"
         paha("animate", inputs[0], tmp_path / "pipe.wav", "-o", out, "--model", model, "--steps", 1).done()
     assert len(read_video(tmp_path / "o.mp4")) == 15
+
+
+def test_a_training_without_end_or_with_speech_it_would_not_hear_is_refused(paha, data, tmp_path):
+    for verb in (("univdm", *DEBUG), ("codec",)):
+        words = ("train", *verb, "--data", data, "--out", tmp_path / "run", "--steps", 2**80)
+        paha(*words).error("train.steps", "100000000")
+    words = ("train", "univdm", *DEBUG, "--data", data, "--out", tmp_path / "run", "--speech", tmp_path)
+    paha(*words).error("debug", "leave out --speech")
+    assert not (tmp_path / "run").exists()
