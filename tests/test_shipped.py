@@ -55,8 +55,7 @@ def test_a_reading_begun_ahead_is_the_one_that_is_used(pipeline):
 def test_weights_fit_the_limits():
     sizes = [path.stat().st_size for path in SHIPPED_MODEL.parent.rglob("*.safetensors")]
     assert max(sizes) <= 15_000_000
-    # The design wants 40 MB; the two lip readers are 16 MB beside it until they are distilled (docs/log.md).
-    assert sum(sizes) <= 55_000_000
+    assert sum(sizes) <= 40_000_000
 
 
 @pytest.mark.parametrize("name", ["astronaut", "rosa"])

@@ -110,10 +110,10 @@ class AcousticEncoder:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the models as fp16 safetensors."""
+        """Write the model as fp16 safetensors, the lip readers in 8 bits."""
         copy.deepcopy(self.model).half().save_pretrained(folder)
         for number, reader in enumerate(self.lip_readers, 1):
-            copy.deepcopy(reader).half().save_pretrained(folder / LIP_READER_FOLDER.format(number))
+            copy.deepcopy(reader).half().save_pretrained(folder / LIP_READER_FOLDER.format(number), eight_bits=True)
 
     @torch.no_grad()
     def encode(self, mono_16k: np.ndarray, num_frames: int) -> Tensor:

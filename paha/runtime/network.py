@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import nn
 
-from paha.runtime.tensors import save_tensors
+from paha.runtime.tensors import from_eight_bits, save_tensors, to_eight_bits
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
@@ -59,16 +59,17 @@ class Network(nn.Module):
 
         folder = Path(folder)
         network = cls.from_config(json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8")))
-        network.load_state_dict(load_file(folder / WEIGHTS_NAME))
+        network.load_state_dict(from_eight_bits(load_file(folder / WEIGHTS_NAME)))
         return network.to(dtype).eval()
 
-    def save_pretrained(self, folder: Path | str) -> None:
-        """Write config.json and the weights into `folder`."""
+    def save_pretrained(self, folder: Path | str, *, eight_bits: bool = False) -> None:
+        """Write config.json and the weights into `folder`. eight_bits: half the size of fp16, rounded."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         config = {"_class_name": type(self).__name__} | dict(sorted(self.config.items()))
         (folder / CONFIG_NAME).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        save_tensors(self.state_dict(), folder / WEIGHTS_NAME, metadata={"format": "pt"})
+        state = self.state_dict()
+        save_tensors(to_eight_bits(state) if eight_bits else state, folder / WEIGHTS_NAME, metadata={"format": "pt"})
 
     @property
     def device(self) -> torch.device:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from paha.errors import PahaError
+from paha.runtime.tensors import from_eight_bits
 
 NEW_MODULE_KEYS = (
     "audio_projection.linear_1.weight",
@@ -146,7 +147,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise PahaError(f"weights file {path} is missing")
     try:
-        return load_file(path)
+        return from_eight_bits(load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise PahaError(f"{path} is truncated or no safetensors file ({error}); fetch or write it again") from error
 

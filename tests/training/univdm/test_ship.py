@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from classifier_toys import toy_classifier
 from safetensors.torch import load_file
 from toy import toy_pipeline
 from typer.testing import CliRunner
@@ -9,6 +10,8 @@ from typer.testing import CliRunner
 from paha.errors import PahaError
 from paha.extractors.acoustic_model import AcousticModel
 from paha.extractors.audio import AUDIO_ENCODER_FOLDER, AcousticEncoder
+from paha.pce.regions import REGIONS
+from paha.pipeline.model_folder import CLASSIFIER_FOLDERS
 from paha.pipeline.pipeline import PahaPipeline
 from paha.training.univdm import ship as program
 from paha.training.univdm.ship import ESTIMATOR_FOLDER, ship
@@ -63,6 +66,20 @@ def test_a_lip_reader_goes_beside_the_ears_and_nothing_else_is_touched(run, tmp_
     assert loaded.config["reduction"] == 4
     assert (out / AUDIO_ENCODER_FOLDER / "config.json").read_bytes() == before
     assert sorted(path.name for path in out.iterdir()) == [AUDIO_ENCODER_FOLDER]
+
+
+def test_classifiers_in_eight_bits_are_read_as_any_others(run, tmp_path):
+    pipeline = toy_pipeline()
+    for region in REGIONS:
+        pipeline.add_classifier(toy_classifier(region))
+    pipeline.save_pretrained(tmp_path / "guided")
+    out = ship(tmp_path / "out", univdm=run, classifiers=tmp_path / "guided")
+    for region, name in CLASSIFIER_FOLDERS.items():
+        whole, small = (folder / name / WEIGHTS.split("/")[1] for folder in (tmp_path / "guided", out))
+        assert small.stat().st_size < 0.6 * whole.stat().st_size
+        read = PahaPipeline.from_pretrained(out).classifier(region).state_dict()
+        for key, value in load_file(whole).items():
+            torch.testing.assert_close(read[key], value.float(), atol=0.01 * float(value.abs().max()), rtol=0.01)
 
 
 def test_as_a_program(run, tmp_path):
