@@ -191,6 +191,9 @@ class SampleConfig(Section):
     steps: int = Field(default=30, ge=1, le=1000)
     cfg_scale: float = Field(default=1.0, ge=0, le=MAX_CFG_SCALE)
     """1 is off (the paper does not mention classifier-free guidance)."""
+    cfg_skip_first: bool = False
+    """Without it in the step from pure noise, which sees little of what is to come: a quarter less time of two steps
+    (docs/results.md)."""
     guidance_scales: tuple[float, float, float] = (1.0, 0.1, 0.25)
     """lambda of the non-face and of the face classifier, and lambda_diff (5.1). A small model's gradients are not the
     paper's: its own scales are found by a sweep."""

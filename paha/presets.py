@@ -65,10 +65,11 @@ PRESENTER = PahaConfig(
         sample_every=500,
         log_every=10,
     ),
-    # Two steps of two evaluations: more steps follow the speech less (docs/results.md).
+    # Two steps, of one evaluation and of two: more steps follow the speech less (docs/results.md).
     sample=SampleConfig(
         steps=2,
         cfg_scale=1.4,
+        cfg_skip_first=True,
         motion_smoothing=1.0,
         lip_noise=0.25,
         shift_noise=1.75,

@@ -90,7 +90,7 @@ def sequential_guidance(
     """
 
     def guidance(z_t: Tensor, t: Tensor, solver_step: SolverStep) -> Tensor:
-        if skip_first and _is_first(t, schedule):
+        if skip_first and schedule.is_first(t):
             return solver_step(z_t)
         guided = guided_latents(z_t, t, non_face=non_face, face=face, schedule=schedule)
         _tell(observe, z_t, t, guided, non_face, face)
@@ -127,7 +127,7 @@ def differential_guidance(
 
     def guidance(z_t: Tensor, t: Tensor, solver_step: SolverStep) -> Tensor:
         nonlocal calls
-        if skip_first and _is_first(t, schedule):
+        if skip_first and schedule.is_first(t):
             return solver_step(z_t)
         guided = guided_latents(z_t, t, non_face=non_face, face=face, schedule=schedule)
         _tell(observe, z_t, t, guided, non_face, face)
@@ -248,11 +248,6 @@ def _three_steps(
     by_id = dict(zip(distinct, results, strict=True))
     f_star, f_non_face, f_face = (by_id[id(z)] for z in latents)
     return f_star, f_non_face, f_face
-
-
-def _is_first(t: Tensor, schedule: Schedule) -> bool:
-    """Whether this is the first solver step: trailing spacing starts at the last training timestep."""
-    return int(t.max()) == schedule.num_train_timesteps - 1
 
 
 def _tell(

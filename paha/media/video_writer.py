@@ -71,7 +71,7 @@ class VideoWriter:
         label: bool = False,
         mark: int | None = None,
         crf: float = 18,
-        preset: str = "medium",
+        preset: str = "faster",
         comment: str = AI_COMMENT,
         stream: BinaryIO | None = None,
     ) -> None:
@@ -219,7 +219,7 @@ def write_video(
     label: bool = False,
     mark: int | None = None,
     crf: float = 18,
-    preset: str = "medium",
+    preset: str = "faster",
     comment: str = AI_COMMENT,
 ) -> None:
     """Write (T, H, W, 3) uint8 frames, or chunks of such frames, to an mp4. The options are those of VideoWriter.

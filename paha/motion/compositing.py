@@ -61,23 +61,25 @@ class Box:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A layer's textures over `box`: I, B and a."""
+    """A layer's textures over `box`. front: I and, as a fourth channel, a: reading a mask by itself takes two thirds of
+    the time that three channels do. behind: B."""
 
     box: Box
-    picture: Any
+    front: Any
     behind: Any
-    alpha: Any
 
     @classmethod
     def of(cls, resampler: Resampler, box: Box, picture: np.ndarray, alpha: np.ndarray, under: np.ndarray) -> Sheet:
         """picture, under: (H, W, 3) uint8 with and without the layer. alpha: (H, W) float32 in [0, 1]."""
         mask = np.rint(box.of(alpha) * 255).astype(np.uint8)
         behind = shown(box.of(under), mask)
-        return cls(box, resampler.texture(box.of(picture)), resampler.texture(behind), resampler.texture(mask))
+        front = np.dstack([box.of(picture), mask])
+        return cls(box, resampler.texture(front), resampler.texture(behind))
 
     def over(self, resampler: Resampler, under: np.ndarray, at: np.ndarray) -> np.ndarray:
         """(h, w, 3) uint8: the layer, read at places (h, w, 2), over `under` (h, w, 3) uint8."""
-        picture, behind, alpha = resampler.sample((self.picture, self.behind, self.alpha), at)
+        front, behind = resampler.sample((self.front, self.behind), at)
+        picture, alpha = cv2.cvtColor(front, cv2.COLOR_BGRA2BGR), cv2.extractChannel(front, 3)
         change = np.subtract(shown(under, alpha), behind, dtype=np.int16)
         return cv2.add(picture, change, dtype=cv2.CV_8U)
 

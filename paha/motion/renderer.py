@@ -9,6 +9,7 @@ What tears has an e for each side: the face; the lower lip with its jaw; the upp
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -45,6 +46,8 @@ class Renderer:
     def __init__(self, photo: Photograph, *, resampler: Resampler | None = None, face_alone: bool = False) -> None:
         self.photo, self.face_alone = photo, face_alone
         self.resampler = resampler or OpenCVResampler()
+        # One for all segments: each new thread would have memory of its own, which the system does not get back.
+        self._pool: ThreadPoolExecutor | None = None
         self.expression = Expression.of(photo)
         self.interior = Interior.of(photo, self.expression.mouth)
         self.closed_eyes = ClosedEyes.of(photo, list(self.expression.eyes.values()))
@@ -88,7 +91,9 @@ class Renderer:
 
     def frames(self, motion: PersonMotion, *, workers: int = 2) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 of each frame of motion since the photograph, in order, `workers` of them at a time."""
-        return map_in_order(lambda t: self.frame(motion, t), range(len(motion)), workers=workers)
+        if self._pool is None and workers > 1:
+            self._pool = ThreadPoolExecutor(workers)
+        return map_in_order(lambda t: self.frame(motion, t), range(len(motion)), workers=workers, pool=self._pool)
 
     def frame(self, motion: PersonMotion, t: int) -> np.ndarray:
         """(H, W, 3) uint8."""

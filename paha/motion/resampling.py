@@ -25,7 +25,7 @@ class Resampler(Protocol):
     """Holds textures where it reads them."""
 
     def texture(self, picture: np.ndarray) -> Any:
-        """The texture of a picture (H, W) or (H, W, 3), uint8."""
+        """The texture of a picture (H, W) or (H, W, C), uint8."""
         ...
 
     def sample(self, textures: Sequence[Any], at: np.ndarray) -> list[np.ndarray]:

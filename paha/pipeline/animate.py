@@ -21,6 +21,7 @@ from paha.pipeline.reference import ReferenceOptions
 from paha.pipeline.segment_store import SegmentStore
 from paha.runtime.fingerprint import fingerprint, model_fingerprint
 from paha.runtime.progress import progress_bar
+from paha.runtime.threads import one_ahead
 from paha.types import FPS
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _what_decides(
         "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
         "frames": [encoded.num_frames, encoded.height, encoded.width],
         "strength": list(astuple(reference.strength)),
+        "cfg_skip_first": pipeline.preset.sample.cfg_skip_first,
         "motion_smoothing": pipeline.preset.sample.motion_smoothing,
         "lip_noise": pipeline.preset.sample.lip_noise,
         "heard_lips": pipeline.preset.sample.heard_lips,
@@ -162,7 +164,7 @@ def _kept_then_new(
     inputs: EncodedInputs,
     store: SegmentStore,
     finished: int,
-    generate: Callable[..., Iterator[SegmentOutput]],
+    generate: Callable[..., Generator[SegmentOutput]],
 ) -> Iterator[np.ndarray]:
     """Frame by frame, the kept segments, decoded again, then of the others, each kept before it is handed on."""
     last = None
@@ -170,9 +172,13 @@ def _kept_then_new(
         latents = store.load(segment.index, (segment.length, *inputs.ref_latent.shape[1:]))
         last = latents[-1]
         yield from pipeline.iter_frames(inputs, segment, latents)
-    for output in generate(start_segment=finished, first_latent=last):
-        store.save(output.segment.index, output.latents)
-        yield from output.iter_frames()
+    outputs = generate(start_segment=finished, first_latent=last)
+    # Motion is drawn by OpenCV, which leaves the networks alone; a codec that is a network needs the device itself.
+    drawn = pipeline.preset.codec.kind == "motion"
+    with closing(one_ahead(outputs) if drawn else outputs) as coming:
+        for output in coming:
+            store.save(output.segment.index, output.latents)
+            yield from output.iter_frames()
 
 
 class _Sinks:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -43,6 +43,7 @@ from paha.pipeline.parts import ModelParts
 from paha.pipeline.prediction import make_predictor
 from paha.pipeline.reference import ReferenceOptions, make_reference
 from paha.runtime.progress import progress_bar
+from paha.runtime.threads import torch_threads
 from paha.sampling.long_video import Segment, chain_segments, segment_noise
 from paha.sampling.sampler import Predict, StepCallback, sample
 from paha.sampling.schedule import Schedule
@@ -151,7 +152,7 @@ class PahaPipeline:
         callback_on_step_end: StepEnd | None = None,
         start_segment: int = 0,
         first_latent: Tensor | None = None,
-    ) -> Iterator[SegmentOutput]:
+    ) -> Generator[SegmentOutput]:
         """Sample the video segment by segment, each one yielded as it is done; memory does not grow with the length.
 
         callback_on_step_end: diffusers' callback; steps count through all segments. start_segment, first_latent: go on
@@ -163,7 +164,8 @@ class PahaPipeline:
 
         def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
             callback = step_callback(self, callback_on_step_end, segment.index * (options.steps or 0))
-            return self._sample(inputs, segment, first, options, callback)
+            with self._threads():
+                return self._sample(inputs, segment, first, options, callback)
 
         for segment, latents in chain_segments(
             sample_segment, inputs.segments[start_segment:], first_latent=first_latent
@@ -179,7 +181,7 @@ class PahaPipeline:
         *,
         num_frames: int | None = None,
         callback_on_step_end: StepEnd | None = None,
-    ) -> Iterator[SegmentOutput]:
+    ) -> Generator[SegmentOutput]:
         """`encode_inputs` and `generate` in one. The inputs are checked at once, not when the first segment is asked
         for."""
         inputs = self.encode_inputs(image, audio, reference, num_frames=num_frames)
@@ -335,10 +337,16 @@ class PahaPipeline:
         share = self.preset.sample.heard_lips
         return inputs.follow_heard_lips(z_0, segment, share=share, given_first=given)[0]
 
+    def _threads(self) -> AbstractContextManager[None]:
+        """Two threads that share motion's small layers wait for each other longer than they save (docs/results.md)."""
+        alone = self.preset.codec.kind == "motion" and self.device.type == "cpu"
+        return torch_threads(1) if alone else nullcontext()
+
     def predictor(self, conditioning: Conditioning, cfg_scale: float = 1.0) -> Predict:
         """UniVDM as the sampler calls it: float32 latents in and out, whatever type the network has."""
         conditioning = conditioning.to(self.device, self.univdm.dtype)
-        return make_predictor(self.univdm, self.schedule, conditioning, cfg_scale)
+        skip_first = self.preset.sample.cfg_skip_first
+        return make_predictor(self.univdm, self.schedule, conditioning, cfg_scale, skip_first=skip_first)
 
     def _collect(self, inputs: EncodedInputs, output: SegmentOutput, output_type: str) -> Any:
         if output_type != "latent":

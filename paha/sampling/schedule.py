@@ -36,6 +36,10 @@ class Schedule:
         self._sigmas = torch.cat([clean * 0, (1 - alphas_squared).sqrt()])
         self._copies: dict[tuple[int, torch.device], Tensor] = {}
 
+    def is_first(self, t: Tensor) -> bool:
+        """Whether t are those of the first solver step: trailing spacing starts at the last training timestep."""
+        return int(t.max()) == self.num_train_timesteps - 1
+
     def alpha(self, t: int | Tensor) -> Tensor:
         """alpha_t, float32 of t's shape and device; 1 where t < 0."""
         return self._entry(self._alphas, t)

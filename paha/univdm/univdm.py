@@ -138,6 +138,7 @@ class UniVDM(Network):
         ref_time: float = SMALLEST_TIME,
         cache: ConditioningCache | None = None,
         deep_clips: int | None = None,
+        audio_free: bool = False,
     ) -> Tensor:
         """The prediction (v or eps) of each frame: (B, T, C, H, W).
 
@@ -146,9 +147,10 @@ class UniVDM(Network):
         all steps with this very conditioning and deep_clips, so that what depends on it alone is computed once.
         deep_clips: where the batch is that many clips and nearly equal copies of them, whatever lies below the highest
         resolution is computed for the first ones alone and taken for their copies too (approximate; None for exact).
+        audio_free: as with an audio mask of zeros, without computing the audio's attention.
         Raises PahaError on sizes that do not fit.
         """
-        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, cache)
+        x, skips, context = self._top(z_BTCHW, time_BT, conditioning, ref_time, cache, audio_free=audio_free)
         x = self._deep(x, skips, context, deep_clips)
         x = self.up_blocks[-1](x, skips, context)
         x = F.silu(per_frame(self.conv_norm_out, x[:, -z_BTCHW.shape[1] :]))

@@ -35,3 +35,16 @@ def test_scale_one_is_the_plain_prediction_and_nearby_scales_are_near_it():
     far = (latents(pipeline, 0.0, steps=3) - plain).norm()
     assert (below - plain).norm() < 0.01 * far
     assert (above - plain).norm() < 0.01 * far
+
+
+def test_skip_first_guides_every_step_but_the_one_from_pure_noise():
+    """One step is then unguided whatever the scale; of two, the second is guided, from where the first one led."""
+    pipeline = toy_pipeline(override(preset("debug"), {"sample.cfg_skip_first": True}))
+    guided_first = toy_pipeline()
+    assert torch.equal(latents(pipeline, 3.0), latents(pipeline, 1.0))
+    assert not torch.equal(latents(guided_first, 3.0), latents(guided_first, 1.0))
+    plain, guided, all_guided = (
+        latents(*each, steps=2) for each in ((pipeline, 1.0), (pipeline, 3.0), (guided_first, 3.0))
+    )
+    assert not torch.equal(guided, plain)
+    assert not torch.equal(guided, all_guided)
