@@ -109,7 +109,7 @@ guidance-sweep: $(WORK)/pce/lips_instrument/instrument.json
 $(WORK)/guided_white/paha.yaml: $(wildcard $(GUIDED)/paha.yaml)
 	mkdir -p $(WORK)/guided_white && cp -r $(BY)/. $(WORK)/guided_white
 	sed -i.bak -e 's/lip_noise: .*/lip_noise: 1.0/' -e 's/shift_noise: .*/shift_noise: 1.0/' \
-	  -e 's/heard_lips: .*/heard_lips: 0.0/' $(WORK)/guided_white/paha.yaml
+	  -e 's/heard_lips: .*/heard_lips: 0.0/' -e 's/blinks: .*/blinks: false/' $(WORK)/guided_white/paha.yaml
 
 guidance: $(WORK)/pce/lips_instrument/instrument.json $(WORK)/guided_white/paha.yaml
 	$(GUIDANCE) --model $(WORK)/guided_white --out out/guidance --people 40 --segments 2 --scales $(SCALES) \

@@ -214,6 +214,8 @@ class SampleConfig(Section):
     heard_lips: float = Field(default=0.0, ge=0, le=1)
     """Motion latents: share of the lips that the acoustic model's own reading has, beside what was sampled
     (`paha.motion.heard_lips`; not in the paper)."""
+    blinks: bool = False
+    """Motion latents: eyes blink by chance, as the rig's (`paha.motion.blinks`; not in the paper)."""
     guidance_smoothing: float = Field(default=0.0, ge=0)
     """Sigma in frames of a blur over time of the non-face classifier's gradient, against trembling; 0 is off."""
 

@@ -74,6 +74,7 @@ PRESENTER = PahaConfig(
         lip_noise=0.25,
         shift_noise=1.75,
         heard_lips=0.8,
+        blinks=True,
         # Of the shipped classifiers; a push in the step from pure noise moves everything (docs/log.md).
         guidance_scales=(4.0, 1.0, 0.25),
         guidance_skip_first=True,

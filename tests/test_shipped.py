@@ -10,6 +10,7 @@ from paha.errors import PahaError
 from paha.extractors.choose import PRESENTER_READER
 from paha.extractors.pose import PresenterPose
 from paha.media.image_io import read_image
+from paha.motion.blinks import drawn_blinks
 from paha.motion.landmarks import find_landmarks
 from paha.motion.motion_reference import fit_size
 from paha.pipeline.loading import SHIPPED_MODEL
@@ -91,3 +92,13 @@ def test_the_pose_reader_reads_lips_of_a_presenter_never_trained_on():
     track = PresenterPose.load(PRESENTER_READER).detect(frames)
     assert track.mouth_open is not None
     assert np.corrcoef(track.mouth_open, rig.mouth_open)[0, 1] > 0.9
+
+
+def test_eyes_blink_where_the_seed_says_and_a_segment_knows_of_none_before(pipeline):
+    inputs, _, outputs = made(pipeline, "astronaut", num_frames=120)
+    lids = drawn_blinks(120, seed=0, open_at=[*(segment.start for segment in inputs.segments), 119])
+    state, read = inputs.reference.geometry.state.lids[0], inputs.reference.grid.read
+    latents = np.concatenate([state + read(o.latents[o.segment.emitted]).lids for o in outputs])
+    assert (lids > 0.99).any()
+    assert latents[lids > 0.99].min() > 0.95
+    assert latents[lids == 0].max() < 0.5

@@ -17,6 +17,9 @@ from paha.media.image_io import read_image
 from paha.motion.landmarks import CHIN, FOREHEAD
 from paha.types import FPS, SAMPLE_RATE_HZ
 
+CLOSED = 0.5
+"""Lids beyond which an eye blinks."""
+
 
 def measure_long(setup: Setup, case: Case) -> dict[str, Any]:
     """Frames are kept for the first two segments' length and the last one's alone: memory does not grow."""
@@ -26,21 +29,25 @@ def measure_long(setup: Setup, case: Case) -> dict[str, Any]:
     except PahaError as error:
         return {"refused": str(error)}
     length = inputs.segments[0].length
+    pipeline, reference = pipeline_of(setup.model), reference_of(inputs)
     kept: dict[int, np.ndarray] = {}
+    lids: list[np.ndarray] = []
     changes, last, count = [], None, 0
     wanted = {*range(2 * length), *range(inputs.num_frames - length, inputs.num_frames)}
-    for output in pipeline_of(setup.model).generate(inputs, setup.options(case.number)):
+    for output in pipeline.generate(inputs, setup.options(case.number)):
+        latents = pipeline.codec_latents(inputs, output.latents[output.segment.emitted])
+        lids.append(reference.grid.read(latents).lids.mean(1))
         for frame in output.frames:
             changes += [] if last is None else [float(scores.frame_changes(np.stack([last, frame]))[0])]
             if count in wanted:
                 kept[count] = frame
             last, count = frame, count + 1
-    reference = reference_of(inputs)
     parts = [[kept[t] for t in sorted(kept) if first <= t < first + length] for first in (0, length, count - length)]
     tracks = [face_reader().read(part, reference.landmarks.face) for part in parts]
     first, second, end = (mean_face(part, track) for part, track in zip(parts, tracks, strict=True))
     return {
         "seconds": count / FPS,
+        "blinks": 60 * FPS / count * scores.times_begun(np.concatenate(lids) > CLOSED),
         "segments": len(inputs.segments),
         "face end": float(np.abs(end[0] - first[0]).mean()),
         "face second": float(np.abs(second[0] - first[0]).mean()),
@@ -95,4 +102,5 @@ def long_lines(row: dict[str, Any]) -> list[Line]:
         Line("the same, second against first", row["shape second"]),
         Line("sharpness of the face, last segment over the first", row["sharpness"], 0.9, 1.1),
         Line("change at segment borders over elsewhere", row["seams"], high=1.2),
+        Line("blinks a minute, off the latents (people at talk: about 15)", row["blinks"], 8, 30),
     ]

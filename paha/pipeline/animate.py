@@ -134,6 +134,7 @@ def _what_decides(
         "motion_smoothing": pipeline.preset.sample.motion_smoothing,
         "lip_noise": pipeline.preset.sample.lip_noise,
         "heard_lips": pipeline.preset.sample.heard_lips,
+        "blinks": pipeline.preset.sample.blinks,
         "shift_noise": pipeline.preset.sample.shift_noise,
     } | options.settings()
 

@@ -79,6 +79,13 @@ class EncodedInputs:
         grid = cast("MotionReference", self.reference).grid
         return with_heard_lips(z_BTCHW[0], heard, grid, share=share, given_first=given_first)[None]
 
+    def blink(self, z_TCHW: Tensor, segment: Segment, lids_T: np.ndarray) -> Tensor:
+        """Latents of that segment with a video's drawn blinks (`paha.motion.blinks.drawn_blinks`)."""
+        from paha.motion.blinks import with_blinks
+
+        grid = cast("MotionReference", self.reference).grid
+        return with_blinks(z_TCHW, lids_T[segment.frames.clamp(max=self.num_frames - 1).numpy()], grid)
+
     def conditioning(self, segment: Segment, *, audio_margin: int) -> Conditioning:
         """What UniVDM is told in that segment, B = 1."""
         audio = audio_windows(self.audio_features, audio_margin, segment.frames)[None]

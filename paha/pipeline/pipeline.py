@@ -161,11 +161,13 @@ class PahaPipeline:
         if (start_segment > 0) != (first_latent is not None):
             raise ValueError("start_segment and first_latent go together")
         options = options.of_preset(self.preset.sample)
+        lids = self._drawn_blinks(inputs, options.seed)
 
         def sample_segment(segment: Segment, first: Tensor | None) -> Tensor:
             callback = step_callback(self, callback_on_step_end, segment.index * (options.steps or 0))
             with self._threads():
-                return self._sample(inputs, segment, first, options, callback)
+                z_0 = self._sample(inputs, segment, first, options, callback)
+            return z_0 if lids is None else inputs.blink(z_0, segment, lids)
 
         for segment, latents in chain_segments(
             sample_segment, inputs.segments[start_segment:], first_latent=first_latent
@@ -336,6 +338,15 @@ class PahaPipeline:
         # What is heard has no noise in time to be limited, and lips lose by a blur.
         share = self.preset.sample.heard_lips
         return inputs.follow_heard_lips(z_0, segment, share=share, given_first=given)[0]
+
+    def _drawn_blinks(self, inputs: EncodedInputs, seed: int) -> np.ndarray | None:
+        """(T,) of the whole video, where the preset wants blinks; none at its ends and where segments meet."""
+        if self.preset.codec.kind != "motion" or not self.preset.sample.blinks:
+            return None
+        from paha.motion.blinks import drawn_blinks
+
+        last = inputs.num_frames - 1
+        return drawn_blinks(last + 1, seed=seed, open_at=[*(segment.start for segment in inputs.segments), last])
 
     def _threads(self) -> AbstractContextManager[None]:
         """Two threads that share motion's small layers wait for each other longer than they save (docs/results.md)."""

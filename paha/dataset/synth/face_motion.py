@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from paha.dataset.synth.motion import bumps, drift, minimum_jerk, random_times, steps
+from paha.dataset.synth.motion import bumps, drift, random_times, steps
 from paha.dataset.synth.stress import Accent, Phrase, choose
+from paha.motion.blinks import blink_times, blinks
 
-BLINK_S, BLINK_SPREAD = 3.5, 0.5
-"""Median seconds between blinks and the deviation of their logarithm."""
-CLOSING_S, CLOSED_S, OPENING_S = 0.045, 0.04, 0.075
-"""A blink's parts. Closed for a frame, so that one frame at least shows it."""
-_DOUBLE_SHARE = 0.12
 _SACCADE_S = 0.05
 _ON_VIEWER = 0.65
 
@@ -69,30 +65,10 @@ def eye_motion(at_s: np.ndarray, *, rng: np.random.Generator) -> dict[str, np.nd
     level_x = away * rng.normal(0, 0.35, count) + rng.normal(0, 0.03, count)
     level_y = away * rng.normal(0, 0.2, count) + rng.normal(0, 0.02, count)
     return {
-        "blink": blinks(_blink_times(duration_s, rng), at_s),
+        "blink": blinks(blink_times(duration_s, rng), at_s),
         "gaze_x": steps(glances_s, level_x, at_s, move_s=_SACCADE_S).clip(-0.9, 0.9),
         "gaze_y": steps(glances_s, level_y, at_s, move_s=_SACCADE_S).clip(-0.7, 0.7),
     }
-
-
-def _blink_times(duration_s: float, rng: np.random.Generator) -> np.ndarray:
-    """Times at which the lids are closed; the first falls anywhere within an interval, and some blinks are double."""
-    times: list[float] = []
-    now = -rng.uniform(0, BLINK_S)
-    while now < duration_s:
-        times.append(now)
-        if rng.random() < _DOUBLE_SHARE:
-            times.append(now + rng.uniform(0.25, 0.35))
-        now = times[-1] + BLINK_S * float(np.exp(rng.normal(0, BLINK_SPREAD)))
-    return np.array(times)
-
-
-def blinks(closed_s: np.ndarray, at_s: np.ndarray) -> np.ndarray:
-    """(T,) lids in [0, 1]: quickly closed, for a frame, more slowly opened; closed_s: the middles of the closures."""
-    away = at_s[:, None] - closed_s[None]
-    closing = minimum_jerk((away + CLOSED_S / 2 + CLOSING_S) / CLOSING_S)
-    opening = minimum_jerk((away - CLOSED_S / 2) / OPENING_S)
-    return (closing - opening).max(axis=1, initial=0.0)
 
 
 def shoulder_motion(parts: list[Phrase], at_s: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
