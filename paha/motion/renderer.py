@@ -200,6 +200,8 @@ class _Frame:
             box.of(self.out)[:] = sheet.over(self.renderer.resampler, box.of(self.out), at)
 
     def _close_lids(self) -> None:
+        if self.renderer.closed_eyes.hidden:
+            return
         photo = self.photo
         open_share = np.maximum(1 - photo.geometry.state.lids[0], 0.2)
         for index, eye in enumerate(self.expression.eyes.values()):

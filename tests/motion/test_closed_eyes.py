@@ -24,6 +24,7 @@ def staring() -> Photograph:
         x, y = (photo.landmarks.face[list(LIDS[side][0]), :2].mean(0) + (0, 2)).tolist()
         cv2.ellipse(image, (round(x), round(y)), (12, 6), 0, 0, 360, (40, 30, 30), -1)
         cv2.ellipse(image, (round(x), round(y)), (11, 5), 0, 0, 360, WHITE, -1)
+        cv2.circle(image, (round(x), round(y)), 3, (60, 40, 30), -1)
     return Photograph(image, photo.landmarks)
 
 
@@ -59,3 +60,15 @@ def test_brows_are_no_skin(staring: Photograph):
     for eye in eyes.values():
         x, y = (eye.upper.mean(0) + eye.lower.mean(0)) / 2
         assert np.abs(picture[int(y), int(x)].astype(int) - SKIN).max() < 25
+
+
+def test_lids_do_not_move_behind_dark_glasses(staring: Photograph):
+    """Nor in shade in which nothing of an eye is seen; reflections of 20 levels are no eyes."""
+    image = staring.image.copy()
+    rows, columns = eyes_of(staring)
+    image[rows, columns] = 20
+    image[rows, columns][::2] += 20
+    dark = Photograph(image, staring.landmarks)
+    assert np.array_equal(Renderer(dark).frame(motion(lids=1.0), 0), Renderer(dark).frame(motion(lids=0.0), 0))
+    seen = Renderer(staring)
+    assert not np.array_equal(seen.frame(motion(lids=1.0), 0), seen.frame(motion(lids=0.0), 0))
