@@ -55,9 +55,9 @@ def act(folder: Path | None) -> list[tuple[Speech, PersonMotion]]:
     return acted
 
 
-def blink_seconds(lids: np.ndarray) -> list[float]:
-    """How long each blink of lids (T,) keeps them more than 5 % closed."""
-    edges = np.flatnonzero(np.diff((lids > 0.05).astype(int), prepend=0, append=0))
+def blink_seconds(lids: np.ndarray, *, closed: float = 0.05) -> list[float]:
+    """How long each blink of lids (T,) keeps them more than `closed`, 1 being whole."""
+    edges = np.flatnonzero(np.diff((lids > closed).astype(int), prepend=0, append=0))
     return [float(stop - start) / FPS for start, stop in edges.reshape(-1, 2)]
 
 

@@ -12,6 +12,7 @@ from experiments.presenter.people import Case
 from experiments.presenter.setup import Setup, pipeline_of
 from experiments.presenter.tables import Line
 from experiments.presenter.videos import borders_of, encode, reference_of
+from experiments.rig_report import blink_seconds
 from paha.errors import PahaError
 from paha.media.image_io import read_image
 from paha.motion.landmarks import CHIN, FOREHEAD
@@ -47,7 +48,7 @@ def measure_long(setup: Setup, case: Case) -> dict[str, Any]:
     first, second, end = (mean_face(part, track) for part, track in zip(parts, tracks, strict=True))
     return {
         "seconds": count / FPS,
-        "blinks": 60 * FPS / count * scores.times_begun(np.concatenate(lids) > CLOSED),
+        "blinks": 60 * FPS / count * len(blink_seconds(np.concatenate(lids), closed=CLOSED)),
         "segments": len(inputs.segments),
         "face end": float(np.abs(end[0] - first[0]).mean()),
         "face second": float(np.abs(second[0] - first[0]).mean()),

@@ -134,8 +134,3 @@ def similarity(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
     turn = (z.conj() @ w) / max(float((z.conj() @ z).real), 1e-9)
     linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
     return np.concatenate([linear, (onto.mean(0) - linear @ points.mean(0))[:, None]], 1)
-
-
-def times_begun(happens_T: np.ndarray) -> int:
-    """How often something (T,) bool begins, the start included."""
-    return int(np.sum(np.diff(happens_T.astype(int), prepend=0) == 1))

@@ -41,9 +41,9 @@ Result = TypeVar("Result")
 
 def measure_speed(setup: Setup, cases: tuple[Case, Case]) -> dict[str, Any]:
     """cases: one photograph with a short and with a long speech."""
-    before = _core_seconds()
+    before = _core_ticks()
     runs = [run_animate(setup, case) for case in cases]
-    spent = _core_seconds() - before
+    spent = _core_ticks() - before
     lengths = [round(case.speech.duration_s * FPS) / FPS for case in cases]
     slope, processor_slope = (
         (runs[1][what] - runs[0][what]) / (lengths[1] - lengths[0]) for what in ("seconds", "processor_s")
@@ -90,8 +90,8 @@ def run_animate(setup: Setup, case: Case) -> dict[str, float]:
         }
 
 
-def _core_seconds() -> np.ndarray:
-    """What all cores have done by kind, jiffies, as Linux counts it in its first eight columns; zeros elsewhere."""
+def _core_ticks() -> np.ndarray:
+    """What all cores have done, by kind, as Linux counts it in its first eight columns; zeros elsewhere."""
     path = Path("/proc/stat")
     if not path.is_file():
         return np.zeros(STEAL + 1)
@@ -147,8 +147,7 @@ def speed_lines(row: dict[str, Any]) -> list[Line]:
         for seconds, run in zip(row["lengths"], row["runs"], strict=True)
     ]
     lines.append(Line("peak memory, long over short", long["peak_mib"] / short["peak_mib"], high=1.1))
-    if np.isfinite(row.get("stolen", float("nan"))):
-        lines.append(Line("share of the cores' time that the host gave to others meanwhile", row["stolen"]))
+    lines.append(Line("share of the cores' time that the host gave to others meanwhile", row["stolen"]))
     growing = ("audio", "sampling", "rendering", "encoding")
     for name, seconds in row["parts"].items():
         each = f", {seconds / length:.3f} a second of video" if name in growing else ""

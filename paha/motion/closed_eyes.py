@@ -41,7 +41,7 @@ class ClosedEyes:
     @classmethod
     def of(cls, photo: Photograph, eyes: list[Eye]) -> ClosedEyes:
         """Each eye's colours are its own: one may lie in the shade."""
-        picture, lashes = photo.image.copy(), []
+        picture, lashes, contrasts = photo.image.copy(), [], []
         for eye in eyes:
             low = np.minimum(eye.upper.min(0), eye.lower.min(0)) - eye.width
             high = np.maximum(eye.upper.max(0), eye.lower.max(0)) + eye.width
@@ -52,24 +52,19 @@ class ClosedEyes:
             mask = outline_mask(eye, photo.down, part.shape[:2], corner)
             if not part.size or not mask.any():
                 lashes.append(np.zeros(3, np.float32))
+                contrasts.append(np.inf)
                 continue
+            contrasts.append(contrast(part, eye, corner))
             lashes.append(darkest(part, mask))
             part[:] = covered(part, mask, eye, photo.down)
-        hidden = max(contrast(photo.image, eye) for eye in eyes) < SEEN_CONTRAST
-        return cls(picture, lashes, hidden)
+        return cls(picture, lashes, max(contrasts) < SEEN_CONTRAST)
 
 
-def contrast(image: np.ndarray, eye: Eye) -> float:
+def contrast(part: np.ndarray, eye: Eye, corner: np.ndarray) -> float:
     """How far the lightness, 0 to 255, goes between an eye's lids, but for its ends' tenths: white and iris differ.
-    Infinite where too little of the eye lies in the picture (H, W, 3) uint8."""
-    edge = np.rint(np.concatenate([eye.upper, eye.lower[::-1]])).astype(np.int32)
-    left, top, width, height = cv2.boundingRect(edge)
-    x0, y0 = max(left, 0), max(top, 0)
-    part = image[y0 : max(top + height, 0), x0 : max(left + width, 0)]
-    if part.size == 0:
-        return np.inf
+    Infinite where too little of the eye lies in the part (h, w, 3) uint8. corner: x y of its first pixel."""
     mask = np.zeros(part.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [edge - (x0, y0)], 1)
+    cv2.fillPoly(mask, [np.rint(np.concatenate([eye.upper, eye.lower[::-1]]) - corner).astype(np.int32)], 1)
     lightness = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2LAB)[..., 0][mask > 0]
     if len(lightness) < MIN_PIXELS:
         return np.inf

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SHEET_FRAMES = 16
 SHEET_COLUMNS = 4
+OF_THE_PRESET = {"cfg_skip_first", "motion_smoothing", "lip_noise", "shift_noise", "heard_lips", "blinks"}
+"""Of `sample`, what no option of a video changes."""
 
 
 def animate(
@@ -130,12 +132,7 @@ def _what_decides(
         "config": pipeline.preset.model_dump(mode="json", exclude={"train", "par", "sample"}),
         "frames": [encoded.num_frames, encoded.height, encoded.width],
         "strength": list(astuple(reference.strength)),
-        "cfg_skip_first": pipeline.preset.sample.cfg_skip_first,
-        "motion_smoothing": pipeline.preset.sample.motion_smoothing,
-        "lip_noise": pipeline.preset.sample.lip_noise,
-        "heard_lips": pipeline.preset.sample.heard_lips,
-        "blinks": pipeline.preset.sample.blinks,
-        "shift_noise": pipeline.preset.sample.shift_noise,
+        **pipeline.preset.sample.model_dump(include=OF_THE_PRESET),
     } | options.settings()
 
 

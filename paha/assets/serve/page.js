@@ -208,7 +208,7 @@ function fill(select, values, chosen, shown = (value) => value) {
   select.replaceChildren(...values.map((value) => new Option(shown(value), value, false, value === chosen)));
 }
 const GUIDANCE = {
-  none: "none", sg: "sequential (SG): 4 times as long", dg: "differential (DG): 4 to 5 times as long" };
+  none: "none", sg: "sequential (SG): 4 to 5 times as long", dg: "differential (DG): 5 times as long" };
 async function begin() {
   droppable($("picture-drop"), $("image"), takePicture);
   droppable($("audio-drop"), $("audio"), takeSpeech);

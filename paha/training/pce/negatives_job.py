@@ -20,6 +20,7 @@ from paha.runtime.device import pick_device
 from paha.runtime.engine import run_tasks
 from paha.runtime.fingerprint import model_fingerprint
 from paha.runtime.progress import tracked
+from paha.runtime.threads import torch_threads
 from paha.sampling.long_video import plan_segments
 from paha.training.pce.negatives import (
     Pair,
@@ -183,14 +184,10 @@ _LOADED: dict[str, Any] = {}
 
 def _make(model: Path, features: Path, out: Path, index: int, shard: list[Pair], options: NegativesOptions) -> None:
     """One shard, on one core where others are made beside it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(threads if _is_here(options) else 1)
-    try:
+    with torch_threads(torch.get_num_threads() if _is_here(options) else 1):
         parts = dict(_load(model, features, options.device, options.split))
         parts.pop("own_split")
         make_shard(out, index, shard, batch_size=options.batch_size, steps=options.steps, **parts)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _load(model: Path, features: Path, device: str | None, split: SplitName = "train") -> dict[str, Any]:
